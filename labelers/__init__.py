@@ -1,0 +1,1 @@
+"""Molecules, sampling, and one file per labelling method."""

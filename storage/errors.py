@@ -1,0 +1,85 @@
+"""Every error Forgefield raises on purpose, one tree, one class per remedy.
+
+    ForgefieldError
+    ├── InputError               change what was asked for (exit code 2)
+    │   └── BudgetTooSmall       raise the budget or choose cheaper methods
+    ├── MissingProgram           install what is named (exit code 3)
+    ├── BudgetExhausted          nothing to mend: the money is spent (exit code 4)
+    ├── RunBusy                  another driver holds this run; wait or stop it (exit code 5)
+    ├── StorageError             the stored bytes are wrong or can't be written (exit code 6)
+    ├── WaveOfFailures           labels fail one after another; read the reason (exit code 7)
+    └── LabelError               one label went wrong; the campaign goes on
+        ├── BadConfiguration     give up on this configuration at once
+        ├── NeedsLargerMachine   more memory or time than a label may have here
+        ├── NotConverged         change the solver, then give up
+        └── TransientFailure     try the same again
+
+Messages give the offending value and the next step. Only a policy catches a `LabelError`;
+only the command line catches the rest.
+"""
+
+
+class ForgefieldError(Exception):
+    """Base of the tree. `exit_code` is what the command line returns for it."""
+
+    exit_code = 1
+
+
+class InputError(ForgefieldError):
+    """The user's input can't be used; nothing was spent."""
+
+    exit_code = 2
+
+
+class BudgetTooSmall(InputError):
+    """The budget doesn't buy the least that a campaign needs; nothing was spent."""
+
+
+class MissingProgram(ForgefieldError):
+    """An optional library that this step needs isn't installed."""
+
+    exit_code = 3
+
+
+class BudgetExhausted(ForgefieldError):
+    """A reservation doesn't fit into what is left of the budget."""
+
+    exit_code = 4
+
+
+class RunBusy(ForgefieldError):
+    """Another process is driving this run folder."""
+
+    exit_code = 5
+
+
+class StorageError(ForgefieldError):
+    """The ledger or the frame store is damaged, locked or can't be written."""
+
+    exit_code = 6
+
+
+class WaveOfFailures(ForgefieldError):
+    """So many labels fail in a row that going on would burn the budget."""
+
+    exit_code = 7
+
+
+class LabelError(ForgefieldError):
+    """One label failed. The subclass is the remedy."""
+
+
+class BadConfiguration(LabelError):
+    """This geometry can't be labelled by this method; another one can."""
+
+
+class NeedsLargerMachine(LabelError):
+    """The label overran, or would overrun, its memory or time."""
+
+
+class NotConverged(LabelError):
+    """An iterative solver did not converge with any of the settings that were tried."""
+
+
+class TransientFailure(LabelError):
+    """The worker died or the file system hiccuped; the same label may work next time."""

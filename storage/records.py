@@ -1,0 +1,128 @@
+"""Values that cross rooms: molecules, methods, configurations, jobs, labels and their outcomes.
+
+All are frozen; arrays in them are float64 and must not be written to. Legend of shapes:
+`A` atoms. Units: Å, eV, eV/Å, e; costs in micro core-seconds.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+class Tier(StrEnum):
+    """A rung of the ladder, cheapest first; `tuple(Tier)` is the ladder."""
+
+    EMPIRICAL = "empirical"
+    XTB = "xtb"
+    DFT = "dft"
+    CCSD = "ccsd"
+
+
+class Purpose(IntEnum):
+    """What a frame was bought for. Nothing but the final evaluation reads `HOLDOUT`."""
+
+    CALIBRATION = 0
+    TRAIN = 1
+    VALIDATION = 2
+    HOLDOUT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """What is really computed at a tier; `name` holds all that changes the number."""
+
+    tier: Tier
+    name: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Molecule:
+    """Species, bonds, charge, spin and one starting geometry.
+
+    `numbers` (A,) atomic numbers; `positions_A3` (A, 3) Å; `mol_block` the bonds as an MDL
+    mol block with explicit hydrogens, or "" where they aren't known.
+    """
+
+    name: str
+    numbers: tuple[int, ...]
+    positions_A3: Array
+    charge: int = 0
+    multiplicity: int = 1
+    smiles: str = ""
+    mol_block: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Configuration:
+    """One geometry of a molecule: `numbers` (A,), `positions_A3` (A, 3) Å."""
+
+    molecule: str
+    numbers: tuple[int, ...]
+    positions_A3: Array
+    charge: int = 0
+    multiplicity: int = 1
+
+    def key(self) -> str:
+        """128-bit hash of species, charge, spin and coordinates rounded to 1e-8 Å."""
+        digest = hashlib.blake2b(digest_size=16)
+        digest.update(repr((self.numbers, self.charge, self.multiplicity)).encode())
+        digest.update((np.round(self.positions_A3, 8) + 0.0).astype("<f8").tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """One label to buy: a configuration, the method and what the frame is for."""
+
+    configuration: Configuration
+    method: Method
+    purpose: Purpose
+
+    def key(self) -> str:
+        """Identity of what is bought: the same method on the same geometry is the same job."""
+        text = f"{self.method.name}|{self.configuration.key()}"
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a label came from; `diagnostics` holds numbers such as T1 or iteration counts."""
+
+    program: str
+    version: str
+    host: str
+    threads: int
+    wall_s: float
+    cpu_s: float
+    diagnostics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Label:
+    """Energy (eV) and forces (A, 3) (eV/Å; `None` for an energy-only label) with provenance."""
+
+    energy: float
+    forces_A3: Array | None
+    provenance: Provenance
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A label that failed: `kind` names the `LabelError` class, which is the remedy."""
+
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What came of one job of a reservation."""
+
+    job: Job
+    result: Label | Failure

@@ -1,0 +1,1 @@
+"""Graphs, models, losses, stages, fitting, evaluation: plain torch, no cluster."""
