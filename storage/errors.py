@@ -7,6 +7,7 @@
     ├── BudgetExhausted          nothing to mend: the money is spent (exit code 4)
     ├── RunBusy                  another driver holds this run; wait or stop it (exit code 5)
     ├── StorageError             the stored bytes are wrong or can't be written (exit code 6)
+    │   └── AlreadyBought        a job is done or in flight; leave it out of the reservation
     ├── WaveOfFailures           labels fail one after another; read the reason (exit code 7)
     └── LabelError               one label went wrong; the campaign goes on
         ├── BadConfiguration     give up on this configuration at once
@@ -57,6 +58,10 @@ class StorageError(ForgefieldError):
     """The ledger or the frame store is damaged, locked or can't be written."""
 
     exit_code = 6
+
+
+class AlreadyBought(StorageError):
+    """A job of the reservation is done or reserved already; nothing was reserved."""
 
 
 class WaveOfFailures(ForgefieldError):

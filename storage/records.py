@@ -71,8 +71,10 @@ class Configuration:
     def key(self) -> str:
         """128-bit hash of species, charge, spin and coordinates rounded to 1e-8 Å."""
         digest = hashlib.blake2b(digest_size=16)
-        digest.update(repr((self.numbers, self.charge, self.multiplicity)).encode())
-        digest.update((np.round(self.positions_A3, 8) + 0.0).astype("<f8").tobytes())
+        species = tuple(map(int, self.numbers)), int(self.charge), int(self.multiplicity)
+        digest.update(repr(species).encode())
+        rounded = np.round(np.asarray(self.positions_A3, dtype=np.float64), 8) + 0.0
+        digest.update(rounded.astype("<f8").tobytes())
         return digest.hexdigest()
 
 

@@ -1,0 +1,56 @@
+"""Frames as extended XYZ, the text format that ASE, OVITO and most trainers read.
+
+Per frame: `energy` eV, `method`, `tier`, `purpose`, `molecule`, `cost_core_seconds`, `charge`,
+`multiplicity` and the ledger's `seq`; per atom: species, `pos` Å and `forces` eV/Å, which are
+left out of energy-only frames. Seventeen significant digits, so that numbers come back as they
+were. `ase.io.read(path, ":")` finds energies and forces in a SinglePointCalculator.
+"""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from forgefield.storage.durable_store import replace_file
+from forgefield.storage.elements import SYMBOLS
+from forgefield.storage.frames import Frames
+from forgefield.storage.records import Purpose
+
+_POSITIONS = "{:<2s} {:.17g} {:.17g} {:.17g}"
+_WITH_FORCES = _POSITIONS + " {:.17g} {:.17g} {:.17g}"
+
+
+def write_extended_xyz(frames: Frames, path: Path | str) -> None:
+    """Write `frames` to `path`: the old file or the whole new one, never a part."""
+    replace_file(Path(path), (text.encode() for text in _frame_texts(frames)))
+
+
+def _frame_texts(frames: Frames) -> Iterator[str]:
+    symbols = np.array(SYMBOLS)[frames.numbers].tolist()
+    rows = np.hstack([frames.positions_A3, frames.forces_A3]).tolist()
+    has_forces = [not math.isnan(row[3]) for row in rows]
+    for frame in range(len(frames)):
+        atoms = frames.atoms_of(frame)
+        forces = all(has_forces[atoms])
+        line = (_WITH_FORCES if forces else _POSITIONS).format
+        body = [line(s, *row) for s, row in zip(symbols[atoms], rows[atoms], strict=True)]
+        yield "\n".join([str(len(body)), _comment(frames, frame, forces=forces), *body, ""])
+
+
+def _comment(frames: Frames, frame: int, *, forces: bool) -> str:
+    method = frames.methods[frames.method_F[frame]]
+    columns = "species:S:1:pos:R:3" + (":forces:R:3" if forces else "")
+    return (
+        f"Properties={columns} energy={frames.energy_F[frame]:.17g} "
+        f'method="{_quoted(method.name)}" tier={method.tier} '
+        f"purpose={Purpose(frames.purpose_F[frame]).name.lower()} "
+        f'molecule="{_quoted(frames.molecules[frames.molecule_F[frame]])}" '
+        f"cost_core_seconds={frames.cost_F[frame]:.17g} charge={frames.charge_F[frame]} "
+        f"multiplicity={frames.multiplicity_F[frame]} seq={frames.seq_F[frame]} "
+        f'units="energy eV, forces eV/Angstrom" pbc="F F F"'
+    )
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")

@@ -1,0 +1,179 @@
+"""The ledger's reads, each inside a transaction that the caller opened."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeVar
+
+from sqlalchemy import Connection, Double, RowMapping, cast, func, select
+
+from forgefield.storage.frames import StoredFrame
+from forgefield.storage.ledger_records import (
+    Balance,
+    Entry,
+    EntryKind,
+    FailureRow,
+    JobState,
+    OpenReservation,
+    State,
+    TierTally,
+)
+from forgefield.storage.records import Failure, Job, Method, Purpose, Tier
+from forgefield.storage.row_forms import job_of, stored_frame
+from forgefield.storage.schema import attempt, budget, entry, inbox, job, reservation
+from forgefield.storage.units import MICRO
+
+ITEMS_A_QUERY = 500
+Item = TypeVar("Item")
+
+
+def parts(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """`items` in pieces that fit into one statement."""
+    for start in range(0, len(items), ITEMS_A_QUERY):
+        yield items[start : start + ITEMS_A_QUERY]
+
+
+def balance(connection: Connection) -> Balance:
+    """The budget row."""
+    row = connection.execute(select(budget)).one()
+    return Balance(row.cap_micro, row.spent_micro, row.reserved_micro)
+
+
+def job_states(connection: Connection, keys: Sequence[str]) -> Mapping[str, JobState]:
+    """State, attempts and last failure by job key."""
+    states = {}
+    for part in parts(keys):
+        for row in connection.execute(select(job).where(job.c.key.in_(part))).mappings():
+            states[row["key"]] = JobState(State(row["state"]), row["attempts"], _failure(row))
+    return states
+
+
+def jobs_in(connection: Connection, state: State) -> tuple[Job, ...]:
+    """Jobs in a state, ordered by key."""
+    found = connection.execute(select(job).where(job.c.state == state.value).order_by(job.c.key))
+    return tuple(job_of(row) for row in found.mappings())
+
+
+def open_reservations(connection: Connection) -> tuple[OpenReservation, ...]:
+    """Reservations without a closing time, with their jobs."""
+    holders: dict[int, list[Job]] = {}
+    held = select(job).where(job.c.state == State.RESERVED.value).order_by(job.c.key)
+    for row in connection.execute(held).mappings():
+        holders.setdefault(row["reservation"], []).append(job_of(row))
+    still_open = select(reservation).where(reservation.c.closed_at.is_(None))
+    return tuple(
+        OpenReservation(row.id, tuple(holders.get(row.id, ())), row.amount_micro, row.opened_at)
+        for row in connection.execute(still_open.order_by(reservation.c.id))
+    )
+
+
+def failures(connection: Connection) -> tuple[FailureRow, ...]:
+    """Failed attempts by sequence number."""
+    query = (
+        select(attempt, job.c.method, job.c.molecule)
+        .join(job, job.c.key == attempt.c.job)
+        .where(attempt.c.done == 0)
+        .order_by(attempt.c.seq)
+    )
+    return tuple(_failure_row(row) for row in connection.execute(query).mappings())
+
+
+def entries(connection: Connection) -> tuple[Entry, ...]:
+    """The money log in its order."""
+    return tuple(
+        Entry(row.id, row.at, EntryKind(row.kind), row.reservation, row.amount_micro, row.note)
+        for row in connection.execute(select(entry).order_by(entry.c.id))
+    )
+
+
+def inbox_frames(connection: Connection, limit: int | None) -> tuple[StoredFrame, ...]:
+    """Unpacked labels by sequence number."""
+    query = select(inbox, job).join(job, job.c.key == inbox.c.job).order_by(inbox.c.seq)
+    found = connection.execute(query if limit is None else query.limit(limit))
+    return tuple(stored_frame(row) for row in found.mappings())
+
+
+def tally(connection: Connection) -> tuple[TierTally, ...]:
+    """Counts of jobs, and sums over attempts, by tier and purpose."""
+    counts = select(job.c.tier, job.c.purpose, job.c.state, func.count())
+    jobs = {
+        (tier, purpose, state): number
+        for tier, purpose, state, number in connection.execute(
+            counts.group_by(job.c.tier, job.c.purpose, job.c.state)
+        )
+    }
+    spent = _spent(connection)
+    groups = {key[:2] for key in (*jobs, *spent)}
+    order = list(Tier)
+    return tuple(
+        _tally_row(Tier(tier), Purpose(purpose), jobs, spent)
+        for tier, purpose in sorted(groups, key=lambda g: (order.index(Tier(g[0])), g[1]))
+    )
+
+
+def _spent(connection: Connection) -> dict[tuple[str, int, int], tuple[int, int, float]]:
+    seconds = cast(attempt.c.used_micro, Double) / float(MICRO)
+    query = select(
+        attempt.c.tier,
+        attempt.c.purpose,
+        attempt.c.done,
+        func.count(),
+        func.sum(attempt.c.used_micro),
+        func.sum(seconds * seconds),
+    ).group_by(attempt.c.tier, attempt.c.purpose, attempt.c.done)
+    return {
+        (tier, purpose, done): (number, int(used), float(squares))
+        for tier, purpose, done, number, used, squares in connection.execute(query)
+    }
+
+
+def _tally_row(
+    tier: Tier,
+    purpose: Purpose,
+    jobs: Mapping[tuple[str, int, str], int],
+    spent: Mapping[tuple[str, int, int], tuple[int, int, float]],
+) -> TierTally:
+    labels, used, squares = spent.get((tier.value, int(purpose), 1), (0, 0, 0.0))
+    failed_attempts, wasted, _ = spent.get((tier.value, int(purpose), 0), (0, 0, 0.0))
+    mean, std = _moments(labels, used / MICRO, squares)
+    standing = {s: jobs.get((tier.value, int(purpose), s.value), 0) for s in State}
+    return TierTally(
+        tier=tier,
+        purpose=purpose,
+        done=standing[State.DONE],
+        failed=standing[State.FAILED],
+        in_flight=standing[State.RESERVED],
+        failed_attempts=failed_attempts,
+        spent_micro=used + wasted,
+        spent_on_failures_micro=wasted,
+        mean_core_seconds=mean,
+        std_core_seconds=std,
+    )
+
+
+def _moments(number: int, total: float, squares: float) -> tuple[float, float]:
+    if not number:
+        return math.nan, math.nan
+    mean = total / number
+    if number == 1:
+        return mean, math.nan
+    return mean, math.sqrt(max(0.0, squares - number * mean * mean) / (number - 1))
+
+
+def _failure(row: RowMapping) -> Failure | None:
+    if row["failure_kind"] is None:
+        return None
+    return Failure(row["failure_kind"], row["failure_message"])
+
+
+def _failure_row(row: RowMapping) -> FailureRow:
+    return FailureRow(
+        seq=row["seq"],
+        job_key=row["job"],
+        reservation=row["reservation"],
+        method=Method(Tier(row["tier"]), row["method"]),
+        purpose=Purpose(row["purpose"]),
+        molecule=row["molecule"],
+        failure=Failure(row["failure_kind"], row["failure_message"]),
+        used_micro=row["used_micro"],
+        at=row["at"],
+    )

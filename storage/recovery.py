@@ -1,0 +1,52 @@
+"""What to do first when a run is opened again: adopt, charge, pack.
+
+The caller holds the run lock, so nobody else is working: an open reservation without spooled
+results is dead. Each step may be interrupted and done again.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from forgefield.storage.errors import TransientFailure
+from forgefield.storage.frame_store import FrameStore
+from forgefield.storage.ledger import Ledger
+from forgefield.storage.packing import pack
+from forgefield.storage.records import Failure
+from forgefield.storage.spool import BEAT, last_beat, read_spools, remove_spool
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """Reservations adopted from the spool, reservations charged as dead, frames packed."""
+
+    adopted: int
+    charged: int
+    packed: int
+
+
+def recover(ledger: Ledger, store: FrameStore, spool_folder: Path | str) -> Recovery:
+    """Bring ledger, store and spool into line after any kind of end of the last driver."""
+    adopted = _adopt(ledger, spool_folder)
+    charged = _charge_dead(ledger, spool_folder)
+    for beat in Path(spool_folder).glob(f"*{BEAT}"):
+        beat.unlink(missing_ok=True)
+    return Recovery(adopted, charged, pack(ledger, store))
+
+
+def _adopt(ledger: Ledger, folder: Path | str) -> int:
+    still_open = {reservation.id for reservation in ledger.open_reservations()}
+    adopted = 0
+    for spool in read_spools(folder):
+        if spool.reservation in still_open:
+            adopted += ledger.settle(spool.reservation, spool.outcomes, spool.used_micro)
+        remove_spool(folder, spool.reservation)
+    return adopted
+
+
+def _charge_dead(ledger: Ledger, folder: Path | str) -> int:
+    reason = Failure(TransientFailure.__name__, "The driver or the worker died during this label.")
+    dead = ledger.open_reservations()
+    for reservation in dead:
+        ledger.fail(reservation.id, reason, last_beat(folder, reservation.id))
+        remove_spool(folder, reservation.id)
+    return len(dead)
