@@ -1,0 +1,162 @@
+"""The direction in which rooms may know each other, read from the code's own imports."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+MAY_IMPORT = {
+    "storage": {"storage"},
+    "labelers": {"labelers", "storage"},
+    "trainers": {"trainers", "storage"},
+    "platform": {"platform", "labelers", "trainers", "storage"},
+}
+
+RAY_FILES = {
+    "trainers/ray_train.py",
+    "platform/actors.py",
+    "platform/cluster.py",
+    "platform/dispatch.py",
+    "platform/labelling.py",
+    "platform/metrics.py",
+}
+
+FOREIGN_LIBRARIES = {
+    "storage": {"ase", "openmm", "pyscf", "ray", "rdkit", "tblite", "torch", "torch_geometric"},
+    "labelers": {"ray", "torch", "torch_geometric"},
+    "trainers": {"openmm", "pyscf", "rdkit", "tblite"},
+    "platform": {"openmm", "pyscf", "rdkit", "tblite"},
+}
+
+Rooms = list[tuple[str, Path]]
+
+
+def imported_names(source: str, package: str) -> Iterator[str]:
+    """Dotted names that `source`, a module of `package`, imports anywhere in its body.
+
+    `from a import b` gives `a` and `a.b`, relative imports are resolved, and so are the string
+    arguments of `import_module` and `__import__`.
+    """
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = _absolute(node, package)
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and _is_import_call(node.func):
+            constants = (a.value for a in node.args if isinstance(a, ast.Constant))
+            yield from (value for value in constants if isinstance(value, str))
+
+
+def _absolute(node: ast.ImportFrom, package: str) -> str:
+    if not node.level:
+        return node.module or ""
+    parents = package.split(".")[: len(package.split(".")) - node.level + 1]
+    return ".".join([*parents, *([node.module] if node.module else [])])
+
+
+def _is_import_call(function: ast.expr) -> bool:
+    name = getattr(function, "attr", getattr(function, "id", ""))
+    return name in {"import_module", "__import__"}
+
+
+def modules(room_folders: Rooms) -> Iterator[tuple[str, str, set[str]]]:
+    """(room, file as `room/name.py`, imported names) of every source file of every room."""
+    for room, folder in room_folders:
+        for path in sorted(folder.rglob("*.py")):
+            name = path.relative_to(folder)
+            package = ".".join(["forgefield", room, *name.parts[:-1]])
+            names = set(imported_names(path.read_text(encoding="utf-8"), package))
+            yield room, f"{room}/{name.as_posix()}", names
+
+
+def rooms_of(names: set[str]) -> set[str]:
+    return {name.split(".")[1] for name in names if name.startswith("forgefield.")}
+
+
+def libraries_of(names: set[str]) -> set[str]:
+    return {name.split(".")[0] for name in names}
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import forgefield.trainers.egnn", "forgefield.trainers.egnn"),
+        ("from forgefield import trainers", "forgefield.trainers"),
+        ("from .. import trainers", "forgefield.trainers"),
+        ("from ..trainers import egnn", "forgefield.trainers.egnn"),
+        ("from . import mmff", "forgefield.labelers.mmff"),
+        ("def f():\n    import ray.train", "ray.train"),
+        ("importlib.import_module('ray')", "ray"),
+    ],
+)
+def test_every_way_to_import_is_seen(source: str, expected: str) -> None:
+    assert expected in set(imported_names(source, "forgefield.labelers"))
+
+
+def test_all_four_rooms_have_sources(room_folders: Rooms) -> None:
+    assert {room for room, _, _ in modules(room_folders)} == set(MAY_IMPORT)
+
+
+def test_rooms_import_only_what_they_may(room_folders: Rooms) -> None:
+    offences = {
+        file: sorted(strangers)
+        for room, file, names in modules(room_folders)
+        if (strangers := rooms_of(names) - MAY_IMPORT[room])
+    }
+    assert offences == {}
+
+
+def test_nothing_imports_deploy_tests_or_rooms_by_folder_name(room_folders: Rooms) -> None:
+    outside = {"deploy", "tests", "storage", "labelers", "trainers"}
+    offences = {
+        file: sorted(strangers)
+        for _, file, names in modules(room_folders)
+        if (strangers := libraries_of(names) & outside)
+    }
+    assert offences == {}
+
+
+def test_ray_stays_in_a_few_files(room_folders: Rooms) -> None:
+    users = {file for _, file, names in modules(room_folders) if "ray" in libraries_of(names)}
+    assert users <= RAY_FILES
+
+
+def test_libraries_stay_in_their_rooms(room_folders: Rooms) -> None:
+    offences = {
+        file: sorted(strangers)
+        for room, file, names in modules(room_folders)
+        if (strangers := libraries_of(names) & FOREIGN_LIBRARIES[room])
+    }
+    assert offences == {}
+
+
+IMPORT_ALL = """
+import importlib, sys
+sys.modules.update(dict.fromkeys(sys.argv[1].split(",")))
+for name in sys.argv[2:]:
+    try:
+        importlib.import_module(name)
+    except ImportError as error:
+        print(f"{name}: {error}")
+"""
+
+
+@pytest.mark.parametrize(
+    ("room", "absent"),
+    [("storage", "ray,pyscf,torch"), ("trainers", "ray,pyscf")],
+)
+def test_room_imports_where_libraries_are_absent(room: str, absent: str, repository: Path) -> None:
+    names = [
+        ".".join(["forgefield", *path.relative_to(repository).with_suffix("").parts])
+        for path in sorted((repository / room).rglob("*.py"))
+        if path.relative_to(repository).as_posix() not in RAY_FILES
+    ]
+    assert len(names) > 1
+    command = [sys.executable, "-c", IMPORT_ALL, absent, *names]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)  # noqa: S603
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
