@@ -1,0 +1,145 @@
+"""How a budget is split between tiers: pure arithmetic on costs, no labels bought here.
+
+Errors are modelled as e_L = A_L n_D^(−α_L) for a force field of cheap labels and
+e_H = C n_H^(−α) e_L^β after fine-tuning on n_H target-tier labels. With budget B and label
+costs c, the error is least at n_H = (B/c_H)·α/(α+βα_L), n_D = (B/c_D)·βα_L/(α+βα_L).
+Cheap labels beyond a multiple of the accurate ones stop helping (the floor of e_L, which the
+closed form leaves out), so their number is capped and what is left goes to the target tier.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+
+from forgefield.storage.errors import BudgetTooSmall
+from forgefield.storage.records import Purpose, Tier
+
+TARGET = Tier.CCSD
+MIDDLE = Tier.DFT
+CHEAP = (Tier.EMPIRICAL, Tier.XTB)
+
+
+class AllocationSettings(BaseModel):
+    """Exponents of the error model, shares of the target tier, and the caps on cheap labels."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    alpha: PositiveFloat = 0.75
+    alpha_cheap: PositiveFloat = 0.75
+    beta: float = Field(0.6, ge=0, le=1)
+    calibration_labels: PositiveInt = 2
+    cheap_calibration_labels: PositiveInt = 20
+    validation_share: float = Field(0.15, gt=0, lt=0.5)
+    holdout_share: float = Field(0.20, gt=0, lt=0.5)
+    fewest_validation: PositiveInt = 2
+    fewest_holdout: PositiveInt = 4
+    most_validation: PositiveInt = 50
+    most_holdout: PositiveInt = 50
+    fewest_train: PositiveInt = 2
+    most_target: PositiveInt = 10_000
+    cheap_labels: PositiveInt = 2000
+    cheap_cost_share: float = Field(0.05, gt=0, lt=0.5)
+    middle_per_target: PositiveFloat = 10.0
+    least_cost_ratio: PositiveFloat = 2.0
+    spare_share: float = Field(0.02, ge=0, lt=0.5)
+
+    def calibration(self, tier: Tier) -> int:
+        """Calibration labels of a tier; more where they cost next to nothing."""
+        return self.cheap_calibration_labels if tier in CHEAP else self.calibration_labels
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """Labels to buy by tier and purpose, calibration included."""
+
+    counts: Mapping[tuple[Tier, Purpose], int]
+
+    def of(self, tier: Tier, purpose: Purpose | None = None) -> int:
+        """Labels of a tier, for one purpose or for all."""
+        return sum(n for (t, p), n in self.counts.items() if t == tier and purpose in (None, p))
+
+    def cost(self, label_cost: Mapping[Tier, float]) -> float:
+        """Core-seconds of all labels."""
+        return sum(n * label_cost[tier] for (tier, _), n in self.counts.items())
+
+
+def calibration_core_seconds(
+    label_cost: Mapping[Tier, float], settings: AllocationSettings
+) -> float:
+    """Core-seconds of the calibration: the same few geometries at every tier."""
+    return sum(settings.calibration(tier) * label_cost[tier] for tier in Tier)
+
+
+def allocate(
+    core_seconds: float, label_cost: Mapping[Tier, float], settings: AllocationSettings
+) -> Allocation:
+    """Split `core_seconds` between the tiers; raises `BudgetTooSmall` naming the least budget."""
+    cheap = {tier: _cheap_labels(core_seconds, label_cost[tier], settings) for tier in CHEAP}
+    left = core_seconds * (1 - settings.spare_share)
+    left -= sum((n + settings.calibration(t)) * label_cost[t] for t, n in cheap.items())
+    weight = settings.alpha / (settings.alpha + settings.beta * settings.alpha_cheap)
+    target = max(int(weight * left / label_cost[TARGET]), fewest_target_labels(settings))
+    middle = int((left - target * label_cost[TARGET]) / label_cost[MIDDLE])
+    if middle < settings.calibration_labels:
+        raise BudgetTooSmall(_too_small(core_seconds, label_cost, settings))
+    middle = min(middle, _most_middle(target, label_cost, settings))
+    target = int((left - middle * label_cost[MIDDLE]) / label_cost[TARGET])
+    target = min(target, settings.most_target)
+    return Allocation(_purposes(target, middle, cheap, settings))
+
+
+def _most_middle(
+    target: int, label_cost: Mapping[Tier, float], settings: AllocationSettings
+) -> int:
+    """Calibration only where the middle tier is hardly cheaper than the target (water)."""
+    if label_cost[TARGET] < settings.least_cost_ratio * label_cost[MIDDLE]:
+        return settings.calibration_labels
+    return max(settings.calibration_labels, int(settings.middle_per_target * target))
+
+
+def fewest_target_labels(settings: AllocationSettings) -> int:
+    """Target-tier labels of the least campaign: calibration, training, validation, hold-out."""
+    fewest = settings.calibration_labels + settings.fewest_train
+    return fewest + settings.fewest_validation + settings.fewest_holdout
+
+
+def _cheap_labels(core_seconds: float, cost: float, settings: AllocationSettings) -> int:
+    return min(settings.cheap_labels, int(settings.cheap_cost_share * core_seconds / cost))
+
+
+def _too_small(
+    core_seconds: float, label_cost: Mapping[Tier, float], settings: AllocationSettings
+) -> str:
+    fewest = fewest_target_labels(settings)
+    least = fewest * label_cost[TARGET] + settings.calibration_labels * label_cost[MIDDLE]
+    least /= 1 - settings.spare_share - len(CHEAP) * settings.cheap_cost_share
+    target_cost = label_cost[TARGET]
+    return (
+        f"The budget is worth {core_seconds / target_cost:.3g} target-tier labels; the least "
+        f"campaign needs {fewest} of them ({settings.calibration_labels} calibration, "
+        f"{settings.fewest_train} training, {settings.fewest_validation} validation, "
+        f"{settings.fewest_holdout} hold-out) and cheaper ones beside them. "
+        f"Give at least {-(-least // target_cost):.0f}ccsd ({1.1 * least / 3600:.2g}cpuh)."
+    )
+
+
+def _purposes(
+    target: int, middle: int, cheap: Mapping[Tier, int], settings: AllocationSettings
+) -> dict[tuple[Tier, Purpose], int]:
+    holdout = _clip(target * settings.holdout_share, settings.fewest_holdout, settings.most_holdout)
+    validation = _clip(
+        target * settings.validation_share, settings.fewest_validation, settings.most_validation
+    )
+    calibration = settings.calibration_labels
+    counts = {(tier, Purpose.CALIBRATION): settings.calibration(tier) for tier in Tier}
+    counts |= {(tier, Purpose.TRAIN): n for tier, n in cheap.items()}
+    counts[MIDDLE, Purpose.TRAIN] = middle - calibration
+    counts[TARGET, Purpose.TRAIN] = target - calibration - holdout - validation
+    counts[TARGET, Purpose.VALIDATION] = validation
+    counts[TARGET, Purpose.HOLDOUT] = holdout
+    return counts
+
+
+def _clip(value: float, low: int, high: int) -> int:
+    return max(low, min(high, round(value)))

@@ -1,0 +1,72 @@
+"""Budgets as people write them, and what they are worth in core-seconds.
+
+A budget is a number and a unit: `250ccsd` (250 times the calibrated cost of one target-tier
+label with forces of this molecule), `2000dft`, `40cpuh`, `3gpuh` or `$120`. The ledger counts
+one currency, micro core-seconds; GPU hours and dollars are exchanged at the recipe's prices.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from pydantic import BaseModel, ConfigDict, PositiveFloat
+
+from forgefield.storage.errors import InputError
+from forgefield.storage.records import Tier
+from forgefield.storage.units import CORE_SECONDS_PER_CORE_HOUR, to_micro
+
+FORMS = "250ccsd, 2000dft, 40cpuh, 3gpuh or $120"
+LARGEST = Decimal(10) ** 9
+_PATTERN = re.compile(
+    r"(?P<dollars>\$)?(?P<amount>[0-9]{1,12}(?:\.[0-9]{1,6})?)(?P<unit>ccsd|dft|cpuh|gpuh)?"
+)
+
+
+class Prices(BaseModel):
+    """What a core-hour and a GPU-hour cost, in dollars."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    core_hour: PositiveFloat = 0.04
+    gpu_hour: PositiveFloat = 2.50
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """An amount of `unit`, one of `ccsd`, `dft`, `cpuh`, `gpuh` and `$`."""
+
+    amount: float
+    unit: str
+
+    def __str__(self) -> str:
+        """Written as it is parsed: `250ccsd`, `$120`."""
+        return f"${self.amount:g}" if self.unit == "$" else f"{self.amount:g}{self.unit}"
+
+
+def parse_budget(text: str) -> Budget:
+    """Read a budget such as `250ccsd` or `$120`; raises `InputError` with the known forms."""
+    match = _PATTERN.fullmatch(text.strip().lower())
+    if match is None or bool(match["dollars"]) == bool(match["unit"]):
+        raise InputError(f"{text[:60]!r} is not a budget. Write it like {FORMS}.")
+    amount = Decimal(match["amount"])
+    if not 0 < amount <= LARGEST:
+        raise InputError(
+            f"A budget must be above 0 and at most {LARGEST:.0e}; {text[:60]!r} is not."
+        )
+    return Budget(float(amount), match["unit"] or "$")
+
+
+def unit_core_seconds(unit: str, label_cost: Mapping[Tier, float], prices: Prices) -> float:
+    """Core-seconds that one `unit` buys; `label_cost` is core-seconds a label by tier."""
+    if unit in (Tier.CCSD, Tier.DFT):
+        return label_cost[Tier(unit)]
+    if unit == "cpuh":
+        return float(CORE_SECONDS_PER_CORE_HOUR)
+    dollars = prices.gpu_hour if unit == "gpuh" else 1.0
+    return dollars / prices.core_hour * CORE_SECONDS_PER_CORE_HOUR
+
+
+def worth_micro(budget: Budget, label_cost: Mapping[Tier, float], prices: Prices) -> int:
+    """The whole budget in micro core-seconds."""
+    return to_micro(budget.amount * unit_core_seconds(budget.unit, label_cost, prices))

@@ -1,0 +1,215 @@
+"""A campaign from molecule and budget to force field, wired on one page.
+
+Each step leaves its result in the run folder and is skipped where it is already there, so a
+run that was killed anywhere goes on from where it was.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from forgefield.platform.budget import Budget, parse_budget, worth_micro
+from forgefield.platform.cluster import Cluster, cluster_machine, ray_cluster
+from forgefield.platform.configurations import (
+    Pool,
+    calibration_orders,
+    campaign_orders,
+    load_pool,
+    pool_size,
+    sample_pool,
+    save_pool,
+)
+from forgefield.platform.evaluating import Evaluation
+from forgefield.platform.labelling import Labelling, labelling
+from forgefield.platform.machine import Machine, share_slots, this_machine
+from forgefield.platform.plan import Document, Plan, TierCost, load_plan, make_plan
+from forgefield.platform.quoting import estimated_costs, measured_costs, refuse_too_large
+from forgefield.platform.recipe import Recipe
+from forgefield.platform.reporter import Reporter
+from forgefield.platform.run_folder import RunFolder, write_atomically
+from forgefield.platform.status import status_of
+from forgefield.platform.training import evaluate_and_keep, train_run
+from forgefield.storage.errors import InputError
+from forgefield.storage.records import Molecule, Tier
+from forgefield.storage.run_lock import RunLock
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Request:
+    """What the user asked for."""
+
+    molecule: Molecule
+    budget: Budget
+    recipe: Recipe
+    folder: RunFolder
+    elsewhere: tuple[Machine, ...] = ()
+
+    def plan(self, costs: Mapping[Tier, TierCost], here: Machine) -> Plan:
+        """What the budget buys at these costs, with wall times here and elsewhere."""
+        machines, folder = (here, *self.elsewhere), str(self.folder.root)
+        return make_plan(self.molecule, self.budget, costs, machines, self.recipe, folder)
+
+
+class Result(Document):
+    """A finished run; money in units of the budget."""
+
+    folder: str
+    force_field: str
+    report: str
+    budget: str
+    spent: float
+    left: float
+    evaluation: Evaluation
+
+
+def quote(request: Request) -> Plan:
+    """A plan from estimated costs alone; nothing is computed or spent."""
+    return request.plan(estimated_costs(request.molecule, request.recipe), this_machine())
+
+
+@dataclass(slots=True)
+class Campaign:
+    """One run folder being driven: the lock is held and Ray is up."""
+
+    folder: RunFolder
+    cluster: Cluster
+    machine: Machine
+    reporter: Reporter
+
+    def calibrate(self, request: Request) -> Plan:
+        """Buy the calibration labels, set the cap, write the plan."""
+        estimates = estimated_costs(request.molecule, request.recipe)
+        refuse_too_large(estimates, request.recipe, self.machine)
+        provisional = request.plan(estimates, self.machine)
+        pool = self._pool(request.molecule, provisional)
+        self.reporter.say("Calibrating: a few labels at every tier, paid from the budget …")
+        orders = calibration_orders(pool, request.recipe, estimates)
+        with self._labelling(request.molecule, request.recipe, estimates) as phase:
+            phase.set_cap(_provisional_cap(request, estimates), "provisional, from high estimates")
+            phase.buy(orders)
+            costs = measured_costs(estimates, phase.tally())
+            plan = request.plan(costs, self.machine)
+            phase.set_cap(plan.cap_micro, f"{plan.budget} at calibrated costs")
+        write_atomically(self.folder.plan, plan.model_dump_json(indent=1))
+        return plan
+
+    def label(self, plan: Plan) -> None:
+        """Buy all that the plan lists and that isn't bought yet."""
+        molecule = plan.molecule.to_record()
+        orders = campaign_orders(self._pool(molecule, plan), plan)
+        costs = {quote.tier: quote.to_cost() for quote in plan.tiers}
+        with self._timed("labelling"), self._labelling(molecule, plan.recipe, costs) as phase:
+            phase.buy(orders)
+
+    def train(self, plan: Plan) -> Evaluation:
+        """The three stages and the baseline, then their errors on the hold-out."""
+        with self._timed("training"):
+            train_run(self.folder, plan, self.machine.cores, self.reporter)
+        with self._timed("evaluation"):
+            return evaluate_and_keep(self.folder)
+
+    def conclude(self, plan: Plan, evaluation: Evaluation) -> Result:
+        """Write the report and say what came out."""
+        from forgefield.platform.report import write_report
+
+        with self._timed("report"):
+            write_report(self.folder, self.folder.report)
+        status = status_of(self.folder)
+        return Result(
+            folder=str(self.folder.root),
+            force_field=str(self.folder.force_field),
+            report=str(self.folder.report),
+            budget=plan.budget,
+            spent=plan.in_budget_units(status.spent),
+            left=plan.in_budget_units(status.left),
+            evaluation=evaluation,
+        )
+
+    def _pool(self, molecule: Molecule, plan: Plan) -> Pool:
+        if not self.folder.pool.exists():
+            settings = plan.recipe.sampling.model_copy(
+                update={"frames": max(plan.recipe.sampling.frames, pool_size(plan))}
+            )
+            self.reporter.say(f"Sampling {settings.frames} configurations with OpenMM …")
+            with self._timed("sampling"):
+                pool, note = sample_pool(molecule, settings, self._sampled)
+            save_pool(pool, self.folder.pool)
+            if note:
+                self.reporter.say(note)
+        return load_pool(molecule, self.folder.pool)
+
+    def _sampled(self, done: int, total: int) -> None:
+        self.reporter.bar("sampling", done, total)
+
+    @contextmanager
+    def _labelling(
+        self, molecule: Molecule, recipe: Recipe, costs: Mapping[Tier, TierCost]
+    ) -> Iterator[Labelling]:
+        memory = max(cost.memory_bytes for cost in costs.values())
+        slots = share_slots(self.machine, memory, recipe.labels.threads)
+        with labelling(self.folder, molecule, recipe, costs, slots, self.reporter) as phase:
+            yield phase
+
+    @contextmanager
+    def _timed(self, step: str) -> Iterator[None]:
+        start = time.time()
+        self.folder.note(f"{step} began")
+        yield
+        self.folder.note(f"{step} ended", wall_s=round(time.time() - start, 2))
+
+
+@contextmanager
+def driving(folder: RunFolder, ray_address: str | None, reporter: Reporter) -> Iterator[Campaign]:
+    """Hold the run's lock and Ray; raises `RunBusy` if another driver has it."""
+    folder.create()
+    with RunLock(folder.root), ray_cluster(ray_address, this_machine()) as cluster:
+        reporter.say(f"Ray dashboard {cluster.dashboard_url}, metrics {cluster.metrics_url}")
+        folder.note("ray is up", dashboard=cluster.dashboard_url, metrics=cluster.metrics_url)
+        yield Campaign(folder, cluster, cluster_machine(), reporter)
+
+
+def calibrated_plan(request: Request, ray_address: str | None, reporter: Reporter) -> Plan:
+    """The plan of a request with measured costs; one that the folder already holds is kept."""
+    known = _plan_in(request)
+    if known is not None:
+        return known
+    with driving(request.folder, ray_address, reporter) as campaign:
+        return campaign.calibrate(request)
+
+
+def run_campaign(request: Request, ray_address: str | None, reporter: Reporter) -> Result:
+    """Everything from request to report, going on from whatever the folder holds."""
+    with driving(request.folder, ray_address, reporter) as campaign:
+        plan = _plan_in(request) or campaign.calibrate(request)
+        campaign.label(plan)
+        return campaign.conclude(plan, campaign.train(plan))
+
+
+def request_of_plan(path: Path, workdir: Path | None) -> Request:
+    """What a plan file, or the plan in a run folder, asks for."""
+    plan = load_plan(RunFolder.at(path).plan if path.is_dir() else path)
+    folder = RunFolder.at(workdir or (path if path.is_dir() else plan.workdir))
+    return Request(plan.molecule.to_record(), parse_budget(plan.budget), plan.recipe, folder)
+
+
+def _provisional_cap(request: Request, estimates: Mapping[Tier, TierCost]) -> int:
+    """What calibration may spend: a budget in labels is worth most where they are dearest."""
+    dearest = {tier: cost.high for tier, cost in estimates.items()}
+    return worth_micro(request.budget, dearest, request.recipe.prices)
+
+
+def _plan_in(request: Request) -> Plan | None:
+    """The calibrated plan a folder holds; raises `InputError` if it is for something else."""
+    if not request.folder.plan.exists():
+        return None
+    plan = load_plan(request.folder.plan)
+    asked = (request.molecule.numbers, str(request.budget), request.recipe)
+    if (plan.molecule.numbers, plan.budget, plan.recipe) != asked:
+        raise InputError(
+            f"{request.folder.root} holds a run of {plan.molecule.name} with {plan.budget} and "
+            "perhaps another recipe. Choose a new --workdir, or resume that run with "
+            f"`platform run {request.folder.root}`."
+        )
+    return plan

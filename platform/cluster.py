@@ -1,0 +1,109 @@
+"""Ray: starting it on this machine or joining one that runs, and the slots labels run in.
+
+A slot is one bundle of a placement group, `threads` cores and a label's memory, on one node.
+It holds one worker a method and runs one label at a time, so threads never outnumber cores.
+On this machine the dashboard is bound to loopback, Ray's token authentication stays on, and
+its usage statistics are off.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import ray
+from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+from forgefield.platform.machine import Machine, Slots
+from forgefield.storage.errors import InputError
+
+PATIENCE_S = 60.0
+METRICS_EVERY_MS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A running Ray: where its dashboard and this node's metrics are to be found."""
+
+    dashboard_url: str
+    metrics_url: str
+    local: bool
+
+
+@contextmanager
+def ray_cluster(address: str | None, machine: Machine) -> Iterator[Cluster]:
+    """Join the Ray cluster at `address`, or start one on this machine; leave it at the end."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        context = _join(address) if address else _start(machine)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise InputError(
+            f"Can't join the Ray cluster at {address}: {str(error)[:200]}. Check the address and "
+            "that this user has the cluster's token (RAY_AUTH_TOKEN_PATH)."
+        ) from error
+    try:
+        yield Cluster(
+            dashboard_url=f"http://{context.dashboard_url}" if context.dashboard_url else "",
+            metrics_url=_metrics_url(),
+            local=address is None,
+        )
+    finally:
+        ray.shutdown()
+
+
+def _start(machine: Machine) -> "ray.client_builder.ClientContext":
+    return ray.init(
+        address="local",
+        num_cpus=machine.cores,
+        _memory=machine.memory_bytes,
+        include_dashboard=True,
+        dashboard_host="127.0.0.1",
+        _system_config={"metrics_report_interval_ms": METRICS_EVERY_MS},
+        log_to_driver=False,
+        logging_level="ERROR",
+    )
+
+
+def _join(address: str) -> "ray.client_builder.ClientContext":
+    return ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+
+
+def _metrics_url() -> str:
+    here = ray.get_runtime_context().get_node_id()
+    node = next(node for node in ray.nodes() if node["NodeID"] == here)
+    return f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
+
+
+def cluster_machine() -> Machine:
+    """The nodes of the joined cluster, taken as equal to the smallest that has cores."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    nodes = [resources for resources in nodes if resources.get("CPU", 0) >= 1]
+    return Machine(
+        nodes=len(nodes),
+        cores=int(min(resources["CPU"] for resources in nodes)),
+        memory_bytes=int(min(resources["memory"] for resources in nodes)),
+    )
+
+
+@contextmanager
+def slot_strategies(
+    slots: Slots, memory_bytes: int
+) -> Iterator[list[PlacementGroupSchedulingStrategy]]:
+    """Reserve `slots` on the cluster; raises `InputError` where it can't hold them."""
+    bundle = {"CPU": slots.threads, "memory": memory_bytes}
+    group = placement_group([bundle] * slots.count, strategy="PACK", name="label slots")
+    try:
+        if not group.wait(PATIENCE_S):
+            raise InputError(
+                f"The cluster did not free {slots.count} slots of {slots.threads} core(s) and "
+                f"{memory_bytes / 1e9:.1f} GB within {PATIENCE_S:.0f} s. Wait for other jobs to "
+                "end, or give fewer cores with --cores-per-node."
+            )
+        yield [_in_bundle(group, index) for index in range(slots.count)]
+    finally:
+        remove_placement_group(group)
+
+
+def _in_bundle(group: PlacementGroup, index: int) -> PlacementGroupSchedulingStrategy:
+    return PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=index)

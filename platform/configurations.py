@@ -1,0 +1,143 @@
+"""The pool of sampled configurations of a run, and which of them serves for what.
+
+The pool comes in random order, is saved, and then only sliced: calibration | hold-out |
+validation | training. So a resumed run buys the same geometries, and no hold-out or validation
+geometry is ever labelled at another tier.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forgefield.labelers.sampling import SamplingSettings, sample
+from forgefield.platform.allocation import CHEAP, MIDDLE, TARGET
+from forgefield.platform.dispatch import Order
+from forgefield.platform.plan import Plan, TierCost
+from forgefield.platform.recipe import Recipe
+from forgefield.storage.errors import InputError
+from forgefield.storage.records import Configuration, Job, Method, Molecule, Purpose, Tier
+
+TOP_UP = 1000
+"""Most configurations offered to a tier beyond its planned ones, while money is left."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pool:
+    """Shuffled geometries `positions_FA3` (Å) of one molecule with their sampling temperature."""
+
+    molecule: Molecule
+    positions_FA3: NDArray[np.float64]
+    temperature_F: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.positions_FA3)
+
+    def jobs(self, method: Method, purpose: Purpose, start: int, count: int) -> deque[Job]:
+        """Jobs for up to `count` configurations from `start` on."""
+        return deque(
+            Job(self._configuration(index), method, purpose)
+            for index in range(start, min(start + count, len(self)))
+        )
+
+    def _configuration(self, index: int) -> Configuration:
+        return Configuration(
+            self.molecule.name,
+            self.molecule.numbers,
+            self.positions_FA3[index],
+            self.molecule.charge,
+            self.molecule.multiplicity,
+        )
+
+
+def sample_pool(
+    molecule: Molecule, settings: SamplingSettings, progress: Callable[[int, int], None]
+) -> tuple[Pool, str]:
+    """Sampled frames, which come in a seeded random order, and a note if they are too few."""
+    samples = sample(molecule, settings, progress)
+    return Pool(molecule, samples.positions_FA3, samples.temperature_F), samples.note
+
+
+def save_pool(pool: Pool, path: Path) -> None:
+    """Write the pool so that a crash leaves the whole file or none."""
+    scratch = path.with_name(f".{path.name}")
+    with scratch.open("wb") as file:
+        np.savez(file, positions_FA3=pool.positions_FA3, temperature_F=pool.temperature_F)
+        file.flush()
+        os.fsync(file.fileno())
+    scratch.replace(path)
+
+
+def load_pool(molecule: Molecule, path: Path) -> Pool:
+    """Read a pool; raises `InputError` if it belongs to another molecule."""
+    with np.load(path, allow_pickle=False) as arrays:
+        pool = Pool(molecule, arrays["positions_FA3"], arrays["temperature_F"])
+    if pool.positions_FA3.shape[1] != len(molecule.numbers):
+        raise InputError(
+            f"{path} holds configurations of another molecule; choose a new --workdir."
+        )
+    return pool
+
+
+def calibration_orders(pool: Pool, recipe: Recipe, costs: Mapping[Tier, TierCost]) -> list[Order]:
+    """The first configurations at every tier, dearest first, reserved at the worst estimate."""
+    count = recipe.allocation.calibration
+    return [
+        Order(
+            pool.jobs(_method(recipe, tier), Purpose.CALIBRATION, 0, count(tier)),
+            tier,
+            costs[tier].high,
+        )
+        for tier in reversed(Tier)
+    ]
+
+
+def campaign_orders(pool: Pool, plan: Plan) -> list[Order]:
+    """All labels of the plan in the order of wishes, then the optional top-up.
+
+    The cheap tiers are over in seconds and come first; then the hold-out, validation and
+    training labels of the target tier, so that what fills the last idle cores is short.
+    Geometries of middle-tier labels follow those of the target tier as long as the pool lasts.
+    """
+    holdout, validation, targets = (
+        plan.labels(TARGET, p) for p in (Purpose.HOLDOUT, Purpose.VALIDATION, Purpose.TRAIN)
+    )
+    middles = plan.labels(MIDDLE, Purpose.TRAIN)
+    holdout_at = max(plan.labels(tier, Purpose.CALIBRATION) for tier in Tier)
+    validation_at = holdout_at + holdout
+    train_at = validation_at + validation
+    middle_at = train_at + targets if train_at + targets + middles <= len(pool) else train_at
+
+    def order(tier: Tier, purpose: Purpose, start: int, count: int, extra: bool = False) -> Order:
+        jobs = pool.jobs(_method(plan.recipe, tier), purpose, start, count)
+        return Order(jobs, tier, plan.tier(tier).core_seconds, optional=extra)
+
+    cheap = [order(t, Purpose.TRAIN, train_at, plan.labels(t, Purpose.TRAIN)) for t in CHEAP]
+    return [
+        *cheap,
+        order(TARGET, Purpose.HOLDOUT, holdout_at, holdout),
+        order(TARGET, Purpose.VALIDATION, validation_at, validation),
+        order(TARGET, Purpose.TRAIN, train_at, targets),
+        order(MIDDLE, Purpose.TRAIN, middle_at, middles),
+        order(TARGET, Purpose.TRAIN, train_at + targets, _room_for(plan), extra=True),
+        order(MIDDLE, Purpose.TRAIN, middle_at + middles, _room_for(plan), extra=True),
+    ]
+
+
+def _room_for(plan: Plan) -> int:
+    """Labels of the top-up: none where the plan stopped short of the budget by choice."""
+    return min(TOP_UP, plan.recipe.allocation.most_target - plan.tier(TARGET).total)
+
+
+def pool_size(plan: Plan) -> int:
+    """Configurations that the plan uses, with some to spare."""
+    most = max(quote.total for quote in plan.tiers)
+    return int(1.2 * most) + plan.tier(TARGET).total
+
+
+def _method(recipe: Recipe, tier: Tier) -> Method:
+    return Method(tier, recipe.methods.of(tier))

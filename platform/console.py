@@ -1,0 +1,249 @@
+"""Screens: the quote, the state of a run, its result, drawn with rich."""
+
+import time
+from collections.abc import Iterable
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from forgefield.platform.campaign import Result
+from forgefield.platform.doctor import Checkup
+from forgefield.platform.evaluating import Evaluation
+from forgefield.platform.plan import Plan, TierQuote
+from forgefield.platform.run_folder import RunFolder
+from forgefield.platform.status import Status, status_of
+from forgefield.platform.wording import duration, gigabytes, three_digits
+
+ACCENT = "cyan"
+
+
+def grid(rows: Iterable[tuple[str, RenderableType]]) -> Table:
+    """Two columns: what, and its value."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column()
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def panel(title: str, *parts: RenderableType) -> Panel:
+    """Parts one below another, a line between, in a titled frame."""
+    spaced = [item for part in parts for item in (part, "")][:-1]
+    return Panel(Group(*spaced), title=title, title_align="left", border_style=ACCENT)
+
+
+def show_plan(console: Console, plan: Plan) -> None:
+    """The quote of a plan."""
+    console.print(panel("Quote", _facts(plan), _tiers(plan), _notes(plan)))
+
+
+def _facts(plan: Plan) -> Table:
+    basis = "measured on this machine" if plan.calibrated else "estimated, nothing was computed"
+    cost = plan.in_budget_units(plan.cost)
+    unit = plan.budget.lstrip("$0123456789.")
+    cost_text = f"{three_digits(cost)}{unit}" if unit else f"${three_digits(cost)}"
+    rows: list[tuple[str, RenderableType]] = [
+        ("molecule", f"{plan.molecule.name} ({len(plan.molecule.numbers)} atoms)"),
+        ("budget", f"{plan.budget} = {three_digits(plan.cap / 3600)} core-hours"),
+        ("planned cost", f"{cost_text} = {three_digits(plan.cost / 3600)} core-hours"),
+        ("costs are", basis),
+        ("labelling takes", _wall(plan)),
+        ("expected error", plan.expected_error),
+    ]
+    return grid(rows)
+
+
+def _wall(plan: Plan) -> str:
+    parts = []
+    for wall in plan.wall:
+        nodes = "1 node" if wall.nodes == 1 else f"{wall.nodes} nodes"
+        cores = "1 core" if wall.cores == 1 else f"{wall.cores} cores"
+        said = duration(wall.seconds) if wall.seconds is not None else "a label doesn't fit"
+        parts.append(f"{said} on {nodes} of {cores}")
+    return "; ".join(parts)
+
+
+def _tiers(plan: Plan) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("tier", no_wrap=True)
+    table.add_column("method")
+    for name in ("a label", "×/÷", "memory", "labels", "core-hours"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for quote in plan.tiers:
+        table.add_row(
+            quote.tier.value,
+            quote.method,
+            duration(quote.core_seconds),
+            three_digits(quote.high / quote.core_seconds),
+            Text(gigabytes(quote.memory_bytes), style="" if quote.fits else "bold red"),
+            f"{quote.total:,}",
+            three_digits(quote.cost / 3600),
+        )
+    return table
+
+
+def _notes(plan: Plan) -> RenderableType:
+    target = plan.tiers[-1]
+    split = ", ".join(f"{n} {name}" for name, n in target.labels.items())
+    threads = "1 thread" if plan.threads == 1 else f"{plan.threads} threads"
+    lines = [
+        Text(f"The {target.total} {target.tier} labels: {split}."),
+        Text(
+            f"A label costs core-seconds, on {threads}, {plan.slots} at a time here; nine in ten "
+            "lie within the factor ×/÷.",
+            style="dim",
+        ),
+    ]
+    lines += [Text(_too_large(quote), style="bold red") for quote in plan.tiers if not quote.fits]
+    return Group(*lines)
+
+
+def _too_large(quote: TierQuote) -> str:
+    return (
+        f"A {quote.method} label needs about {gigabytes(quote.memory_bytes)}, more than a node "
+        "here has for labels. Join a larger one with --ray-address, or choose another method."
+    )
+
+
+def show_status(console: Console, status: Status) -> None:
+    """The state of a run."""
+    console.print(status_panel(status))
+
+
+def watch_status(console: Console, folder: RunFolder, every_s: float) -> None:
+    """Redraw the state until nobody drives the run."""
+    with Live(console=console, auto_refresh=False) as live:
+        while True:
+            status = status_of(folder)
+            live.update(status_panel(status), refresh=True)
+            if not status.running:
+                return
+            time.sleep(every_s)
+
+
+def status_panel(status: Status) -> Panel:
+    """A run's state as a panel."""
+    unit = status.unit_core_seconds
+    doing = "running" if status.running else "not running"
+    facts = grid(
+        [
+            ("run", status.folder),
+            ("molecule", status.molecule),
+            ("budget", status.budget),
+            ("state", f"{doing}; last event: {status.step}"),
+            ("money", _money(status, unit)),
+            ("rate", _rate(status)),
+        ]
+    )
+    parts: list[RenderableType] = [facts, _tier_states(status)]
+    if status.failures:
+        parts.append(Text("Last failures:\n" + "\n".join(status.failures), style="yellow"))
+    return panel("Status", *parts)
+
+
+def _money(status: Status, unit: float) -> str:
+    shares = (("spent", status.spent), ("reserved", status.reserved), ("left", status.left))
+    said = ", ".join(f"{three_digits(value / unit)} {name}" for name, value in shares)
+    return f"{said} of {three_digits(status.cap / unit)} (in units of {status.budget})"
+
+
+def _rate(status: Status) -> str:
+    if status.rate is None:
+        return "–"
+    to_go = duration(status.seconds_to_go)
+    return f"{three_digits(status.rate)} core-seconds a second; {to_go} of labelling to go"
+
+
+def _tier_states(status: Status) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("tier", no_wrap=True)
+    table.add_column("method")
+    for name in ("done", "planned", "in flight", "failed", "core-hours", "on failures"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in status.tiers:
+        counts = (row.done, row.planned, row.in_flight, row.failed)
+        table.add_row(
+            row.tier.value,
+            row.method,
+            *(f"{count:,}" for count in counts),
+            three_digits(row.spent / 3600),
+            three_digits(row.wasted / 3600),
+        )
+    return table
+
+
+def show_checkup(console: Console, found: Checkup) -> None:
+    """What the doctor found."""
+    facts = grid(
+        [
+            ("python", f"{found.python} on {found.system}"),
+            ("cores", str(found.cores)),
+            ("memory for labels", gigabytes(found.memory_bytes)),
+            ("disk free here", gigabytes(found.disk_free_bytes)),
+            ("GPU", found.gpu or "none (labels and training run on the CPU)"),
+            ("threads", ", ".join(f"{k}={v}" for k, v in found.threads.items()) or "not limited"),
+        ]
+    )
+    programs = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("library", "version", "for"):
+        programs.add_column(name)
+    for program in found.programs:
+        version = program.version or Text("missing", style="bold red")
+        programs.add_row(program.name, version, program.purpose)
+    advice = Text(
+        "\n".join(found.advice) or "All is well.", style="yellow" if found.advice else "green"
+    )
+    console.print(panel("Doctor", facts, programs, advice))
+
+
+def show_evaluation(console: Console, found: Evaluation) -> None:
+    """Errors of force field and baseline."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("")
+    for name in ("force MAE", "95 % interval", "force RMSE", "energy MAE"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for errors in (found.force_field, found.baseline):
+        table.add_row(
+            errors.name,
+            three_digits(errors.force_mae),
+            f"{three_digits(errors.low)} – {three_digits(errors.high)}",
+            three_digits(errors.force_rmse),
+            three_digits(errors.energy_mae),
+        )
+    note = (
+        f"kcal/mol/Å and kcal/mol against {found.method} on {found.frames} {found.test_set} frames."
+    )
+    console.print(panel("Errors", table, Text(note, style="dim"), Text(verdict(found))))
+
+
+def verdict(found: Evaluation) -> str:
+    """Whether the three stages paid, in a sentence."""
+    interval = f"95 % interval {three_digits(found.gain_low)} to {three_digits(found.gain_high)}"
+    if found.gain_low > 0:
+        said = f"The three stages beat the baseline by {three_digits(found.gain)} kcal/mol/Å"
+    elif found.gain_high < 0:
+        said = f"The three stages lose to the baseline by {three_digits(-found.gain)} kcal/mol/Å"
+    else:
+        said = "These frames can't tell the three stages from the baseline"
+    return f"{said} ({interval})."
+
+
+def show_result(console: Console, result: Result) -> None:
+    """What a finished run left."""
+    show_evaluation(console, result.evaluation)
+    spent = f"{three_digits(result.spent)} of {result.budget}, {three_digits(result.left)} left"
+    use = f"ForgefieldCalculator({result.force_field!r}) from forgefield.trainers.calculator"
+    console.print(
+        grid(
+            [
+                ("spent", spent),
+                ("force field", result.force_field),
+                ("in ASE", use),
+                ("report", result.report),
+            ]
+        )
+    )

@@ -1,0 +1,66 @@
+"""The machines a plan may count on, and how many labels run side by side on them."""
+
+import os
+from dataclasses import dataclass
+
+import psutil
+
+MEMORY_SHARE = 0.8
+"""Share of a node's memory that labels may fill; the rest is the system's and Ray's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """`nodes` equal nodes, each with `cores` and `memory_bytes` for labels."""
+
+    nodes: int
+    cores: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """How labels share a machine: `count` at a time, `threads` each, on all nodes together."""
+
+    count: int
+    threads: int
+
+
+def this_machine() -> Machine:
+    """The node this process runs on, with the cores its affinity mask allows."""
+    memory = int(psutil.virtual_memory().total * MEMORY_SHARE)
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return Machine(1, cores, memory)
+
+
+def machines_asked(nodes: int, cores_per_node: int | None) -> tuple[Machine, ...]:
+    """The nodes a quote was asked for beyond this one, with memory in proportion to cores."""
+    here = this_machine()
+    cores = cores_per_node or here.cores
+    if (nodes, cores) == (1, here.cores):
+        return ()
+    return (Machine(nodes, cores, max(here.memory_bytes, here.memory_bytes * cores // here.cores)),)
+
+
+def share_slots(machine: Machine, label_memory_bytes: int, threads: int | None) -> Slots:
+    """Slots for labels of `label_memory_bytes` each; `count` 0 where not even one fits.
+
+    Without `threads` the fewest that keep every core busy within the memory are taken: one
+    label a core where memory allows, otherwise fewer labels of several threads each.
+    """
+    at_once = machine.memory_bytes // max(label_memory_bytes, 1)
+    if at_once == 0:
+        return Slots(0, threads or machine.cores)
+    if threads is None:
+        threads = -(-machine.cores // min(at_once, machine.cores))
+    per_node = min(machine.cores // threads, at_once)
+    return Slots(machine.nodes * per_node, threads)
+
+
+def wall_seconds(core_seconds: float, longest_core_seconds: float, slots: Slots) -> float:
+    """Graham's bound on list scheduling: work / slots + (1 − 1/slots) · the longest label."""
+    if slots.count == 0:
+        return float("inf")
+    work = core_seconds / (slots.count * slots.threads)
+    return work + (1 - 1 / slots.count) * longest_core_seconds / slots.threads

@@ -1,0 +1,268 @@
+"""The plan: what a budget buys, said before anything is spent and executed as it stands.
+
+`make_plan` is pure: molecule, costs and machine in, `Plan` out. The plan is a JSON document
+with the resolved recipe inside, so that a run can be repeated from it alone.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from forgefield.platform.allocation import TARGET, Allocation, allocate
+from forgefield.platform.budget import Budget, parse_budget, unit_core_seconds, worth_micro
+from forgefield.platform.machine import Machine, Slots, share_slots, wall_seconds
+from forgefield.platform.recipe import Recipe, describe
+from forgefield.storage.errors import InputError
+from forgefield.storage.records import Molecule, Purpose, Tier
+from forgefield.storage.units import from_micro
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TierCost:
+    """Cost of one label: mean and a 90 % range in core-seconds; `measured` labels behind it."""
+
+    core_seconds: float
+    low: float
+    high: float
+    memory_bytes: int
+    measured: int = 0
+
+
+class Document(BaseModel):
+    """A frozen JSON document that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TierQuote(Document):
+    """What one tier costs and how many of its labels are bought."""
+
+    tier: Tier
+    method: str
+    core_seconds: float
+    low: float
+    high: float
+    memory_bytes: int
+    threads: int
+    measured: int
+    fits: bool
+    labels: dict[str, int]
+
+    def to_cost(self) -> TierCost:
+        """The cost alone."""
+        return TierCost(self.core_seconds, self.low, self.high, self.memory_bytes, self.measured)
+
+    @property
+    def total(self) -> int:
+        """Labels of all purposes."""
+        return sum(self.labels.values())
+
+    @property
+    def cost(self) -> float:
+        """Core-seconds of them all."""
+        return self.total * self.core_seconds
+
+
+class MoleculeDocument(Document):
+    """A `Molecule` in JSON."""
+
+    name: str
+    numbers: tuple[int, ...]
+    positions_A3: tuple[tuple[float, float, float], ...]
+    charge: int
+    multiplicity: int
+    smiles: str
+    mol_block: str
+
+    def to_record(self) -> Molecule:
+        """The molecule as the other rooms know it."""
+        facts = self.model_dump() | {"positions_A3": np.array(self.positions_A3, dtype=np.float64)}
+        return Molecule(**facts)
+
+
+class WallTime(Document):
+    """Labelling time on a number of nodes of `cores` each; None where a label doesn't fit."""
+
+    nodes: int
+    cores: int
+    seconds: float | None
+
+
+class Plan(Document):
+    """A quote that `platform run` executes; times in seconds, costs in core-seconds."""
+
+    format: int = FORMAT
+    forgefield: str
+    created: float
+    molecule: MoleculeDocument
+    budget: str
+    unit_core_seconds: float
+    cap_micro: int
+    calibrated: bool
+    tiers: tuple[TierQuote, ...]
+    slots: int
+    threads: int
+    wall: tuple[WallTime, ...]
+    expected_error: str
+    workdir: str
+    recipe: Recipe
+
+    def tier(self, tier: Tier) -> TierQuote:
+        """The quote of one tier."""
+        return next(quote for quote in self.tiers if quote.tier == tier)
+
+    def labels(self, tier: Tier, purpose: Purpose) -> int:
+        """Planned labels of a tier for one purpose."""
+        return self.tier(tier).labels.get(purpose.name.lower(), 0)
+
+    @property
+    def cost(self) -> float:
+        """Core-seconds of everything planned."""
+        return sum(quote.cost for quote in self.tiers)
+
+    @property
+    def cap(self) -> float:
+        """Core-seconds that may be spent."""
+        return from_micro(self.cap_micro)
+
+    def in_budget_units(self, core_seconds: float) -> float:
+        """Core-seconds in the unit the budget was given in."""
+        return core_seconds / self.unit_core_seconds
+
+
+def make_plan(
+    molecule: Molecule,
+    budget: Budget,
+    costs: Mapping[Tier, TierCost],
+    machines: Sequence[Machine],
+    recipe: Recipe,
+    workdir: str,
+) -> Plan:
+    """Split the budget at these costs; raises `BudgetTooSmall` where it is hopeless.
+
+    `machines[0]` is the one at hand; wall time is quoted for each.
+    """
+    label_cost = {tier: cost.core_seconds for tier, cost in costs.items()}
+    cap_micro = worth_micro(budget, label_cost, recipe.prices)
+    allocation = allocate(from_micro(cap_micro), label_cost, recipe.allocation)
+    memory = max(cost.memory_bytes for cost in costs.values())
+    slots = share_slots(machines[0], memory, recipe.labels.threads)
+    return Plan(
+        forgefield=version("forgefield"),
+        created=time.time(),
+        molecule=to_document(molecule),
+        budget=str(budget),
+        unit_core_seconds=unit_core_seconds(budget.unit, label_cost, recipe.prices),
+        cap_micro=cap_micro,
+        calibrated=all(cost.measured for cost in costs.values()),
+        tiers=tuple(
+            _quote(tier, costs[tier], allocation, machines[0], slots, recipe) for tier in Tier
+        ),
+        slots=slots.count,
+        threads=slots.threads,
+        wall=_wall_times(allocation, costs, machines, recipe.labels.threads),
+        expected_error=expected_error(molecule.name, allocation.of(TARGET, Purpose.TRAIN)),
+        workdir=workdir,
+        recipe=recipe,
+    )
+
+
+def _quote(
+    tier: Tier,
+    cost: TierCost,
+    allocation: Allocation,
+    machine: Machine,
+    slots: Slots,
+    recipe: Recipe,
+) -> TierQuote:
+    counts = {p.name.lower(): allocation.of(tier, p) for p in Purpose if allocation.of(tier, p)}
+    return TierQuote(
+        tier=tier,
+        method=recipe.methods.of(tier),
+        core_seconds=cost.core_seconds,
+        low=cost.low,
+        high=cost.high,
+        memory_bytes=cost.memory_bytes,
+        threads=slots.threads,
+        measured=cost.measured,
+        fits=cost.memory_bytes <= machine.memory_bytes,
+        labels=counts,
+    )
+
+
+def _wall_times(
+    allocation: Allocation,
+    costs: Mapping[Tier, TierCost],
+    machines: Sequence[Machine],
+    threads: int | None,
+) -> tuple[WallTime, ...]:
+    work = allocation.cost({tier: cost.core_seconds for tier, cost in costs.items()})
+    longest = max(cost.core_seconds for cost in costs.values())
+    memory = max(cost.memory_bytes for cost in costs.values())
+    wall = []
+    for machine in machines:
+        slots = share_slots(machine, memory, threads)
+        seconds = wall_seconds(work, longest, slots) if slots.count else None
+        wall.append(WallTime(nodes=machine.nodes, cores=machine.cores, seconds=seconds))
+    return tuple(wall)
+
+
+PUBLISHED = {
+    "aspirin": 0.908,
+    "benzene": 0.059,
+    "malonaldehyde": 0.338,
+    "toluene": 0.306,
+    "ethanol": 0.176,
+}
+"""Force MAE, kcal/mol/Å, of ASTEROID with GemNet at 200 + 50 labels (arXiv 2306.03109, Table 3)."""
+
+
+def expected_error(molecule: str, training_labels: int) -> str:
+    """What can honestly be said of the error before any model of this molecule exists."""
+    said = (
+        f"can't be said yet: no force field of {molecule} has been trained, and an error can't "
+        f"be derived from {training_labels} planned labels alone. The hold-out will measure it."
+    )
+    if molecule in PUBLISHED:
+        said += (
+            f" For orientation only: {PUBLISHED[molecule]} kcal/mol/Å is published for 200 "
+            "coupled-cluster and 2000 DFT labels (ASTEROID with GemNet, MD17 frames)."
+        )
+    return said
+
+
+def to_document(molecule: Molecule) -> MoleculeDocument:
+    """A molecule as JSON."""
+    return MoleculeDocument(
+        name=molecule.name,
+        numbers=molecule.numbers,
+        positions_A3=tuple((float(x), float(y), float(z)) for x, y, z in molecule.positions_A3),
+        charge=molecule.charge,
+        multiplicity=molecule.multiplicity,
+        smiles=molecule.smiles,
+        mol_block=molecule.mol_block,
+    )
+
+
+def load_plan(path: str | Path) -> Plan:
+    """Read a plan file; raises `InputError` naming what is wrong with it."""
+    try:
+        plan = Plan.model_validate_json(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(
+            f"Can't read the plan {path}: {error.strerror}. Make one with `platform plan`."
+        ) from error
+    except (ValidationError, UnicodeDecodeError) as error:
+        said = describe(error) if isinstance(error, ValidationError) else str(error)
+        raise InputError(f"{path} is not a plan; it has {said}") from error
+    parse_budget(plan.budget)
+    if plan.format != FORMAT:
+        raise InputError(f"{path} has plan format {plan.format}; this version reads {FORMAT}.")
+    return plan

@@ -1,0 +1,77 @@
+"""Costs of a label at each tier: estimated before anything is spent, measured by calibration."""
+
+from collections.abc import Mapping, Sequence
+
+from forgefield.labelers.registry import labeler_for
+from forgefield.platform.allocation import TARGET
+from forgefield.platform.machine import Machine
+from forgefield.platform.plan import TierCost
+from forgefield.platform.recipe import Recipe
+from forgefield.storage.errors import InputError
+from forgefield.storage.ledger_records import TierTally
+from forgefield.storage.records import Molecule, Purpose, Tier
+
+SPREAD_OF_A_FEW = 1.3
+"""Factor around the mean of two or three measured labels that nine in ten stay within."""
+
+
+def estimated_costs(molecule: Molecule, recipe: Recipe) -> dict[Tier, TierCost]:
+    """Cost-model estimates; raises `InputError` where a method can't do this molecule."""
+    costs = {}
+    for tier in Tier:
+        labeler = labeler_for(recipe.methods.of(tier))
+        labeler.available()
+        labeler.check(molecule)
+        guess = labeler.estimate(molecule)
+        costs[tier] = TierCost(guess.core_seconds, guess.low, guess.high, guess.memory_bytes)
+    return costs
+
+
+def measured_costs(
+    estimates: Mapping[Tier, TierCost], tally: Sequence[TierTally]
+) -> dict[Tier, TierCost]:
+    """Means of the calibration labels; raises `InputError` where a tier has none."""
+    rows = {row.tier: row for row in tally if row.purpose == Purpose.CALIBRATION and row.done}
+    missing = [tier.value for tier in Tier if tier not in rows]
+    if missing:
+        raise InputError(
+            f"No calibration label of {', '.join(missing)} succeeded; `platform status` shows why. "
+            "Choose another method in the recipe or another starting geometry."
+        )
+    return {tier: _measured(estimates[tier], rows[tier]) for tier in Tier}
+
+
+def _measured(estimate: TierCost, row: TierTally) -> TierCost:
+    mean = row.mean_core_seconds
+    return TierCost(
+        core_seconds=mean,
+        low=mean / SPREAD_OF_A_FEW,
+        high=mean * SPREAD_OF_A_FEW,
+        memory_bytes=estimate.memory_bytes,
+        measured=row.done,
+    )
+
+
+def refuse_too_large(costs: Mapping[Tier, TierCost], recipe: Recipe, machine: Machine) -> None:
+    """Raise `InputError` if a label doesn't fit into the memory of one node."""
+    for tier, cost in costs.items():
+        if cost.memory_bytes > machine.memory_bytes:
+            raise InputError(
+                f"A {recipe.methods.of(tier)} label needs about {cost.memory_bytes / 1e9:.0f} GB; "
+                f"a node here offers {machine.memory_bytes / 1e9:.0f} GB to labels. Join a larger "
+                "one with --ray-address, or choose another method in the recipe; "
+                "`platform plan --no-calibrate` still quotes it."
+            )
+
+
+def refuse_if_calibration_is_dear(
+    costs: Mapping[Tier, TierCost], recipe: Recipe, cap: float
+) -> None:
+    """Raise `BudgetTooSmall`-like `InputError` if the worst calibration exceeds the budget."""
+    settings = recipe.allocation
+    need = sum(settings.calibration(tier) * costs[tier].core_seconds for tier in Tier)
+    if need > cap:
+        raise InputError(
+            f"The calibration alone would cost about {need / costs[TARGET].core_seconds:.1f}ccsd "
+            f"({need / 3600:.2g}cpuh); the budget is worth {cap / 3600:.2g}cpuh. Raise it."
+        )

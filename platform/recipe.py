@@ -1,0 +1,90 @@
+"""A recipe: every setting of a campaign that is not the molecule and the budget.
+
+Written by hand in TOML (`deploy/recipes/`), each section owned by the module that uses it;
+saved resolved, as JSON, inside every plan.
+"""
+
+import tomllib
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+
+from forgefield.labelers.sampling import SamplingSettings
+from forgefield.platform.allocation import AllocationSettings
+from forgefield.platform.budget import Prices
+from forgefield.storage.errors import InputError
+from forgefield.storage.records import Tier
+from forgefield.trainers.asteroid import AsteroidSettings
+
+
+class Section(BaseModel):
+    """A frozen section that refuses misspelt keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Methods(Section):
+    """The method at each tier, by its full name."""
+
+    empirical: str = "MMFF94"
+    xtb: str = "GFN2-xTB"
+    dft: str = "PBE/def2-SVP"
+    ccsd: str = "CCSD(T)/cc-pVDZ, frozen core"
+
+    def of(self, tier: Tier) -> str:
+        """Name of the method at `tier`."""
+        name: str = getattr(self, tier.value)
+        return name
+
+
+class LabelSettings(Section):
+    """How labels run: threads each (None: chosen to fit), batches, limits, retries.
+
+    A label reserves `limit_factor` times its expected cost plus `limit_extra_s`. Where it
+    overruns that, as much again is reserved up to `extensions` times while the budget has it;
+    then it is killed and charged.
+    """
+
+    threads: PositiveInt | None = None
+    batch_core_seconds: PositiveFloat = 2.0
+    largest_batch: PositiveInt = 1000
+    limit_factor: PositiveFloat = Field(2.5, ge=1)
+    limit_extra_s: PositiveFloat = 5.0
+    attempts: PositiveInt = 3
+    extensions: PositiveInt = 4
+    wave: PositiveInt = 6
+
+
+class Recipe(Section):
+    """All sections; the defaults are `deploy/recipes/default.toml`."""
+
+    methods: Methods = Methods()
+    sampling: SamplingSettings = SamplingSettings()
+    labels: LabelSettings = LabelSettings()
+    allocation: AllocationSettings = AllocationSettings()
+    training: AsteroidSettings = AsteroidSettings()
+    prices: Prices = Prices()
+
+
+def load_recipe(path: str | Path | None) -> Recipe:
+    """Read a TOML recipe, or the defaults for `None`; raises `InputError` naming the bad key."""
+    if path is None:
+        return Recipe()
+    try:
+        return Recipe.model_validate(tomllib.loads(Path(path).read_text(encoding="utf-8")))
+    except OSError as error:
+        raise InputError(f"Can't read the recipe {path}: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"The recipe {path} is not TOML: {error}.") from error
+    except ValidationError as error:
+        raise InputError(f"The recipe {path} has {describe(error)}") from error
+
+
+def describe(error: ValidationError) -> str:
+    """A pydantic error in one line a problem, without its web links."""
+    problems = [
+        f"{'.'.join(map(str, problem['loc'])) or 'the whole'} = {str(problem['input'])[:60]}: "
+        f"{problem['msg'].lower()}"
+        for problem in error.errors(include_url=False)
+    ]
+    return f"{len(problems)} problem(s): " + "; ".join(problems)

@@ -1,0 +1,31 @@
+"""What a campaign says while it runs, without knowing who listens."""
+
+from typing import Protocol
+
+from forgefield.platform.dispatch import Progress
+
+
+class Reporter(Protocol):
+    """Listener to a campaign: the terminal, a log, or nobody."""
+
+    def say(self, text: str) -> None:
+        """A line for people."""
+
+    def bar(self, name: str, done: int, total: int) -> None:
+        """Progress of a step that knows its length."""
+
+    def labels(self, progress: Progress) -> None:
+        """Progress of labelling."""
+
+
+class Silence:
+    """Listens to nothing."""
+
+    def say(self, text: str) -> None:
+        """Drop the line."""
+
+    def bar(self, name: str, done: int, total: int) -> None:
+        """Drop the progress."""
+
+    def labels(self, progress: Progress) -> None:
+        """Drop the progress."""

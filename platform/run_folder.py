@@ -1,0 +1,149 @@
+"""Where a run keeps its things: one folder, whose layout is this module.
+
+`ledger.sqlite` and `frames.zarr` are the valuable part; everything else can be made again
+from them and `plan.json`.
+"""
+
+import json
+import os
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from forgefield.storage.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Paths of a run; `root` is absolute."""
+
+    root: Path
+
+    @classmethod
+    def at(cls, path: str | Path) -> "RunFolder":
+        """The folder at `path`, made absolute; nothing is created."""
+        return cls(Path(path).expanduser().resolve())
+
+    @classmethod
+    def existing(cls, path: str | Path) -> "RunFolder":
+        """An existing run; raises `InputError` if `path` holds none."""
+        folder = cls.at(path)
+        if not folder.ledger.exists():
+            raise InputError(
+                f"{path} is not a run folder (it has no {folder.ledger.name}). "
+                "Name the folder that `platform run` printed, such as runs/methanol-20ccsd."
+            )
+        return folder
+
+    def create(self) -> None:
+        """Make the folders; raises `InputError` where that is not allowed."""
+        try:
+            for folder in (self.root, self.spool, self.training):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"Can't make the run folder {self.root}: {error.strerror}. "
+                "Choose another with --workdir."
+            ) from error
+
+    @property
+    def plan(self) -> Path:
+        """The plan this run executes."""
+        return self.root / "plan.json"
+
+    @property
+    def ledger(self) -> Path:
+        """The cost ledger, the commit point."""
+        return self.root / "ledger.sqlite"
+
+    @property
+    def ledger_url(self) -> str:
+        """SQLAlchemy URL of the ledger."""
+        return f"sqlite:///{self.ledger}"
+
+    @property
+    def frames(self) -> Path:
+        """The frame store."""
+        return self.root / "frames.zarr"
+
+    @property
+    def pool(self) -> Path:
+        """Sampled configurations, in their shuffled order."""
+        return self.root / "configurations.npz"
+
+    @property
+    def spool(self) -> Path:
+        """Results on their way to the ledger, and heartbeats of labels in flight."""
+        return self.root / "spool"
+
+    @property
+    def training(self) -> Path:
+        """One folder a training stage."""
+        return self.root / "training"
+
+    @property
+    def outcome(self) -> Path:
+        """What training left, as JSON."""
+        return self.training / "outcome.json"
+
+    @property
+    def force_field(self) -> Path:
+        """The result."""
+        return self.root / "force_field"
+
+    @property
+    def baseline(self) -> Path:
+        """The standard training on the accurate frames alone."""
+        return self.root / "baseline"
+
+    @property
+    def evaluation(self) -> Path:
+        """Errors on the hold-out."""
+        return self.root / "evaluation.json"
+
+    @property
+    def report(self) -> Path:
+        """The report, one HTML file."""
+        return self.root / "report.html"
+
+    @property
+    def timeline(self) -> Path:
+        """What happened when: one JSON object a line."""
+        return self.root / "timeline.jsonl"
+
+    def note(self, event: str, **facts: object) -> None:
+        """Append an event to the timeline."""
+        line = json.dumps({"time": time.time(), "event": event, **facts})
+        with self.timeline.open("a") as file:
+            file.write(line + "\n")
+
+    def events(self) -> list[dict[str, Any]]:
+        """The timeline so far; a torn last line is left out."""
+        if not self.timeline.exists():
+            return []
+        lines = self.timeline.read_text().splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def default_folder(molecule: str, budget: str) -> Path:
+    """Where a run goes that nobody named a folder for: `runs/methanol-20ccsd`."""
+    name = re.sub(r"[^A-Za-z0-9.+-]+", "_", f"{molecule}-{budget.replace('$', 'usd')}")
+    return Path("runs") / name[:100]
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write `text` to `path` so that a crash leaves the old file or the new one.
+
+    Raises `InputError` where that is not allowed.
+    """
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with scratch.open("w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(path)
+    except OSError as error:
+        raise InputError(f"Can't write {path}: {error.strerror}. Choose another place.") from error

@@ -1,0 +1,121 @@
+"""The state of a run, read from its ledger and timeline without disturbing who drives it."""
+
+import time
+from collections.abc import Sequence
+
+from forgefield.platform.plan import Document, Plan, load_plan
+from forgefield.platform.run_folder import RunFolder
+from forgefield.storage.errors import RunBusy
+from forgefield.storage.ledger import Ledger
+from forgefield.storage.ledger_records import Entry, EntryKind, TierTally
+from forgefield.storage.records import Tier
+from forgefield.storage.run_lock import RunLock
+from forgefield.storage.units import from_micro
+
+RATE_WINDOW_S = 600.0
+
+
+class TierStatus(Document):
+    """Labels of one tier; core-seconds spent include `wasted`, those of failed attempts."""
+
+    tier: Tier
+    method: str
+    planned: int
+    done: int
+    failed: int
+    in_flight: int
+    spent: float
+    wasted: float
+
+
+class Status(Document):
+    """A run at one instant; money in core-seconds, rate in core-seconds a second of wall time."""
+
+    folder: str
+    molecule: str
+    budget: str
+    unit_core_seconds: float
+    step: str
+    running: bool
+    cap: float
+    spent: float
+    reserved: float
+    left: float
+    tiers: tuple[TierStatus, ...]
+    rate: float | None
+    seconds_to_go: float | None
+    failures: tuple[str, ...]
+
+
+def status_of(folder: RunFolder) -> Status:
+    """Read the state of a run; it may be running, finished or dead."""
+    plan = load_plan(folder.plan) if folder.plan.exists() else None
+    with Ledger(folder.ledger_url, read_only=True) as ledger:
+        balance, tally = ledger.balance(), ledger.tally()
+        entries, failures = ledger.entries(), ledger.failures()
+    tiers = tuple(_tier_status(tier, tally, plan) for tier in Tier)
+    running = is_running(folder)
+    rate = _rate(entries) if running else None
+    to_buy = _core_seconds_to_buy(tiers, plan) if plan else 0.0
+    return Status(
+        folder=str(folder.root),
+        molecule=plan.molecule.name if plan else "not planned yet",
+        budget=plan.budget if plan else "not planned yet",
+        unit_core_seconds=plan.unit_core_seconds if plan else 3600.0,
+        step=_step(folder),
+        running=running,
+        cap=from_micro(balance.cap_micro),
+        spent=from_micro(balance.spent_micro),
+        reserved=from_micro(balance.reserved_micro),
+        left=from_micro(balance.left_micro),
+        tiers=tiers,
+        rate=rate,
+        seconds_to_go=to_buy / rate if rate else None,
+        failures=tuple(
+            f"{row.method.tier}: {row.failure.kind}: {row.failure.message}" for row in failures[-5:]
+        ),
+    )
+
+
+def is_running(folder: RunFolder) -> bool:
+    """Whether some process drives this run now."""
+    try:
+        with RunLock(folder.root):
+            return False
+    except RunBusy:
+        return True
+
+
+def _tier_status(tier: Tier, tally: Sequence[TierTally], plan: Plan | None) -> TierStatus:
+    rows = [row for row in tally if row.tier == tier]
+    return TierStatus(
+        tier=tier,
+        method=plan.tier(tier).method if plan else "",
+        planned=plan.tier(tier).total if plan else 0,
+        done=sum(row.done for row in rows),
+        failed=sum(row.failed for row in rows),
+        in_flight=sum(row.in_flight for row in rows),
+        spent=from_micro(sum(row.spent_micro for row in rows)),
+        wasted=from_micro(sum(row.spent_on_failures_micro for row in rows)),
+    )
+
+
+def _rate(entries: Sequence[Entry]) -> float | None:
+    """Core-seconds bought a second over the last minutes; None where too little is known."""
+    since = time.time() - RATE_WINDOW_S
+    spent = [e for e in entries if e.kind in (EntryKind.LABEL, EntryKind.FAILED) and e.at > since]
+    reserved = [e.at for e in entries if e.kind == EntryKind.RESERVE and e.at > since]
+    if not spent or not reserved:
+        return None
+    elapsed = time.time() - min(reserved)
+    return from_micro(sum(entry.amount_micro for entry in spent)) / elapsed if elapsed else None
+
+
+def _core_seconds_to_buy(tiers: Sequence[TierStatus], plan: Plan) -> float:
+    missing = {row.tier: max(row.planned - row.done - row.failed, 0) for row in tiers}
+    return sum(count * plan.tier(tier).core_seconds for tier, count in missing.items())
+
+
+def _step(folder: RunFolder) -> str:
+    events = folder.events()
+    return str(events[-1]["event"]) if events else "nothing has begun"

@@ -1,0 +1,58 @@
+"""The reporter that draws a campaign's progress on a terminal."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from forgefield.platform.dispatch import Progress as LabelProgress
+from forgefield.platform.wording import duration
+from forgefield.storage.records import Tier
+
+
+class Terminal:
+    """Bars that replace each other; lines that stay. Use as a context."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bars = Progress(
+            TextColumn("{task.description:<22}"),
+            BarColumn(bar_width=32),
+            TextColumn("{task.completed:>6,.0f} / {task.total:,.0f}"),
+            TextColumn("{task.fields[detail]}", style="dim"),
+            TimeElapsedColumn(),
+            console=console,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    @contextmanager
+    def shown(self) -> Iterator["Terminal"]:
+        """Draw while inside."""
+        with self._bars:
+            yield self
+
+    def say(self, text: str) -> None:
+        """A line above the bars."""
+        self._bars.console.print(text, highlight=False)
+
+    def bar(self, name: str, done: int, total: int, detail: str = "") -> None:
+        """Move a bar, made when it is first heard of."""
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(name, total=total, detail="")
+        task = self._tasks[name]
+        self._bars.update(task, completed=done, total=max(total, 1), detail=detail)
+        if done >= total:
+            self._bars.stop_task(task)
+
+    def labels(self, progress: LabelProgress) -> None:
+        """One bar a tier, with what it spent."""
+        for tier in reversed(Tier):
+            done, failed = progress.done[tier], progress.failed[tier]
+            ahead = progress.in_flight[tier] + progress.queued[tier]
+            if not done + failed + ahead:
+                continue
+            detail = f"{duration(progress.spent[tier])} spent"
+            if failed:
+                detail += f", {failed} failed"
+            self.bar(f"{tier.value} labels", done, done + ahead, detail)

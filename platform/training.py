@@ -1,0 +1,77 @@
+"""The training phase of a campaign: three stages and baseline under Ray Train, then the errors."""
+
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from forgefield.platform.evaluating import Evaluation, evaluate_run
+from forgefield.platform.plan import Plan
+from forgefield.platform.reporter import Reporter
+from forgefield.platform.run_folder import RunFolder, write_atomically
+from forgefield.storage.frame_store import load_frames
+from forgefield.storage.records import Tier
+from forgefield.trainers.asteroid import TrainingOutcome, train
+from forgefield.trainers.ray_train import RaySettings, latest_progress, run_stages
+
+POLL_S = 1.0
+
+
+def train_run(folder: RunFolder, plan: Plan, cores: int, reporter: Reporter) -> TrainingOutcome:
+    """All stages; what was trained before on the same frames is taken as it is."""
+    frames = load_frames(folder.frames)
+    cheap = [tier for tier in Tier if tier != plan.recipe.training.target]
+    at_hand = [tier for tier in cheap if len(frames.of_tier(tier))]
+
+    settings = RaySettings(
+        storage=folder.training / "ray", progress=folder.training / "progress", parallel=cores
+    )
+    with _progress_bars(settings.progress, reporter):
+        outcome = train(
+            folder.frames,
+            folder.training,
+            plan.recipe.training,
+            lambda tasks: run_stages(tasks, settings),
+            cheap_tiers=at_hand,
+        )
+    write_atomically(folder.outcome, outcome.model_dump_json(indent=1))
+    _publish(outcome.force_field, folder.force_field)
+    _publish(outcome.baseline.output, folder.baseline)
+    return outcome
+
+
+@contextmanager
+def _progress_bars(folder: Path, reporter: Reporter) -> Iterator[None]:
+    """Draw what the stages report in `folder`, from a thread, while inside."""
+    over = threading.Event()
+
+    def draw() -> None:
+        while not over.wait(POLL_S):
+            for name, line in latest_progress(folder).items():
+                reporter.bar(f"train {name}", line.fit.step, line.fit.steps)
+
+    thread = threading.Thread(target=draw, name="training progress", daemon=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def evaluate_and_keep(folder: RunFolder) -> Evaluation:
+    """Errors on the hold-out, written beside the force field."""
+    found = evaluate_run(folder)
+    write_atomically(folder.evaluation, found.model_dump_json(indent=1))
+    return found
+
+
+def _publish(trained: Path, place: Path) -> None:
+    """Copy a force field to its place in the run; the copy is whole or absent."""
+    partial = place.with_name(f".{place.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.copytree(trained, partial)
+    shutil.rmtree(place, ignore_errors=True)
+    partial.rename(place)

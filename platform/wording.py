@@ -1,0 +1,23 @@
+"""Numbers as people read them."""
+
+_DURATIONS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"), (0.0, "µs"))
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds in the unit that suits them: `14 µs`, `0.71 ms`, `16 s`, `3.2 h`, `5.1 d`."""
+    if seconds is None:
+        return "–"
+    size, unit = next((size, unit) for size, unit in _DURATIONS if seconds >= 1.0 * size)
+    return f"{three_digits(seconds / (size or 1e-6))} {unit}"
+
+
+def three_digits(value: float) -> str:
+    """A number with about three significant digits and separators for thousands."""
+    if value == 0 or abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
+def gigabytes(count: int) -> str:
+    """Bytes as `0.65 GB`, with two significant digits."""
+    return f"{count / 1e9:.2g} GB" if count < 1e11 else f"{count / 1e9:,.0f} GB"

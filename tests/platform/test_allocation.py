@@ -1,0 +1,75 @@
+"""The split of a budget: within it, by the closed form, and refused where hopeless."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forgefield.platform.allocation import (
+    MIDDLE,
+    TARGET,
+    AllocationSettings,
+    allocate,
+    calibration_core_seconds,
+)
+from forgefield.storage.errors import BudgetTooSmall
+from forgefield.storage.records import Purpose, Tier
+
+METHANOL = {Tier.EMPIRICAL: 1.5e-5, Tier.XTB: 1e-3, Tier.DFT: 2.2, Tier.CCSD: 16.0}
+SETTINGS = AllocationSettings()
+
+costs = st.fixed_dictionaries(
+    {
+        Tier.EMPIRICAL: st.floats(1e-6, 1e-3),
+        Tier.XTB: st.floats(1e-4, 1.0),
+        Tier.DFT: st.floats(0.1, 1e3),
+        Tier.CCSD: st.floats(0.1, 1e6),
+    }
+)
+
+
+@given(costs, st.floats(1, 1e9))
+def test_an_allocation_never_costs_more_than_the_budget(
+    cost: dict[Tier, float], core_seconds: float
+) -> None:
+    try:
+        allocation = allocate(core_seconds, cost, SETTINGS)
+    except BudgetTooSmall:
+        return
+    assert allocation.cost(cost) <= core_seconds * (1 + 1e-9)
+    assert allocation.of(TARGET, Purpose.HOLDOUT) >= SETTINGS.fewest_holdout
+    assert allocation.of(TARGET, Purpose.VALIDATION) >= SETTINGS.fewest_validation
+    assert allocation.of(TARGET, Purpose.TRAIN) >= SETTINGS.fewest_train
+    assert all(count >= 0 for count in allocation.counts.values())
+
+
+def test_the_split_follows_the_closed_form() -> None:
+    """n_H c_H : n_D c_D = α : β α_L, with cheap labels as good as free."""
+    settings = AllocationSettings(spare_share=0, middle_per_target=1e9)
+    budget = 10_000 * METHANOL[TARGET]
+    allocation = allocate(budget, METHANOL, settings)
+    target = allocation.of(TARGET) * METHANOL[TARGET]
+    middle = allocation.of(MIDDLE) * METHANOL[MIDDLE]
+    weight = settings.alpha / (settings.beta * settings.alpha_cheap)
+    assert target / middle == pytest.approx(weight, rel=0.01)
+
+
+def test_the_least_budget_that_is_named_is_enough() -> None:
+    with pytest.raises(BudgetTooSmall) as caught:
+        allocate(3 * METHANOL[TARGET], METHANOL, SETTINGS)
+    named = re.search(r"at least (\d+)ccsd", str(caught.value))
+    assert named is not None
+    allocate(int(named[1]) * METHANOL[TARGET], METHANOL, SETTINGS)
+
+
+def test_no_middle_tier_where_it_costs_as_much_as_the_target() -> None:
+    water = {Tier.EMPIRICAL: 1e-5, Tier.XTB: 1e-3, Tier.DFT: 0.6, Tier.CCSD: 0.5}
+    allocation = allocate(100.0, water, SETTINGS)
+    assert allocation.of(MIDDLE, Purpose.TRAIN) == 0
+
+
+def test_calibration_is_part_of_the_allocation() -> None:
+    allocation = allocate(20 * METHANOL[TARGET], METHANOL, SETTINGS)
+    cost = sum(METHANOL[tier] * allocation.of(tier, Purpose.CALIBRATION) for tier in Tier)
+    assert cost == pytest.approx(calibration_core_seconds(METHANOL, SETTINGS))
