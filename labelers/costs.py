@@ -1,0 +1,90 @@
+"""What a label costs, predicted before it is bought; every constant here is a fit.
+
+Core-seconds were measured with one thread of a shared server core, on water to ethanol for
+CCSD(T), to aspirin for the others; a calibration on the machine at hand replaces them. Beyond
+ethanol the o³v⁴ of CCSD(T) is an extrapolation. Memory is the resident size of the whole process,
+meant as an upper bound. Frozen cores are PySCF's: none up to beryllium, 1s from boron on.
+
+Legend: `n` basis functions, `o`/`v` correlated occupied and virtual orbitals.
+"""
+
+from forgefield.labelers.basis_sets import core_potentials, count_functions
+from forgefield.labelers.labeler import Estimate
+from forgefield.storage.errors import InputError
+from forgefield.storage.records import Molecule
+
+PROCESS_BYTES = 250_000_000
+"""A Python process with the programs loaded."""
+SPREAD = 2.5
+"""Another machine, another geometry: the factor by which a true cost may differ either way."""
+THREAD_LOSS = 0.1
+"""Share of its time that every thread after the first wastes (assumed, not measured)."""
+GRID_STEP = 1.5
+"""Cost of one grid level over the one below it."""
+HYBRID_FACTOR = 2.0
+"""Exact exchange over none (assumed, not measured)."""
+GRID_BYTES_PER_FUNCTION = 9_500_000
+TRIPLES_BLOCKS_BYTES = 60_000_000
+TRIPLES_BYTES_PER_V3 = 480
+"""Blocks of triples, see `ccsd_t_gradient`."""
+
+
+def mmff_estimate(molecule: Molecule) -> Estimate:
+    """0.12 ms for methanol, 0.19 ms for aspirin, most of it bookkeeping."""
+    return _spread(1.1e-4 + 2e-7 * len(molecule.numbers) ** 2, PROCESS_BYTES)
+
+
+def xtb_estimate(molecule: Molecule) -> Estimate:
+    """1.2 ms for methanol, 14 ms for aspirin."""
+    return _spread(6e-4 + 6.8e-6 * len(molecule.numbers) ** 2.5, PROCESS_BYTES)
+
+
+def dft_estimate(
+    molecule: Molecule, basis: str, *, grid: int, hybrid: bool, threads: int
+) -> Estimate:
+    """2.1 s for methanol/def2-SVP at grid level 3, 6 s for ethanol, 70 to 115 s for aspirin.
+
+    Memory: orbitals on blocks of the grid (1.2 GB seen for benzene), and fitted integrals,
+    some 3.5 n auxiliary functions for n²/2 pairs.
+    """
+    n = count_functions(molecule.numbers, basis)
+    seconds = 0.3 + 1.34e-4 * n**2.5 * GRID_STEP ** (grid - 3) * (HYBRID_FACTOR if hybrid else 1)
+    memory_bytes = PROCESS_BYTES + GRID_BYTES_PER_FUNCTION * n + 14 * n**3
+    return _spread(_wasteful(seconds, threads), memory_bytes)
+
+
+def ccsd_t_estimate(molecule: Molecule, basis: str, *, frozen_core: bool, threads: int) -> Estimate:
+    """0.8 s for water/cc-pVDZ, 10 s for methanol, 110 s for ethanol, days for aspirin.
+
+    Memory: several copies of ovvv, atomic integrals and vvvv, t2, with a half added, and the
+    blocks of triples.
+    """
+    o, v = correlated_orbitals(molecule, basis, frozen_core=frozen_core)
+    n = count_functions(molecule.numbers, basis)
+    seconds = 0.6 + 1.9e-7 * o**3 * v**3 + 2e-8 * o**2 * v**4 + 4e-9 * o**3 * v**4
+    arrays_bytes = 12 * (6 * o * v**3 + n**4 // 4 + 6 * o**2 * v**2)
+    blocks_bytes = TRIPLES_BLOCKS_BYTES + TRIPLES_BYTES_PER_V3 * v**3
+    return _spread(_wasteful(seconds, threads), PROCESS_BYTES + arrays_bytes + blocks_bytes)
+
+
+def correlated_orbitals(molecule: Molecule, basis: str, *, frozen_core: bool) -> tuple[int, int]:
+    """(o, v) of a closed shell; `InputError` for an open one, or where cores are potentials."""
+    from pyscf.data.elements import chemcore_atm
+
+    electrons = sum(molecule.numbers) - molecule.charge
+    if electrons % 2 or core_potentials(molecule.numbers, basis):
+        raise InputError(
+            f"{molecule.name} has {electrons} electrons, or elements that need core potentials; "
+            "CCSD(T) labels are for closed shells of elements up to krypton"
+        )
+    core = sum(int(chemcore_atm[z]) for z in molecule.numbers) if frozen_core else 0
+    n = count_functions(molecule.numbers, basis)
+    return electrons // 2 - core, n - electrons // 2
+
+
+def _wasteful(core_seconds: float, threads: int) -> float:
+    return core_seconds * (1 + THREAD_LOSS * (threads - 1))
+
+
+def _spread(core_seconds: float, memory_bytes: int) -> Estimate:
+    return Estimate(core_seconds, core_seconds / SPREAD, core_seconds * SPREAD, memory_bytes)

@@ -1,0 +1,111 @@
+"""PySCF molecules and self-consistent fields, with remedies for those that won't converge.
+
+Remedies are taken in this order and paid for by the same label: DIIS; second-order SCF from
+where DIIS ended; a level shift with damping, then DIIS from there without. After the last one
+the label is `NotConverged`.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forgefield.labelers.basis_sets import core_potentials
+from forgefield.storage.errors import NotConverged
+from forgefield.storage.records import Configuration
+from forgefield.storage.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE
+
+if TYPE_CHECKING:
+    from pyscf.gto import Mole
+    from pyscf.scf.hf import SCF
+
+MAX_CYCLES = 60
+LEVEL_SHIFT_HARTREE = 0.3
+DAMPING = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class ScfRecord:
+    """Iterations over all remedies, the rank of the one that worked, and the gap (eV)."""
+
+    iterations: int
+    remedy: int
+    gap: float
+
+
+def pyscf_molecule(configuration: Configuration, basis: str, memory_bytes: int) -> "Mole":
+    """PySCF molecule in bohr, silent, with the memory limit that its block sizes follow."""
+    from pyscf import gto
+    from pyscf.data.elements import ELEMENTS
+
+    positions_bohr = configuration.positions_A3 / ANGSTROM_PER_BOHR
+    return gto.M(
+        atom=[
+            (ELEMENTS[number], tuple(position))
+            for number, position in zip(configuration.numbers, positions_bohr, strict=True)
+        ],
+        unit="Bohr",
+        basis=basis,
+        ecp=core_potentials(configuration.numbers, basis),
+        charge=configuration.charge,
+        spin=configuration.multiplicity - 1,
+        max_memory=memory_bytes / 1e6,
+        verbose=0,
+    )
+
+
+def converge(field: "SCF", energy_hartree: float, gradient_hartree: float) -> ScfRecord:
+    """Bring a PySCF SCF object to convergence in place; see the remedies above."""
+    _forget_checkpoint(field)
+    field.max_cycle = MAX_CYCLES
+    field.conv_tol, field.conv_tol_grad = energy_hartree, gradient_hartree
+    iterations = 0
+    for rank, remedy in enumerate((_plain, _second_order, _shifted)):
+        iterations += remedy(field)
+        if field.converged:
+            return ScfRecord(iterations, rank, frontier_gap(field))
+    raise NotConverged(
+        f"the SCF did not converge in {iterations} iterations of DIIS, second-order and "
+        "level-shifted SCF; drop this configuration"
+    )
+
+
+def _forget_checkpoint(field: "SCF") -> None:
+    """Close and drop the temporary file that every PySCF SCF object opens."""
+    scratch = getattr(field, "_chkfile", None)
+    if scratch is not None:
+        scratch.close()
+    field.chkfile = field._chkfile = None  # noqa: SLF001
+
+
+def _plain(field: "SCF") -> int:
+    field.kernel()
+    return int(field.cycles)
+
+
+def _second_order(field: "SCF") -> int:
+    solver = field.newton()
+    solver.max_cycle = MAX_CYCLES
+    solver.kernel(field.mo_coeff, field.mo_occ)
+    for name in ("mo_coeff", "mo_energy", "mo_occ", "e_tot", "converged"):
+        setattr(field, name, getattr(solver, name))
+    return int(getattr(solver, "cycles", 0) or MAX_CYCLES)
+
+
+def _shifted(field: "SCF") -> int:
+    """The shift and the damping lead near the solution; the end is without them."""
+    field.level_shift, field.damp = LEVEL_SHIFT_HARTREE, DAMPING
+    field.kernel()
+    before = int(field.cycles)
+    field.level_shift, field.damp = 0.0, 0.0
+    field.kernel(field.make_rdm1())
+    return before + int(field.cycles)
+
+
+def frontier_gap(field: "SCF") -> float:
+    """Lowest empty minus highest filled orbital energy, over both spins; eV."""
+    energies = np.ravel(field.mo_energy)
+    filled = np.ravel(field.mo_occ) > 0
+    if filled.all() or not filled.any():
+        return float("nan")
+    return float(energies[~filled].min() - energies[filled].max()) * EV_PER_HARTREE

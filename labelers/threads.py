@@ -1,0 +1,44 @@
+"""Thread counts of the numerical libraries, set for one label and put back afterwards.
+
+Nothing here runs on import: the count that a worker process had is what it has again when
+the label is done, also when it failed.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+
+from threadpoolctl import ThreadpoolController
+
+
+@lru_cache(maxsize=1)
+def _controller(loaded: int) -> ThreadpoolController:  # noqa: ARG001
+    return ThreadpoolController()
+
+
+def _loaded() -> int:
+    """How many of the numerical libraries are in this process, so that a new one is noticed."""
+    import sys
+
+    return sum(name in sys.modules for name in ("numpy", "scipy", "pyscf", "tblite", "torch"))
+
+
+@contextmanager
+def limited_threads(threads: int) -> Iterator[None]:
+    """Let OpenMP and BLAS use exactly `threads` inside the block."""
+    with _controller(_loaded()).limit(limits=threads):
+        yield
+
+
+@contextmanager
+def pyscf_threads(threads: int) -> Iterator[None]:
+    """`limited_threads`, and PySCF's own setting, which its C code asks for."""
+    from pyscf import lib
+
+    before = lib.num_threads()
+    with limited_threads(threads):
+        lib.num_threads(threads)
+        try:
+            yield
+        finally:
+            lib.num_threads(before)
