@@ -19,7 +19,7 @@ from forgefield.storage.errors import LabelError
 from forgefield.storage.frame_store import FrameStore
 from forgefield.storage.ledger import Ledger
 from forgefield.storage.packing import pack
-from forgefield.storage.records import Failure, Job, Label, Molecule, Outcome
+from forgefield.storage.records import Configuration, Failure, Job, Label, Molecule, Outcome
 from forgefield.storage.recovery import Recovery, recover
 from forgefield.storage.spool import Heartbeat, remove_spool, write_spool
 from forgefield.storage.units import to_micro
@@ -77,6 +77,20 @@ class LabelWorker:
         self._labeler = labeler_for(work.method, memory_bytes=work.memory_bytes)
         self._labeler.available()
         self._labeler.prepare(work.molecule)
+        if self._labeler.batch > 1:
+            self._load_libraries()
+
+    def _load_libraries(self) -> None:
+        """One label of a cheap tier, thrown away: the first is slow by a hundred others."""
+        molecule = self._work.molecule
+        start = Configuration(
+            molecule.name,
+            molecule.numbers,
+            molecule.positions_A3,
+            molecule.charge,
+            molecule.multiplicity,
+        )
+        _label_or_failure(self._labeler, start, self._work.threads)
 
     def ready(self) -> bool:
         """Answers once the libraries are loaded."""
@@ -97,14 +111,16 @@ class LabelWorker:
 
 
 def _attempt(labeler: Labeler, job: Job, threads: int) -> Outcome:
-    return Outcome(job, _label_or_failure(labeler, job, threads))
+    return Outcome(job, _label_or_failure(labeler, job.configuration, threads))
 
 
-def _label_or_failure(labeler: Labeler, job: Job, threads: int) -> Label | Failure:
+def _label_or_failure(
+    labeler: Labeler, configuration: Configuration, threads: int
+) -> Label | Failure:
     try:
-        return labeler.label(job.configuration, threads)
+        return labeler.label(configuration, threads)
     except LabelError as error:
         return Failure(type(error).__name__, str(error))
     except Exception as error:
-        logger.exception("label %s failed unexpectedly", job.key())
+        logger.exception("label of %s failed unexpectedly", configuration.key())
         return Failure("LabelError", f"{type(error).__name__}: {error}"[:500])
