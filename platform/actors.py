@@ -15,7 +15,7 @@ from ray.actor import ActorHandle
 
 from forgefield.labelers.labeler import Labeler
 from forgefield.labelers.registry import labeler_for
-from forgefield.storage.errors import LabelError
+from forgefield.storage.errors import LabelError, RunBusy
 from forgefield.storage.frame_store import FrameStore
 from forgefield.storage.ledger import Ledger
 from forgefield.storage.packing import pack
@@ -23,6 +23,8 @@ from forgefield.storage.records import Configuration, Failure, Job, Label, Molec
 from forgefield.storage.recovery import Recovery, recover
 from forgefield.storage.spool import Heartbeat, remove_spool, write_spool
 from forgefield.storage.units import to_micro
+
+PATIENCE_S = 30.0
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +34,12 @@ class LedgerService:
 
     def __init__(self, url: str, frames: Path, spool: Path) -> None:
         self._ledger = Ledger(url)
-        self._store = FrameStore.open_for_writing(frames)
+        self._store = _open_when_free(frames)
         self._spool = spool
+
+    def ready(self) -> bool:
+        """Answers once ledger and store are open."""
+        return True
 
     def recover(self) -> Recovery:
         """Take up what an earlier driver left behind."""
@@ -46,6 +52,18 @@ class LedgerService:
     def pack(self) -> int:
         """Move settled frames from the inbox into the store."""
         return pack(self._ledger, self._store)
+
+
+def _open_when_free(frames: Path) -> FrameStore:
+    """Open the store; the service of a driver that was just killed may hold it a moment longer."""
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return FrameStore.open_for_writing(frames)
+        except RunBusy:
+            if time.monotonic() > end:
+                raise
+            time.sleep(1)
 
 
 @dataclass(frozen=True, slots=True)

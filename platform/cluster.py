@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import ray
+from ray.exceptions import RayTaskError
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from forgefield.platform.machine import Machine, Slots
-from forgefield.storage.errors import InputError
+from forgefield.storage.errors import ForgefieldError, InputError
 
 PATIENCE_S = 60.0
 METRICS_EVERY_MS = 2000
@@ -33,7 +34,10 @@ class Cluster:
 
 @contextmanager
 def ray_cluster(address: str | None, machine: Machine) -> Iterator[Cluster]:
-    """Join the Ray cluster at `address`, or start one on this machine; leave it at the end."""
+    """Join the Ray cluster at `address`, or start one on this machine; leave it at the end.
+
+    An error of ours that happened in an actor comes out as itself.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         context = _join(address) if address else _start(machine)
@@ -48,6 +52,10 @@ def ray_cluster(address: str | None, machine: Machine) -> Iterator[Cluster]:
             metrics_url=_metrics_url(),
             local=address is None,
         )
+    except RayTaskError as error:
+        if isinstance(error.cause, ForgefieldError):
+            raise error.cause from None
+        raise
     finally:
         ray.shutdown()
 

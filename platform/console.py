@@ -15,7 +15,7 @@ from forgefield.platform.evaluating import Evaluation
 from forgefield.platform.plan import Plan, TierQuote
 from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.status import Status, status_of
-from forgefield.platform.wording import duration, gigabytes, three_digits
+from forgefield.platform.wording import amount, duration, gigabytes, three_digits
 
 ACCENT = "cyan"
 
@@ -43,13 +43,11 @@ def show_plan(console: Console, plan: Plan) -> None:
 
 def _facts(plan: Plan) -> Table:
     basis = "measured on this machine" if plan.calibrated else "estimated, nothing was computed"
-    cost = plan.in_budget_units(plan.cost)
-    unit = plan.budget.lstrip("$0123456789.")
-    cost_text = f"{three_digits(cost)}{unit}" if unit else f"${three_digits(cost)}"
+    cost = amount(plan.in_budget_units(plan.cost), plan.budget)
     rows: list[tuple[str, RenderableType]] = [
         ("molecule", f"{plan.molecule.name} ({len(plan.molecule.numbers)} atoms)"),
         ("budget", f"{plan.budget} = {three_digits(plan.cap / 3600)} core-hours"),
-        ("planned cost", f"{cost_text} = {three_digits(plan.cost / 3600)} core-hours"),
+        ("planned cost", f"{cost} = {three_digits(plan.cost / 3600)} core-hours"),
         ("costs are", basis),
         ("labelling takes", _wall(plan)),
         ("expected error", plan.expected_error),
@@ -90,10 +88,11 @@ def _notes(plan: Plan) -> RenderableType:
     target = plan.tiers[-1]
     split = ", ".join(f"{n} {name}" for name, n in target.labels.items())
     threads = "1 thread" if plan.threads == 1 else f"{plan.threads} threads"
+    at_once = f"{plan.slots} at a time here" if plan.slots else "none fits here"
     lines = [
         Text(f"The {target.total} {target.tier} labels: {split}."),
         Text(
-            f"A label costs core-seconds, on {threads}, {plan.slots} at a time here; nine in ten "
+            f"A label costs core-seconds, on {threads}, {at_once}; nine in ten "
             "lie within the factor ×/÷.",
             style="dim",
         ),
@@ -127,7 +126,6 @@ def watch_status(console: Console, folder: RunFolder, every_s: float) -> None:
 
 def status_panel(status: Status) -> Panel:
     """A run's state as a panel."""
-    unit = status.unit_core_seconds
     doing = "running" if status.running else "not running"
     facts = grid(
         [
@@ -135,7 +133,7 @@ def status_panel(status: Status) -> Panel:
             ("molecule", status.molecule),
             ("budget", status.budget),
             ("state", f"{doing}; last event: {status.step}"),
-            ("money", _money(status, unit)),
+            ("money", _money(status)),
             ("rate", _rate(status)),
         ]
     )
@@ -145,10 +143,11 @@ def status_panel(status: Status) -> Panel:
     return panel("Status", *parts)
 
 
-def _money(status: Status, unit: float) -> str:
+def _money(status: Status) -> str:
     shares = (("spent", status.spent), ("reserved", status.reserved), ("left", status.left))
-    said = ", ".join(f"{three_digits(value / unit)} {name}" for name, value in shares)
-    return f"{said} of {three_digits(status.cap / unit)} (in units of {status.budget})"
+    unit = status.unit_core_seconds
+    said = ", ".join(f"{amount(value / unit, status.budget)} {name}" for name, value in shares)
+    return f"{said} of {amount(status.cap / unit, status.budget)}"
 
 
 def _rate(status: Status) -> str:
@@ -235,7 +234,8 @@ def verdict(found: Evaluation) -> str:
 def show_result(console: Console, result: Result) -> None:
     """What a finished run left."""
     show_evaluation(console, result.evaluation)
-    spent = f"{three_digits(result.spent)} of {result.budget}, {three_digits(result.left)} left"
+    left = amount(result.left, result.budget)
+    spent = f"{amount(result.spent, result.budget)} of {result.budget}, {left} left"
     use = f"ForgefieldCalculator({result.force_field!r}) from forgefield.trainers.calculator"
     console.print(
         grid(

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from forgefield.platform.plan import Document, Plan, load_plan
 from forgefield.platform.run_folder import RunFolder
-from forgefield.storage.errors import RunBusy
 from forgefield.storage.ledger import Ledger
 from forgefield.storage.ledger_records import Entry, EntryKind, TierTally
 from forgefield.storage.records import Tier
@@ -54,7 +53,7 @@ def status_of(folder: RunFolder) -> Status:
         balance, tally = ledger.balance(), ledger.tally()
         entries, failures = ledger.entries(), ledger.failures()
     tiers = tuple(_tier_status(tier, tally, plan) for tier in Tier)
-    running = is_running(folder)
+    running = RunLock(folder.root).is_held()
     rate = _rate(entries) if running else None
     to_buy = _core_seconds_to_buy(tiers, plan) if plan else 0.0
     return Status(
@@ -75,15 +74,6 @@ def status_of(folder: RunFolder) -> Status:
             f"{row.method.tier}: {row.failure.kind}: {row.failure.message}" for row in failures[-5:]
         ),
     )
-
-
-def is_running(folder: RunFolder) -> bool:
-    """Whether some process drives this run now."""
-    try:
-        with RunLock(folder.root):
-            return False
-    except RunBusy:
-        return True
 
 
 def _tier_status(tier: Tier, tally: Sequence[TierTally], plan: Plan | None) -> TierStatus:

@@ -18,6 +18,12 @@ def three_digits(value: float) -> str:
     return f"{value:.3g}"
 
 
+def amount(value: float, budget: str) -> str:
+    """An amount in the unit of a budget: `12.3ccsd`, `$4.2`."""
+    unit = budget.lstrip("$0123456789.e+-")
+    return f"{three_digits(value)}{unit}" if unit else f"${three_digits(value)}"
+
+
 def gigabytes(count: int) -> str:
     """Bytes as `0.65 GB`, with two significant digits."""
     return f"{count / 1e9:.2g} GB" if count < 1e11 else f"{count / 1e9:,.0f} GB"

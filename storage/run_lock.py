@@ -7,10 +7,13 @@ import fcntl
 import json
 import os
 import socket
+import time
 from pathlib import Path
 from typing import IO, Self
 
 from forgefield.storage.errors import RunBusy
+
+TRIES, PAUSE_S = 5, 0.05
 
 
 class FileLock:
@@ -31,18 +34,25 @@ class FileLock:
         """Take the lock at once, or raise `RunBusy` that names its holder."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         file = self._path.open("a+", encoding="utf-8")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        if not _locked_soon(file):
             holder = _holder(file)
             file.close()
-            raise RunBusy(
-                f"{self._path.parent} is in use by {holder}. Wait, or stop it."
-            ) from error
+            raise RunBusy(f"{self._path.parent} is in use by {holder}. Wait, or stop it.")
         file.truncate(0)
         json.dump({"pid": os.getpid(), "host": socket.gethostname()}, file)
         file.flush()
         self._file = file
+
+    def is_held(self) -> bool:
+        """Whether some process holds the lock now; asking leaves the file as it is."""
+        try:
+            with self._path.open(encoding="utf-8") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        return False
 
     def release(self) -> None:
         """Give the lock back; the file stays."""
@@ -56,6 +66,18 @@ class RunLock(FileLock):
 
     def __init__(self, folder: Path | str) -> None:
         super().__init__(Path(folder) / "run.lock")
+
+
+def _locked_soon(file: IO[str]) -> bool:
+    """Take the lock, trying for a moment: `is_held` of another process may be in the way."""
+    for _ in range(TRIES):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            time.sleep(PAUSE_S)
+        else:
+            return True
+    return False
 
 
 def _holder(file: IO[str]) -> str:

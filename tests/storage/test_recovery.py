@@ -152,3 +152,12 @@ def test_one_driver_a_run(tmp_path: Path) -> None:
         RunLock(tmp_path).acquire()
     with RunLock(tmp_path):
         assert (tmp_path / "run.lock").exists()
+
+
+def test_asking_for_a_lock_neither_takes_nor_marks_it(tmp_path: Path) -> None:
+    assert not RunLock(tmp_path).is_held()
+    with RunLock(tmp_path):
+        holder = (tmp_path / "run.lock").read_text()
+        assert RunLock(tmp_path).is_held()
+        assert (tmp_path / "run.lock").read_text() == holder
+    assert not RunLock(tmp_path).is_held()
