@@ -104,7 +104,7 @@ def test_gradient_of_a_force_loss_is_right_for_the_parameters(model: EGNN) -> No
     for sign in (1, -1):
         with torch.no_grad():
             weight[place] += sign * 1e-4
-        ends.append(float(loss()))
+        ends.append(float(loss().detach()))
         with torch.no_grad():
             weight[place] -= sign * 1e-4
     assert slope == pytest.approx((ends[0] - ends[1]) / 2e-4, rel=1e-4)

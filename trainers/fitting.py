@@ -1,0 +1,263 @@
+"""Plain torch training of one model on one set of frames. It knows nothing of stages or Ray.
+
+Never broken:
+- the run is a function of (model, data, settings): batches follow from the seed and the step
+  number alone, so nothing random has to be remembered;
+- an interrupted run that is started again with the same checkpoint file ends with the same
+  bits as one that was never interrupted (same machine, same thread count);
+- a checkpoint is complete and atomic: weights, their moving average, the best average so far,
+  both moments of the optimiser, step, patience and history, in one renamed file, no pickle;
+- with torch.distributed initialised, N workers do what one does with the same batch, to
+  rounding: each takes every N-th frame of the batch, gradients are summed.
+
+Forces of the validation frames decide: mean absolute error per component, of the moving average.
+"""
+
+import json
+import math
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from forgefield.trainers.flat import FlatParameters
+from forgefield.trainers.graphs import GraphSet
+from forgefield.trainers.losses import loss_sum
+from forgefield.trainers.potential import Potential, energy_and_forces
+from forgefield.trainers.settings import FitSettings, Progress
+
+
+@dataclass(frozen=True, slots=True)
+class FitResult:
+    """How a fit ended: the weights left in the model are those of step `best_step`."""
+
+    steps: int
+    best_step: int
+    validation: float
+    history: tuple[Progress, ...]
+
+
+@dataclass(slots=True)
+class _State:
+    step: int = 0
+    best: float = math.inf
+    best_step: int = 0
+    stale: int = 0
+    losses: list[float] = field(default_factory=list)
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+Watch = Callable[[Progress], None]
+
+
+def fit(
+    model: Potential,
+    train: GraphSet,
+    validation: GraphSet | None,
+    settings: FitSettings,
+    *,
+    scale: float,
+    checkpoint: Path | None = None,
+    watch: Watch | None = None,
+) -> FitResult:
+    """Train `model` in place, on the device and in the type of its parameters.
+
+    Labels in `train` and `validation` are already divided by `scale` (eV/Å). With validation
+    frames the best moving average stays in the model, without them the last one does.
+    """
+    run = _Fit(model, train, validation, settings, scale)
+    if checkpoint is not None and checkpoint.exists():
+        run.restore(checkpoint)
+    while not run.finished:
+        run.step()
+        if run.state.step % settings.evaluate_every == 0 or run.finished:
+            line = run.evaluate()
+            if watch is not None:
+                watch(line)
+        if checkpoint is not None and run.state.step % settings.save_every == 0:
+            run.save(checkpoint)
+    return run.result()
+
+
+class _Fit:
+    def __init__(
+        self,
+        model: Potential,
+        train: GraphSet,
+        validation: GraphSet | None,
+        settings: FitSettings,
+        scale: float,
+    ) -> None:
+        self.model, self.train, self.validation = model, train, validation
+        self.settings, self.scale = settings, scale
+        self.flat = FlatParameters(model)
+        self.average = self.flat.values.detach().clone()
+        self.best = self.average.clone()
+        self.optimiser = torch.optim.AdamW(
+            [self.flat.values],
+            lr=torch.tensor(settings.rate),
+            weight_decay=settings.weight_decay,
+            fused=True,
+        )
+        self.state = _State()
+        self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, dtype=np.int64))
+
+    @property
+    def finished(self) -> bool:
+        tired = 0 < self.settings.patience <= self.state.stale
+        return tired or self.state.step >= self.settings.steps
+
+    def step(self) -> None:
+        index = self._batch_index()
+        mine = index[rank() :: workers()]
+        self.flat.gradient.zero_()
+        loss = torch.zeros(())
+        if len(mine):
+            loss = self._loss(mine) / len(index)
+            loss.backward()  # type: ignore[no-untyped-call]
+        sum_over_workers(self.flat.gradient)
+        self._advance(float(sum_over_workers(loss.detach())))
+
+    def _loss(self, index: NDArray[np.int64]) -> Tensor:
+        values = self.flat.values
+        batch = self.train.batch(index, values.dtype, values.device)
+        energy_F, forces_A3 = energy_and_forces(self.model, batch.graph, training=True)
+        return loss_sum(energy_F, forces_A3, batch, rho=self.settings.rho, norm=self.settings.norm)
+
+    def _advance(self, loss: float) -> None:
+        state, settings = self.state, self.settings
+        self.flat.clip(settings.clip)
+        self.optimiser.param_groups[0]["lr"].fill_(rate_at(state.step, settings))
+        self.optimiser.step()
+        decay = min(settings.ema, (1 + state.step) / (10 + state.step))
+        self.average.lerp_(self.flat.values.detach(), 1 - decay)
+        state.step += 1
+        state.losses.append(loss)
+
+    def _batch_index(self) -> NDArray[np.int64]:
+        """The frames of this step: a fresh shuffle of all frames each epoch, by (seed, epoch)."""
+        size = min(self.settings.batch, len(self.train))
+        per_epoch = len(self.train) // size
+        epoch, place = divmod(self.state.step, per_epoch)
+        if self._order[0] != epoch:
+            generator = np.random.default_rng([self.settings.seed, epoch])
+            self._order = (epoch, generator.permutation(len(self.train)))
+        return self._order[1][place * size : (place + 1) * size]
+
+    def evaluate(self) -> Progress:
+        """Judge the moving average; remember it if it is the best so far."""
+        state = self.state
+        error = self._validation_error()
+        if error < state.best or self.validation is None:
+            state.best, state.best_step, state.stale = error, state.step, 0
+            self.best.copy_(self.average)
+        else:
+            state.stale += 1
+        loss = math.fsum(state.losses) / max(1, len(state.losses))
+        state.losses.clear()
+        line = Progress(state.step, self.settings.steps, loss, error, state.best)
+        state.history.append(asdict(line))
+        return line
+
+    def _validation_error(self) -> float:
+        if self.validation is None:
+            return math.nan
+        self.flat.swap(self.average)
+        error = force_error(self.model, self.validation, self.settings.batch) * self.scale
+        self.flat.swap(self.average)
+        return error
+
+    def result(self) -> FitResult:
+        self.flat.values.data.copy_(self.best)
+        history = tuple(_progress(line) for line in self.state.history)
+        return FitResult(self.state.step, self.state.best_step, self.state.best, history)
+
+    def save(self, path: Path) -> None:
+        if rank() != 0:
+            return
+        moments = self.optimiser.state[self.flat.values]
+        tensors = {
+            "values": self.flat.values.detach(),
+            "average": self.average,
+            "best": self.best,
+            "first": moments["exp_avg"],
+            "second": moments["exp_avg_sq"],
+            "count": moments["step"],
+        }
+        save_atomically(path, tensors, {"state": json.dumps(asdict(self.state))})
+
+    def restore(self, path: Path) -> None:
+        with safe_open(path, framework="pt") as file:
+            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            self.state = _State(**json.loads(file.metadata()["state"]))
+        self.flat.values.data.copy_(stored["values"])
+        self.average.copy_(stored["average"])
+        self.best.copy_(stored["best"])
+        self.optimiser.state[self.flat.values] = {
+            "exp_avg": stored["first"].to(self.average.device),
+            "exp_avg_sq": stored["second"].to(self.average.device),
+            "step": stored["count"],
+        }
+
+
+def rate_at(step: int, settings: FitSettings) -> float:
+    """Linear warm-up, then half a cosine down to `final_rate` of the rate at the last step."""
+    if step < settings.warm_up:
+        return settings.rate * (step + 1) / settings.warm_up
+    done = (step - settings.warm_up) / max(1, settings.steps - settings.warm_up)
+    swing = 0.5 * (1 + math.cos(math.pi * done))
+    return settings.rate * (settings.final_rate + (1 - settings.final_rate) * swing)
+
+
+def force_error(model: Potential, data: GraphSet, batch: int) -> float:
+    """Mean |F − f| over the known force components of all frames, in the labels' unit."""
+    some = next(model.parameters())
+    summed, count = 0.0, 0
+    for start in range(0, len(data), max(batch, 32)):
+        index = np.arange(start, min(start + max(batch, 32), len(data)))
+        cut = data.batch(index, some.dtype, some.device)
+        _, forces_A3 = energy_and_forces(model, cut.graph)
+        gap = (forces_A3 - cut.forces_A3).abs().double()
+        known = torch.isfinite(gap)
+        summed, count = summed + float(gap[known].sum()), count + int(known.sum())
+    return summed / count if count else math.nan
+
+
+def save_atomically(path: Path, tensors: dict[str, Tensor], notes: dict[str, str]) -> None:
+    """Write a safetensors file so that a reader sees the old one or the whole new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial-{os.getpid()}")
+    save_file({name: value.contiguous() for name, value in tensors.items()}, partial, notes)
+    with partial.open("rb+") as file:
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def workers() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """Which of them this one is."""
+    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+
+
+def sum_over_workers(value: Tensor) -> Tensor:
+    """All-reduce in place where several processes train together."""
+    if workers() > 1:
+        dist.all_reduce(value)
+    return value
+
+
+def _progress(line: dict[str, float]) -> Progress:
+    step, steps = int(line["step"]), int(line["steps"])
+    return Progress(step, steps, line["loss"], line["validation"], line["best"])

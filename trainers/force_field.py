@@ -1,0 +1,132 @@
+"""A trained force field: the network, what its numbers are relative to, and where it came from.
+
+Saved as `weights.safetensors` and `force_field.json` (no pickle), both in a folder that is
+either complete or absent.
+
+Legend: `F` frames, `A` atoms. Units: Å, eV, eV/Å.
+"""
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict
+from safetensors.torch import load_file, save_file
+
+from forgefield.storage.errors import InputError, StorageError
+from forgefield.storage.frames import Frames
+from forgefield.storage.records import Array
+from forgefield.trainers.graphs import GraphSet
+from forgefield.trainers.models import build
+from forgefield.trainers.potential import Potential, energy_and_forces
+from forgefield.trainers.references import reference_sums
+from forgefield.trainers.settings import ModelSettings
+
+WEIGHTS = "weights.safetensors"
+DESCRIPTION = "force_field.json"
+
+
+class Metadata(BaseModel):
+    """What is saved beside the weights. `notes` is free: settings, dataset version, errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = 1
+    method: str
+    scale: float
+    references: Mapping[int, float]
+    model: ModelSettings
+    dataset: str = ""
+    seed: int = 0
+    notes: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ForceField:
+    """E(x) = Σ references + scale · 1 Å · network(x), which imitates `metadata.method`."""
+
+    network: Potential
+    metadata: Metadata = field(repr=False)
+
+    @classmethod
+    def fresh(cls, metadata: Metadata, *, dtype: torch.dtype = torch.float32) -> Self:
+        """Random weights that follow from `metadata.seed` alone."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(metadata.seed)
+            return cls(build(metadata.model).to(dtype), metadata)
+
+    @classmethod
+    def load(cls, folder: Path, *, device: str = "cpu") -> Self:
+        """Read a saved folder; `InputError` when it holds no force field."""
+        try:
+            text = (folder / DESCRIPTION).read_text(encoding="utf-8")
+            weights = load_file(folder / WEIGHTS, device=device)
+        except FileNotFoundError as missing:
+            raise InputError(f"{folder} holds no force field: {missing}") from missing
+        metadata = Metadata.model_validate_json(text)
+        network = build(metadata.model).to(device)
+        network.to(next(iter(weights.values())).dtype)
+        network.load_state_dict(weights)
+        return cls(network, metadata)
+
+    def save(self, folder: Path) -> None:
+        """Write the folder as a whole; an older one of that name is replaced."""
+        partial = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        self.write_into(partial)
+        publish(partial, folder)
+
+    def write_into(self, folder: Path) -> None:
+        """Write both files into a folder that exists, with fsync."""
+        weights = {name: value.contiguous() for name, value in self.network.state_dict().items()}
+        save_file(weights, folder / WEIGHTS)
+        text = self.metadata.model_dump_json(indent=1)
+        (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
+        for name in (WEIGHTS, DESCRIPTION):
+            sync(folder / name)
+
+    def predict(self, frames: Frames, *, batch: int = 128) -> tuple[Array, Array]:
+        """Energies (F,) eV, absolute, and forces (A, 3) eV/Å, float64; labels aren't read."""
+        some = next(self.network.parameters())
+        graphs = GraphSet(frames, self.network.cutoff)
+        energies, forces = [np.empty(0)], [np.empty((0, 3))]
+        for start in range(0, len(frames), batch):
+            index = np.arange(start, min(start + batch, len(frames)))
+            graph = graphs.batch(index, some.dtype, some.device).graph
+            energy, force = energy_and_forces(self.network, graph)
+            energies.append(energy.double().cpu().numpy())
+            forces.append(force.double().cpu().numpy())
+        scale = self.metadata.scale
+        sums_F = reference_sums(frames, self.metadata.references)
+        return np.concatenate(energies) * scale + sums_F, np.concatenate(forces) * scale
+
+
+def publish(partial: Path, folder: Path) -> None:
+    """Move a finished folder to its name, so that it is seen complete or not at all."""
+    sync(partial)
+    if folder.exists():
+        old = folder.with_name(f"{folder.name}.old-{os.getpid()}")
+        folder.rename(old)
+        partial.rename(folder)
+        shutil.rmtree(old)
+    else:
+        partial.rename(folder)
+    sync(folder.parent)
+
+
+def sync(path: Path) -> None:
+    """Flush a file or folder to the disk; `StorageError` where that fails."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise StorageError(f"can't flush {path} to the disk: {error}") from error

@@ -1,0 +1,170 @@
+"""Stages under Ray Train: the only file of this room that knows Ray.
+
+Each chain of stages is one `TorchTrainer.fit` inside a Ray task named after them, so that trials
+run side by side and the dashboard reads well. The stage itself is `run_stage`, unchanged: it
+publishes its own folder, and its own checkpoint survives the worker. When a worker dies Ray
+starts another, which goes on from there.
+
+Progress comes back as small JSON files in a folder that worker and driver share, read by
+`latest_progress`; it never blocks or fails a stage. Metrics go to Ray Train as well.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import ray
+import ray.train
+from pydantic import BaseModel, ConfigDict, Field
+from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+
+from forgefield.storage.errors import StorageError
+from forgefield.storage.frame_store import dataset_version
+from forgefield.trainers.settings import Progress
+from forgefield.trainers.stages import StageProgress, StageResult, StageTask, finished
+
+LIGHT = {
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
+    "RAY_TRAIN_ENABLE_STATE_ACTOR_RECONCILIATION": "0",
+}
+"""Ray Train passes these on to its controller and workers. Stages last seconds to minutes: one
+process fewer to start, and an end that is noticed at once."""
+
+
+class RaySettings(BaseModel):
+    """How stages run on the cluster: `workers` processes a stage, each with `threads` or a GPU.
+
+    `storage` is where Ray Train keeps its own files, `progress` where progress files go; both
+    have to be seen by all nodes. `retries` is how often a dead worker is replaced.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    storage: Path
+    progress: Path
+    parallel: int = Field(default=2, ge=1)
+    workers: int = Field(default=1, ge=1)
+    gpu: bool = False
+    retries: int = Field(default=2, ge=0)
+
+
+def run_stages(
+    chains: Sequence[Sequence[StageTask]], settings: RaySettings
+) -> list[tuple[StageResult, ...]]:
+    """Run independent chains of stages, `parallel` at a time; results in their order.
+
+    The stages of a chain share one `TorchTrainer`: starting one costs more than a short stage.
+    Finished chains are found without starting a worker. Raises what a stage raised.
+    """
+    waiting = list(enumerate(chains))
+    found: dict[int, tuple[StageResult, ...]] = {}
+    running: dict[Any, int] = {}
+    while waiting or running:
+        while waiting and len(running) < settings.parallel:
+            place, chain = waiting.pop(0)
+            done = _finished(chain)
+            if done is not None:
+                found[place] = done
+            else:
+                running[_submit(chain, settings)] = place
+        ready, _ = ray.wait(list(running), num_returns=1) if running else ([], [])
+        for reference in ready:
+            found[running.pop(reference)] = _results(ray.get(reference))
+    return [found[place] for place in range(len(chains))]
+
+
+def _finished(chain: Sequence[StageTask]) -> tuple[StageResult, ...] | None:
+    results = [finished(task, str(dataset_version(task.frames))) for task in chain]
+    known = tuple(result for result in results if result is not None)
+    return known if len(known) == len(chain) else None
+
+
+def _results(texts: Sequence[str]) -> tuple[StageResult, ...]:
+    return tuple(StageResult.model_validate_json(text) for text in texts)
+
+
+def _submit(chain: Sequence[StageTask], settings: RaySettings) -> Any:  # noqa: ANN401  (a reference)
+    remote = ray.remote(num_cpus=0, max_retries=0)(run_under_ray)
+    named = remote.options(name="train " + " + ".join(task.name for task in chain))
+    return named.remote([task.model_dump_json() for task in chain], settings.model_dump_json())
+
+
+def run_under_ray(tasks_json: Sequence[str], settings_json: str) -> list[str]:
+    """A chain of stages by one `TorchTrainer`; runs in a Ray task of its own. Returns JSON."""
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    chain = [StageTask.model_validate_json(text) for text in tasks_json]
+    settings = RaySettings.model_validate_json(settings_json)
+    for name, value in LIGHT.items():
+        os.environ.setdefault(name, value)
+    before = _finished_names(chain)
+    TorchTrainer(
+        _train_loop,
+        train_loop_config={"tasks": list(tasks_json), "settings": settings_json},
+        torch_config=TorchConfig(backend="nccl" if settings.gpu else "gloo"),
+        scaling_config=_scaling(chain[0], settings),
+        run_config=RunConfig(
+            name=f"{chain[-1].name}-{chain[-1].key()[:8]}",
+            storage_path=str(settings.storage.resolve()),
+            failure_config=FailureConfig(max_failures=settings.retries),
+            checkpoint_config=CheckpointConfig(num_to_keep=1),
+        ),
+    ).fit()
+    done = _finished(chain)
+    if done is None:
+        raise StorageError(f"{chain[-1].name} ended without its output folders; see Ray's logs")
+    return [
+        result.model_copy(update={"reused": result.name in before}).model_dump_json()
+        for result in done
+    ]
+
+
+def _finished_names(chain: Sequence[StageTask]) -> set[str]:
+    return {task.name for task in chain if _finished([task]) is not None}
+
+
+def _scaling(task: StageTask, settings: RaySettings) -> ScalingConfig:
+    return ScalingConfig(
+        num_workers=settings.workers,
+        use_gpu=settings.gpu,
+        resources_per_worker={"CPU": task.threads, **({"GPU": 1} if settings.gpu else {})},
+    )
+
+
+def _train_loop(config: Mapping[str, Any]) -> None:
+    """What each training worker runs."""
+    from forgefield.trainers.fitting import rank
+    from forgefield.trainers.stage_runs import run_stage
+
+    settings = RaySettings.model_validate_json(config["settings"])
+
+    def watch(line: StageProgress) -> None:
+        ray.train.report({"stage": line.stage, "phase": line.phase, **asdict(line.fit)})
+        if rank() == 0:
+            _write_progress(settings.progress, line)
+
+    for text in config["tasks"]:
+        task = StageTask.model_validate_json(text)
+        run_stage(task, watch, device="cuda" if settings.gpu else "cpu")
+
+
+def _write_progress(folder: Path, line: StageProgress) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{line.stage}.json"
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial.write_text(json.dumps(asdict(line)), encoding="utf-8")
+    partial.replace(path)
+
+
+def latest_progress(folder: Path) -> dict[str, StageProgress]:
+    """The last line of each stage that has reported so far, by its name."""
+    lines = {}
+    for path in sorted(folder.glob("*.json")):
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored["fit"] = Progress(**stored["fit"])
+        lines[path.stem] = StageProgress(**stored)
+    return lines

@@ -1,0 +1,62 @@
+"""Settings of models and fits, and a line of progress: data alone, no torch.
+
+They are apart from their owners so that reading a recipe, drawing a progress bar or starting a
+cluster controller doesn't load torch, which takes seconds of a core in every process.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Norm = Literal["l1", "l2", "huber"]
+
+
+class EGNNSettings(BaseModel):
+    """Size of the network; `move` switches the equivariant coordinate update on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["egnn"] = "egnn"
+    layers: int = Field(default=5, ge=1)
+    channels: int = Field(default=128, ge=1)
+    radial: int = Field(default=24, ge=2)
+    cutoff: float = Field(default=5.0, gt=0)
+    move: bool = True
+    elements: int = Field(default=100, ge=1)
+
+
+ModelSettings = EGNNSettings
+"""A union discriminated by `kind` once there are several."""
+
+
+class FitSettings(BaseModel):
+    """How one fit runs; `patience` counts evaluations without a new best, 0 never stops early."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: int = Field(default=3000, ge=1)
+    batch: int = Field(default=16, ge=1)
+    rate: float = Field(default=1e-3, gt=0)
+    final_rate: float = Field(default=0.01, ge=0, le=1, description="last rate / rate")
+    warm_up: int = Field(default=100, ge=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    clip: float = Field(default=10.0, gt=0)
+    ema: float = Field(default=0.995, ge=0, lt=1)
+    rho: float = Field(default=0.001, ge=0, le=1)
+    norm: Norm = "huber"
+    evaluate_every: int = Field(default=100, ge=1)
+    patience: int = Field(default=0, ge=0)
+    save_every: int = Field(default=1000, ge=1)
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One line for whoever watches; `validation` in eV/Å, NaN without validation frames."""
+
+    step: int
+    steps: int
+    loss: float
+    validation: float
+    best: float

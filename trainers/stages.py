@@ -1,0 +1,155 @@
+"""The stages of training as data: what is trained on which frames, from where, how long.
+
+Source: ASTEROID, arXiv 2306.03109. A `StageTask` says all that a stage's result depends on, so
+its hash names the result: the same task on the same data set is never trained twice.
+
+1. *Bias identification*: `ccsd` frames, to its best by early stopping. It is also the baseline,
+   since it is the standard training on the accurate frames alone.
+2. *Pre-training* on the cheap frames, each weighted by how little it disagrees with stage 1.
+3. *Fine-tuning* of stage 2 on the accurate frames, by early stopping.
+
+Energies of a frame are relative to the reference energies of its own method. The force field
+that leaves a stage carries the references of the *target* method wherever accurate frames are
+at hand, so that its energies are comparable from stage 1 on.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from forgefield.storage.records import Purpose, Tier
+from forgefield.trainers.settings import EGNNSettings, FitSettings, ModelSettings, Progress
+
+DESCRIPTION = "stage.json"
+"""What a finished stage leaves beside its force field: its `StageResult`."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Selection(_Frozen):
+    """Which frames: of these tiers and purposes, and of those the first `fraction`.
+
+    "First" is by a shuffle that depends on the frames' sequence numbers and `seed` alone, so
+    smaller fractions are subsets of larger ones. Frames without forces are left out.
+    """
+
+    tiers: tuple[Tier, ...]
+    purposes: tuple[Purpose, ...] = (Purpose.TRAIN, Purpose.CALIBRATION)
+    fraction: float = Field(default=1.0, gt=0, le=1)
+    seed: int = 0
+
+
+class Phase(_Frozen):
+    """One fit on one selection; with `equal_mass` every tier counts alike, however many frames.
+
+    Energies and forces are weighted by exp(−B/γ) where the task has a teacher, with γ from the
+    median of B over the frames of this phase.
+    """
+
+    frames: Selection
+    fit: FitSettings
+    equal_mass: bool = False
+
+
+class StageTask(_Frozen):
+    """A stage to run. Paths are absolute or relative to the working folder of the worker.
+
+    `start` is a force field whose weights are the first ones, else they are random from `seed`.
+    `teacher` is the force field θ₀ that weights are taken from, by γ = `c`·median(B).
+    `target` is the tier that the result imitates: its references and name go into the result.
+    """
+
+    name: str
+    frames: Path
+    output: Path
+    target: Tier = Tier.CCSD
+    phases: tuple[Phase, ...] = Field(min_length=1)
+    validation: Selection | None = None
+    start: Path | None = None
+    teacher: Path | None = None
+    c: float | None = Field(default=None, gt=0)
+    model: ModelSettings = EGNNSettings()
+    seed: int = 0
+    threads: int = Field(default=1, ge=1)
+
+    def key(self) -> str:
+        """Hash of all that the result depends on except data: names, places and threads don't."""
+        places = {"name", "output", "frames", "start", "teacher", "threads"}
+        text = self.model_dump_json(exclude=places)
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+class PhaseResult(_Frozen):
+    """How one phase ended: `validation` in eV/Å, null without validation frames."""
+
+    frames: int
+    steps: int
+    best_step: int
+    validation: float | None
+    gamma: float | None = Field(description="eV/Å, null where frames weren't weighted")
+    median_bias: float | None = Field(description="eV/Å")
+
+
+class StageResult(_Frozen):
+    """A finished stage; `output` holds the force field, `key` and `dataset` what it came from.
+
+    `validation` is the force error of the last phase on the validation frames, eV/Å.
+    """
+
+    name: str
+    output: Path
+    key: str
+    dataset: str
+    phases: tuple[PhaseResult, ...]
+    validation: float | None
+    wall_s: float
+    reused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StageProgress:
+    """A line of progress of a named stage: phase `phase` of `phases`, then the fit's own."""
+
+    stage: str
+    phase: int
+    phases: int
+    fit: Progress
+
+
+WatchStage = Callable[[StageProgress], None]
+
+
+def finished(task: StageTask, dataset: str) -> StageResult | None:
+    """The stored result of the same task on the same data set, or `None`."""
+    try:
+        text = (task.output / DESCRIPTION).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    result = StageResult.model_validate_json(text)
+    if (result.key, result.dataset) != (task_key(task), dataset):
+        return None
+    return result.model_copy(update={"output": task.output, "name": task.name, "reused": True})
+
+
+def task_key(task: StageTask) -> str:
+    """Hash of the task and of the force fields that it starts from, which are data too."""
+    digest = hashlib.blake2b(task.key().encode(), digest_size=16)
+    for role, folder in (("start", task.start), ("teacher", task.teacher)):
+        if folder is not None:
+            digest.update(f"|{role}:{_origin(folder)}".encode())
+    return digest.hexdigest()
+
+
+def _origin(folder: Path) -> str:
+    """What a stage's force field came from; `folder` itself where another program made it."""
+    try:
+        stored = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return str(folder)
+    return f"{stored['key']}@{stored['dataset']}"
