@@ -18,6 +18,7 @@ from forgefield.labelers.sampling import SamplingSettings, sample
 from forgefield.platform.allocation import CHEAP, MIDDLE, TARGET
 from forgefield.platform.dispatch import Order
 from forgefield.platform.plan import Plan, TierCost
+from forgefield.platform.purchasing import Claim
 from forgefield.platform.recipe import Recipe
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Configuration, Job, Method, Molecule, Purpose, Tier
@@ -89,8 +90,10 @@ def calibration_orders(pool: Pool, recipe: Recipe, costs: Mapping[Tier, TierCost
     return [
         Order(
             pool.jobs(_method(recipe, tier), Purpose.CALIBRATION, 0, count(tier)),
+            count(tier),
             tier,
             costs[tier].high,
+            Claim.FIRM,
         )
         for tier in reversed(Tier)
     ]
@@ -112,19 +115,20 @@ def campaign_orders(pool: Pool, plan: Plan) -> list[Order]:
     train_at = validation_at + validation
     middle_at = train_at + targets if train_at + targets + middles <= len(pool) else train_at
 
-    def order(tier: Tier, purpose: Purpose, start: int, count: int, extra: bool = False) -> Order:
+    def order(tier: Tier, purpose: Purpose, start: int, count: int, claim: Claim) -> Order:
         jobs = pool.jobs(_method(plan.recipe, tier), purpose, start, count)
-        return Order(jobs, tier, plan.tier(tier).core_seconds, optional=extra)
+        return Order(jobs, len(jobs), tier, plan.tier(tier).core_seconds, claim)
 
-    cheap = [order(t, Purpose.TRAIN, train_at, plan.labels(t, Purpose.TRAIN)) for t in CHEAP]
+    firm, elastic, spare = Claim.FIRM, Claim.ELASTIC, Claim.SPARE
+    train, more = Purpose.TRAIN, _room_for(plan)
     return [
-        *cheap,
-        order(TARGET, Purpose.HOLDOUT, holdout_at, holdout),
-        order(TARGET, Purpose.VALIDATION, validation_at, validation),
-        order(TARGET, Purpose.TRAIN, train_at, targets),
-        order(MIDDLE, Purpose.TRAIN, middle_at, middles),
-        order(TARGET, Purpose.TRAIN, train_at + targets, _room_for(plan), extra=True),
-        order(MIDDLE, Purpose.TRAIN, middle_at + middles, _room_for(plan), extra=True),
+        *(order(tier, train, train_at, plan.labels(tier, train), firm) for tier in CHEAP),
+        order(TARGET, Purpose.HOLDOUT, holdout_at, holdout, firm),
+        order(TARGET, Purpose.VALIDATION, validation_at, validation, firm),
+        order(TARGET, train, train_at, targets, elastic),
+        order(MIDDLE, train, middle_at, middles, elastic),
+        order(TARGET, train, train_at + targets, more, spare),
+        order(MIDDLE, train, middle_at + middles, more, spare),
     ]
 
 

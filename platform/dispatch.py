@@ -8,17 +8,19 @@ the rest; a wave of failures does.
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import ray
 from ray.actor import ActorHandle
 from ray.exceptions import RayActorError, RayTaskError
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from forgefield.platform.actors import LabelJobs, LabelWorker, LedgerService, Worked
+from forgefield.platform.actors import LabelJobs, LedgerService, Worked
 from forgefield.platform.purchasing import (
     Buy,
+    Claim,
+    Money,
     Need,
     Pause,
     is_wave,
@@ -27,6 +29,8 @@ from forgefield.platform.purchasing import (
     running_cost,
 )
 from forgefield.platform.recipe import LabelSettings
+from forgefield.platform.score import Progress, Score
+from forgefield.platform.slots import Slot
 from forgefield.storage.errors import BudgetExhausted, WaveOfFailures
 from forgefield.storage.ledger_records import Balance, TierTally
 from forgefield.storage.records import Failure, Job, Tier
@@ -39,21 +43,13 @@ PACK_EVERY_S = 5.0
 
 @dataclass(slots=True)
 class Order:
-    """Jobs of one tier still to be bought; `core_seconds` is the plan's cost of one."""
+    """Jobs of one tier still to be bought of `planned`; `core_seconds` is the plan's for one."""
 
     jobs: deque[Job]
+    planned: int
     tier: Tier
     core_seconds: float
-    optional: bool = False
-
-
-@dataclass(slots=True)
-class Slot:
-    """A place to run one label, with the workers that were started in it."""
-
-    index: int
-    strategy: PlacementGroupSchedulingStrategy
-    workers: dict[Tier, "ActorHandle[LabelWorker]"] = field(default_factory=dict)
+    claim: Claim = Claim.ELASTIC
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +63,6 @@ class InFlight:
     core_seconds: float
     deadline: float
     extensions: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Where the dispatcher stands, for bars and metrics; counts by tier.
-
-    `latest` holds the core-seconds a label of what was settled since the last report.
-    """
-
-    done: Counter[Tier]
-    failed: Counter[Tier]
-    in_flight: Counter[Tier]
-    queued: Counter[Tier]
-    spent: Mapping[Tier, float]
-    left: float
-    busy_cores: int
-    latest: tuple[tuple[Tier, float], ...]
 
 
 Watcher = Callable[[Progress], None]
@@ -101,29 +80,22 @@ class Dispatcher:
         tally: Sequence[TierTally],
         watch: Watcher,
     ) -> None:
-        self._slots = [Slot(index, strategy) for index, strategy in enumerate(strategies)]
+        self._slots = [
+            Slot(index, strategy, work, ledger) for index, strategy in enumerate(strategies)
+        ]
         self._ledger = ledger
         self._work = work
         self._settings = settings
         self._watch = watch
         self._in_flight: dict[ray.ObjectRef[Worked], InFlight] = {}
-        self._done: Counter[Tier] = Counter()
-        self._failed: Counter[Tier] = Counter()
-        self._spent: dict[Tier, float] = dict.fromkeys(Tier, 0.0)
-        for row in tally:
-            self._done[row.tier] += row.done
-            self._failed[row.tier] += row.failed
-            self._spent[row.tier] += from_micro(row.spent_micro)
+        self._score = Score.of(tally)
         self._attempts: Counter[str] = Counter()
-        self._reasons: dict[Tier, str] = {}
         self._packed = time.monotonic()
         self._stopping = False
-        self._latest: list[tuple[Tier, float]] = []
-        self.busy_core_seconds = 0.0
 
     def warm(self) -> None:
         """Start all workers and wait until their libraries are loaded."""
-        workers = [self._worker(slot, tier) for slot in self._slots for tier in self._work]
+        workers = [slot.worker(tier) for slot in self._slots for tier in self._work]
         ray.get([worker.ready.remote() for worker in workers])
 
     def stop(self) -> None:
@@ -160,13 +132,20 @@ class Dispatcher:
 
     def _choose(self, orders: Sequence[Order]) -> Buy | Pause:
         needs = [
-            Need(o.tier, len(o.jobs), self._expected_cost(o), optional=o.optional) for o in orders
+            Need(o.tier, len(o.jobs), o.planned, self._expected_cost(o), o.claim) for o in orders
         ]
-        left = from_micro(self.balance().left_micro)
-        return next_purchase(needs, left, in_flight=bool(self._in_flight), settings=self._settings)
+        flights = self._in_flight.values()
+        expected = sum(len(f.jobs) * self._expected_cost(f.order) for f in flights)
+        money = Money(
+            left=from_micro(self.balance().left_micro),
+            returning=max(0.0, sum(flight.core_seconds for flight in flights) - expected),
+            in_flight=bool(flights),
+        )
+        return next_purchase(needs, money, self._settings)
 
     def _expected_cost(self, order: Order) -> float:
-        return running_cost(order.core_seconds, 2, self._spent[order.tier], self._done[order.tier])
+        score, tier = self._score, order.tier
+        return running_cost(order.core_seconds, 2, score.spent[tier], score.done[tier])
 
     def _start(self, slot: Slot, order: Order, choice: Buy) -> None:
         jobs = tuple(order.jobs.popleft() for _ in range(choice.labels))
@@ -176,7 +155,7 @@ class Dispatcher:
         except RayTaskError as error:
             order.jobs.extendleft(reversed(jobs))
             raise error.cause if isinstance(error.cause, BudgetExhausted) else error from None
-        worker = self._worker(slot, order.tier)
+        worker = slot.worker(order.tier)
         ray.get(worker.ready.remote())
         now = time.monotonic()
         wall_limit = choice.core_seconds / self._work[order.tier].threads
@@ -184,21 +163,6 @@ class Dispatcher:
         self._in_flight[result] = InFlight(
             slot, order, jobs, reservation, choice.core_seconds, now + wall_limit
         )
-
-    def _worker(self, slot: Slot, tier: Tier) -> "ActorHandle[LabelWorker]":
-        if tier not in slot.workers:
-            work = self._work[tier]
-            slot.workers[tier] = (
-                ray.remote(LabelWorker)
-                .options(
-                    name=f"{tier.value} label worker {slot.index} [{time.time_ns():x}]",
-                    num_cpus=0,
-                    scheduling_strategy=slot.strategy,
-                    runtime_env={"env_vars": {"OMP_NUM_THREADS": str(work.threads)}},
-                )
-                .remote(work, self._ledger)
-            )
-        return slot.workers[tier]
 
     def _collect(self) -> None:
         finished, _ = ray.wait(list(self._in_flight), timeout=POLL_S)
@@ -210,11 +174,7 @@ class Dispatcher:
                 self._died(flight)
 
     def _settled(self, flight: InFlight, worked: Worked) -> None:
-        tier = flight.order.tier
-        self._done[tier] += worked.done
-        self._spent[tier] += worked.used
-        self.busy_core_seconds += worked.used
-        self._latest.append((tier, worked.used / len(flight.jobs)))
+        self._score.add(flight.order.tier, worked.done, worked.used, len(flight.jobs))
         failures = dict(worked.failures)
         for job in flight.jobs:
             if job.key() in failures:
@@ -234,7 +194,7 @@ class Dispatcher:
             if extended is not None:
                 self._in_flight[result] = extended
                 continue
-            ray.kill(flight.slot.workers[flight.order.tier])
+            ray.kill(flight.slot.worker(flight.order.tier))
             del self._in_flight[result]
             limit = f"overran the {flight.core_seconds:.0f} core-seconds reserved for it"
             failure = Failure("NeedsLargerMachine", f"{limit}; raise labels.limit_factor")
@@ -260,14 +220,14 @@ class Dispatcher:
         )
 
     def _charge(self, flight: InFlight, failure: Failure, used_micro: int) -> None:
-        flight.slot.workers.pop(flight.order.tier, None)
+        flight.slot.forget(flight.order.tier)
         settled = not ray.get(
             self._ledger.call.remote("fail", flight.reservation, failure, used_micro)
         )
         if settled:
-            self._done[flight.order.tier] += len(flight.jobs)
+            self._score.done[flight.order.tier] += len(flight.jobs)
             return
-        self._spent[flight.order.tier] += from_micro(used_micro)
+        self._score.spent[flight.order.tier] += from_micro(used_micro)
         for job in flight.jobs:
             self._failed_job(flight.order, job, failure)
 
@@ -276,13 +236,13 @@ class Dispatcher:
         if is_worth_retrying(failure.kind, self._attempts[job.key()], self._settings):
             order.jobs.append(job)
             return
-        self._failed[order.tier] += 1
-        self._reasons[order.tier] = f"{failure.kind}: {failure.message}"
-        if is_wave(self._failed[order.tier], self._done[order.tier], self._settings):
+        tier, score = order.tier, self._score
+        score.failed[tier] += 1
+        if is_wave(score.failed[tier], score.done[tier], self._settings):
             raise WaveOfFailures(
-                f"{self._failed[order.tier]} {order.tier} labels failed against "
-                f"{self._done[order.tier]} done; the last said {self._reasons[order.tier]}. "
-                "Mend the cause, then run again: what was bought is kept."
+                f"{score.failed[tier]} {tier} labels failed against {score.done[tier]} done; the "
+                f"last said {failure.kind}: {failure.message}. Mend the cause, then run again: "
+                "what was bought is kept."
             )
 
     def _pack_now_and_then(self) -> None:
@@ -296,15 +256,7 @@ class Dispatcher:
             in_flight[flight.order.tier] += len(flight.jobs)
         queued: Counter[Tier] = Counter()
         for order in orders:
-            queued[order.tier] += 0 if order.optional else len(order.jobs)
-        latest, self._latest = tuple(self._latest), []
-        return Progress(
-            done=self._done.copy(),
-            failed=self._failed.copy(),
-            in_flight=in_flight,
-            queued=queued,
-            spent=self._spent.copy(),
-            left=from_micro(self.balance().left_micro),
-            busy_cores=sum(self._work[f.order.tier].threads for f in self._in_flight.values()),
-            latest=latest,
-        )
+            queued[order.tier] += 0 if order.claim is Claim.SPARE else len(order.jobs)
+        left = from_micro(self.balance().left_micro)
+        cores = sum(self._work[f.order.tier].threads for f in self._in_flight.values())
+        return self._score.progress(in_flight, queued, left, cores)

@@ -16,13 +16,14 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from forgefield.platform.actors import LabelJobs, LedgerService
 from forgefield.platform.cluster import slot_strategies
-from forgefield.platform.dispatch import Dispatcher, Order, Progress
+from forgefield.platform.dispatch import Dispatcher, Order
 from forgefield.platform.machine import Slots
 from forgefield.platform.metrics import CampaignMetrics
 from forgefield.platform.plan import TierCost
 from forgefield.platform.recipe import Recipe
 from forgefield.platform.reporter import Reporter
 from forgefield.platform.run_folder import RunFolder
+from forgefield.platform.score import Progress
 from forgefield.storage.ledger_records import JobState, State, TierTally
 from forgefield.storage.records import Molecule, Tier
 

@@ -1,12 +1,13 @@
 """What to buy next, and what to do when a label fails: pure policies over plain values.
 
-The order of needs is the order of wishes. A need may only use money that no other required
-need is counting on, so an expensive tier that runs over its estimate can't starve the others,
-and optional needs (the top-up at the end) only get what would otherwise be left over.
+The order of needs is the order of wishes. While money is short, firm needs (hold-out, validation)
+keep what they cost, elastic ones (training labels) share the rest in proportion, and spare ones
+(the top-up at the end) get what would otherwise be left over. So an expensive tier that runs over
+its estimate neither starves the others nor leaves money unspent.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from forgefield.platform.recipe import LabelSettings
@@ -17,14 +18,23 @@ TIGHTEST_LIMIT = 1.3
 CAN_BE_RETRIED = frozenset({"TransientFailure"})
 
 
+class Claim(Enum):
+    """What a need may count on while others buy."""
+
+    FIRM = "all of its cost"
+    ELASTIC = "its share of what firm needs leave"
+    SPARE = "nothing"
+
+
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Labels still wanted of one order, at the cost now expected of each (core-seconds)."""
+    """Labels still wanted of `planned`, at the cost now expected of each (core-seconds)."""
 
     tier: Tier
     labels: int
+    planned: int
     core_seconds: float
-    optional: bool = False
+    claim: Claim = Claim.ELASTIC
 
     @property
     def cost(self) -> float:
@@ -48,26 +58,64 @@ class Pause(Enum):
     STOP = "all is bought, or nothing fits any more"
 
 
-def next_purchase(
-    needs: Sequence[Need], left: float, *, in_flight: bool, settings: LabelSettings
-) -> Buy | Pause:
-    """The first need that fits into what is left beside all other required needs."""
-    required = sum(need.cost for need in needs if not need.optional)
-    for index, need in enumerate(needs):
-        spoken_for = required if need.optional else required - need.cost
-        purchase = _fitting(index, need, left - spoken_for, settings)
-        if purchase is not None:
-            return purchase
-    return Pause.WAIT if in_flight and any(need.labels for need in needs) else Pause.STOP
+@dataclass(frozen=True, slots=True)
+class Money:
+    """Core-seconds `left` to reserve now, and `returning` soon from what is in flight."""
+
+    left: float
+    returning: float = 0.0
+    in_flight: bool = False
 
 
-def _fitting(index: int, need: Need, free: float, settings: LabelSettings) -> Buy | None:
+def next_purchase(needs: Sequence[Need], money: Money, settings: LabelSettings) -> Buy | Pause:
+    """The first need with room beside what others count on, else the first that fits at all."""
+    total = money.left + money.returning
+    claims = _claims(needs, total)
+    spoken_for = sum(claims)
+    rooms = [total - spoken_for + claim for claim in claims]
+    for room_for in (rooms, [total] * len(needs)):
+        for index, need in enumerate(needs):
+            purchase = _fitting(index, need, room_for[index], settings)
+            if purchase is None:
+                continue
+            if purchase.core_seconds <= money.left:
+                return purchase
+            tight = TIGHTEST_LIMIT * purchase.labels * need.core_seconds
+            if tight <= money.left:
+                return replace(purchase, core_seconds=money.left)
+            if money.in_flight:
+                return Pause.WAIT
+    return Pause.STOP
+
+
+def _claims(needs: Sequence[Need], total: float) -> list[float]:
+    """What each need may still count on: firm ones their cost, elastic ones a fair share.
+
+    The share is of what all elastic needs were planned to cost, so that it does not matter
+    which of them buys first.
+    """
+    firm = sum(need.cost for need in needs if need.claim is Claim.FIRM)
+    elastic = [need for need in needs if need.claim is Claim.ELASTIC]
+    planned = sum(need.planned * need.core_seconds for need in elastic)
+    bought = planned - sum(need.cost for need in elastic)
+    share = min(1.0, max(0.0, total - firm + bought) / planned) if planned else 0.0
+    return [_claim(need, share) for need in needs]
+
+
+def _claim(need: Need, share: float) -> float:
+    if need.claim is Claim.FIRM:
+        return need.cost
+    if need.claim is Claim.SPARE:
+        return 0.0
+    return max(0.0, need.cost - (1 - share) * need.planned * need.core_seconds)
+
+
+def _fitting(index: int, need: Need, room: float, settings: LabelSettings) -> Buy | None:
     labels = min(need.labels, batch_size(need.core_seconds, settings))
-    if labels == 0:
-        return None
     expected = labels * need.core_seconds
-    amount = min(limit_seconds(expected, settings), free)
-    return Buy(index, labels, amount) if amount >= TIGHTEST_LIMIT * expected else None
+    if labels == 0 or expected > room * (1 + 1e-9):
+        return None
+    return Buy(index, labels, limit_seconds(expected, settings))
 
 
 def batch_size(core_seconds: float, settings: LabelSettings) -> int:

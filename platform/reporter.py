@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from forgefield.platform.dispatch import Progress
+from forgefield.platform.score import Progress
 
 
 class Reporter(Protocol):
@@ -13,6 +13,9 @@ class Reporter(Protocol):
 
     def bar(self, name: str, done: int, total: int) -> None:
         """Progress of a step that knows its length."""
+
+    def end(self, name: str) -> None:
+        """A step is over, whether or not it went its whole length."""
 
     def labels(self, progress: Progress) -> None:
         """Progress of labelling."""
@@ -26,6 +29,9 @@ class Silence:
 
     def bar(self, name: str, done: int, total: int) -> None:
         """Drop the progress."""
+
+    def end(self, name: str) -> None:
+        """Drop the news."""
 
     def labels(self, progress: Progress) -> None:
         """Drop the progress."""

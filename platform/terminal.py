@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from forgefield.platform.dispatch import Progress as LabelProgress
+from forgefield.platform.score import Progress as LabelProgress
 from forgefield.platform.wording import duration
 from forgefield.storage.records import Tier
 
@@ -17,9 +17,9 @@ class Terminal:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._bars = Progress(
-            TextColumn("{task.description:<22}"),
-            BarColumn(bar_width=32),
-            TextColumn("{task.completed:>6,.0f} / {task.total:,.0f}"),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=16),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
             TextColumn("{task.fields[detail]}", style="dim"),
             TimeElapsedColumn(),
             console=console,
@@ -44,6 +44,11 @@ class Terminal:
         self._bars.update(task, completed=done, total=max(total, 1), detail=detail)
         if done >= total:
             self._bars.stop_task(task)
+
+    def end(self, name: str) -> None:
+        """Take a bar away."""
+        if name in self._tasks:
+            self._bars.update(self._tasks[name], visible=False)
 
     def labels(self, progress: LabelProgress) -> None:
         """One bar a tier, with what it spent."""

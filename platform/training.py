@@ -27,7 +27,8 @@ def train_run(folder: RunFolder, plan: Plan, cores: int, reporter: Reporter) -> 
     settings = RaySettings(
         storage=folder.training / "ray", progress=folder.training / "progress", parallel=cores
     )
-    with _progress_bars(settings.progress, reporter):
+    reporter.say("Training: baseline, pre-training and fine-tuning, chosen by validation …")
+    with _progress_bars(settings.progress, folder.training, reporter):
         outcome = train(
             folder.frames,
             folder.training,
@@ -42,23 +43,27 @@ def train_run(folder: RunFolder, plan: Plan, cores: int, reporter: Reporter) -> 
 
 
 @contextmanager
-def _progress_bars(folder: Path, reporter: Reporter) -> Iterator[None]:
-    """Draw what the stages report in `folder`, from a thread, while inside."""
+def _progress_bars(progress: Path, finished: Path, reporter: Reporter) -> Iterator[None]:
+    """Draw what stages report in `progress`, until they have a folder in `finished`."""
     over = threading.Event()
 
     def draw() -> None:
         while not over.wait(POLL_S):
-            for name, line in latest_progress(folder).items():
-                reporter.bar(f"train {name}", line.fit.step, line.fit.steps)
+            for name, line in latest_progress(progress).items():
+                reporter.bar(name, line.fit.step, line.fit.steps)
+                if (finished / name).exists():
+                    reporter.end(name)
 
     thread = threading.Thread(target=draw, name="training progress", daemon=True)
-    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(progress, ignore_errors=True)
     thread.start()
     try:
         yield
     finally:
         over.set()
         thread.join()
+        for name in latest_progress(progress):
+            reporter.end(name)
 
 
 def evaluate_and_keep(folder: RunFolder) -> Evaluation:

@@ -22,6 +22,7 @@ RAY_FILES = {
     "platform/dispatch.py",
     "platform/labelling.py",
     "platform/metrics.py",
+    "platform/slots.py",
 }
 
 FOREIGN_LIBRARIES = {

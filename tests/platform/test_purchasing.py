@@ -1,5 +1,7 @@
 """What is bought next: within the money, never at another need's expense, and when to stop."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +9,8 @@ from hypothesis import strategies as st
 from forgefield.platform.purchasing import (
     TIGHTEST_LIMIT,
     Buy,
+    Claim,
+    Money,
     Need,
     Pause,
     batch_size,
@@ -24,57 +28,67 @@ needs = st.lists(
         Need,
         st.sampled_from(Tier),
         st.integers(0, 50),
-        st.floats(1e-5, 1e4),
-        st.booleans(),
+        st.integers(50, 100),
+        st.floats(1e-3, 1e4),
+        st.sampled_from(Claim),
     ),
     max_size=6,
 )
+moneys = st.builds(Money, st.floats(0, 1e6), st.floats(0, 1e5), st.booleans())
 
 
-@given(needs, st.floats(0, 1e6), st.booleans())
-def test_a_purchase_fits_beside_what_other_needs_count_on(
-    wanted: list[Need], left: float, in_flight: bool
-) -> None:
-    choice = next_purchase(wanted, left, in_flight=in_flight, settings=SETTINGS)
+@given(needs, moneys)
+def test_a_purchase_fits_into_the_money_and_the_need(wanted: list[Need], money: Money) -> None:
+    choice = next_purchase(wanted, money, SETTINGS)
     if isinstance(choice, Pause):
         return
     need = wanted[choice.need]
-    others = sum(n.cost for i, n in enumerate(wanted) if i != choice.need and not n.optional)
-    assert choice.core_seconds <= left - others + 1e-6 * left
+    assert choice.core_seconds <= money.left
     assert 1 <= choice.labels <= need.labels
     assert choice.core_seconds >= TIGHTEST_LIMIT * choice.labels * need.core_seconds * (1 - 1e-9)
 
 
-def test_the_first_wish_that_fits_is_bought() -> None:
-    wanted = [Need(Tier.CCSD, 5, 16.0), Need(Tier.DFT, 10, 2.0)]
-    assert next_purchase(wanted, 1000, in_flight=False, settings=SETTINGS) == Buy(0, 1, 45.0)
+def buy_all(wanted: list[Need], left: float, true_cost: float = 1.0) -> tuple[list[int], float]:
+    """Labels bought of each need, one at a time, where a label costs `true_cost` × expected."""
+    bought = [0] * len(wanted)
+    while isinstance(choice := next_purchase(wanted, Money(left), SETTINGS), Buy):
+        need = wanted[choice.need]
+        left -= choice.labels * need.core_seconds * true_cost
+        bought[choice.need] += choice.labels
+        wanted[choice.need] = replace(need, labels=need.labels - choice.labels)
+    return bought, left
 
 
-def test_an_expensive_tier_does_not_starve_the_others() -> None:
-    """CCSD came out dearer than planned: what is left is what the DFT labels count on."""
-    wanted = [Need(Tier.CCSD, 3, 16.0), Need(Tier.DFT, 10, 2.0)]
-    choice = next_purchase(wanted, 60, in_flight=False, settings=SETTINGS)
-    assert isinstance(choice, Buy)
-    assert choice.need == 0
-    assert choice.core_seconds == pytest.approx(40)
-    choice = next_purchase(wanted, 35, in_flight=False, settings=SETTINGS)
-    assert choice == Pause.STOP or (isinstance(choice, Buy) and choice.need == 1)
+def test_with_enough_money_everything_is_bought_in_the_order_of_wishes() -> None:
+    wanted = [Need(Tier.CCSD, 5, 5, 16.0, Claim.FIRM), Need(Tier.DFT, 10, 10, 2.0)]
+    assert next_purchase(wanted, Money(1000), SETTINGS) == Buy(0, 1, 45.0)
+    assert buy_all(wanted, 107)[0] == [5, 10]
 
 
-def test_optional_needs_wait_for_the_required_ones() -> None:
-    wanted = [Need(Tier.DFT, 0, 2.0), Need(Tier.CCSD, 9, 16.0, optional=True)]
-    assert isinstance(next_purchase(wanted, 50, in_flight=False, settings=SETTINGS), Buy)
-    wanted[0] = Need(Tier.DFT, 20, 2.0)
-    choice = next_purchase(wanted, 50, in_flight=False, settings=SETTINGS)
-    assert isinstance(choice, Buy)
-    assert choice.need == 0
+def test_when_money_is_short_firm_needs_come_first_and_elastic_ones_share() -> None:
+    firm, dear, cheap = (
+        Need(Tier.CCSD, 4, 4, 16.0, Claim.FIRM),
+        Need(Tier.CCSD, 10, 10, 16.0),
+        Need(Tier.DFT, 40, 40, 2.0),
+    )
+    bought, left = buy_all([firm, dear, cheap], 64 + 120)
+    assert bought[0] == 4
+    assert bought[1] == pytest.approx(5, abs=1)
+    assert bought[2] == pytest.approx(20, abs=2)
+    assert left < TIGHTEST_LIMIT * 2.0, "nothing that fits is left unbought"
+
+
+def test_spare_needs_get_only_what_is_left_over() -> None:
+    planned, spare = Need(Tier.DFT, 5, 5, 2.0), Need(Tier.CCSD, 9, 9, 16.0, Claim.SPARE)
+    assert buy_all([planned, spare], 30)[0] == [5, 0]
+    assert buy_all([planned, spare], 47)[0] == [5, 2]
 
 
 def test_waits_for_money_in_flight_and_stops_without() -> None:
-    wanted = [Need(Tier.CCSD, 1, 16.0)]
-    assert next_purchase(wanted, 10, in_flight=True, settings=SETTINGS) is Pause.WAIT
-    assert next_purchase(wanted, 10, in_flight=False, settings=SETTINGS) is Pause.STOP
-    assert next_purchase([], 10, in_flight=True, settings=SETTINGS) is Pause.STOP
+    wanted = [Need(Tier.CCSD, 1, 1, 16.0)]
+    assert next_purchase(wanted, Money(10, 30, in_flight=True), SETTINGS) is Pause.WAIT
+    assert next_purchase(wanted, Money(10), SETTINGS) is Pause.STOP
+    assert next_purchase([], Money(10, 30, in_flight=True), SETTINGS) is Pause.STOP
 
 
 def test_batches_last_about_as_long_as_asked() -> None:

@@ -1,0 +1,69 @@
+"""The running count of a labelling phase, and the snapshot of it that bars and metrics show."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+from forgefield.storage.ledger_records import TierTally
+from forgefield.storage.records import Tier
+from forgefield.storage.units import from_micro
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where labelling stands; counts by tier, money in core-seconds.
+
+    `latest` holds the core-seconds a label of what was settled since the last snapshot.
+    """
+
+    done: Mapping[Tier, int]
+    failed: Mapping[Tier, int]
+    in_flight: Mapping[Tier, int]
+    queued: Mapping[Tier, int]
+    spent: Mapping[Tier, float]
+    left: float
+    busy_cores: int
+    latest: tuple[tuple[Tier, float], ...]
+
+
+@dataclass(slots=True)
+class Score:
+    """Labels done and failed, and core-seconds spent, by tier, earlier drivers' included."""
+
+    done: Counter[Tier] = field(default_factory=Counter)
+    failed: Counter[Tier] = field(default_factory=Counter)
+    spent: dict[Tier, float] = field(default_factory=lambda: dict.fromkeys(Tier, 0.0))
+    latest: list[tuple[Tier, float]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, tally: Sequence[TierTally]) -> Self:
+        """The score as the ledger knows it."""
+        score = cls()
+        for row in tally:
+            score.done[row.tier] += row.done
+            score.failed[row.tier] += row.failed
+            score.spent[row.tier] += from_micro(row.spent_micro)
+        return score
+
+    def add(self, tier: Tier, done: int, core_seconds: float, jobs: int) -> None:
+        """Count a settled reservation of `jobs`, of which `done` gave a label."""
+        self.done[tier] += done
+        self.spent[tier] += core_seconds
+        self.latest.append((tier, core_seconds / jobs))
+
+    def progress(
+        self, in_flight: Counter[Tier], queued: Counter[Tier], left: float, busy_cores: int
+    ) -> Progress:
+        """A snapshot; what it calls latest is told once."""
+        latest, self.latest = tuple(self.latest), []
+        return Progress(
+            done=self.done.copy(),
+            failed=self.failed.copy(),
+            in_flight=in_flight,
+            queued=queued,
+            spent=dict(self.spent),
+            left=left,
+            busy_cores=busy_cores,
+            latest=latest,
+        )

@@ -1,0 +1,43 @@
+"""Slots: the places labels run in, one label at a time, with the workers started there."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import ray
+from ray.actor import ActorHandle
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+from forgefield.platform.actors import LabelJobs, LabelWorker, LedgerService
+from forgefield.storage.records import Tier
+
+
+@dataclass(slots=True)
+class Slot:
+    """One bundle of cores and memory; a worker a tier, started when first asked for."""
+
+    index: int
+    strategy: PlacementGroupSchedulingStrategy
+    work: Mapping[Tier, LabelJobs]
+    ledger: "ActorHandle[LedgerService]"
+    workers: dict[Tier, "ActorHandle[LabelWorker]"] = field(default_factory=dict)
+
+    def worker(self, tier: Tier) -> "ActorHandle[LabelWorker]":
+        """The worker of a tier; it may still be loading its libraries."""
+        if tier not in self.workers:
+            self.workers[tier] = self._start(tier)
+        return self.workers[tier]
+
+    def forget(self, tier: Tier) -> None:
+        """Start a new worker next time: this one is dead."""
+        self.workers.pop(tier, None)
+
+    def _start(self, tier: Tier) -> "ActorHandle[LabelWorker]":
+        work = self.work[tier]
+        options = ray.remote(LabelWorker).options(
+            name=f"{tier.value} labels, slot {self.index} [{time.time_ns():x}]",
+            num_cpus=0,
+            scheduling_strategy=self.strategy,
+            runtime_env={"env_vars": {"OMP_NUM_THREADS": str(work.threads)}},
+        )
+        return options.remote(work, self.ledger)
