@@ -88,7 +88,8 @@ class Campaign:
         orders = calibration_orders(pool, request.recipe, estimates)
         with self._labelling(request.molecule, request.recipe, estimates) as phase:
             phase.set_cap(_provisional_cap(request, estimates), "provisional, from high estimates")
-            phase.buy(orders)
+            with self._timed("calibration"):
+                phase.buy(orders)
             costs = measured_costs(estimates, phase.tally())
             plan = request.plan(costs, self.machine)
             phase.set_cap(plan.cap_micro, f"{plan.budget} at calibrated costs")
@@ -100,7 +101,7 @@ class Campaign:
         molecule = plan.molecule.to_record()
         orders = campaign_orders(self._pool(molecule, plan), plan)
         costs = {quote.tier: quote.to_cost() for quote in plan.tiers}
-        with self._timed("labelling"), self._labelling(molecule, plan.recipe, costs) as phase:
+        with self._labelling(molecule, plan.recipe, costs) as phase, self._timed("labelling"):
             phase.buy(orders)
 
     def train(self, plan: Plan) -> Evaluation:
@@ -112,7 +113,7 @@ class Campaign:
 
     def conclude(self, plan: Plan, evaluation: Evaluation) -> Result:
         """Write the report and say what came out."""
-        from forgefield.platform.report import write_report
+        from forgefield.platform.reporting.report import write_report
 
         with self._timed("report"):
             write_report(self.folder, self.folder.report)
@@ -150,6 +151,8 @@ class Campaign:
         memory = max(cost.memory_bytes for cost in costs.values())
         slots = share_slots(self.machine, memory, recipe.labels.threads)
         with labelling(self.folder, molecule, recipe, costs, slots, self.reporter) as phase:
+            with self._timed("loading workers"):
+                phase.dispatcher.warm()
             yield phase
 
     @contextmanager

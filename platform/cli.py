@@ -232,7 +232,7 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write the report of a run, one self-contained HTML file, finished or not."""
-    from forgefield.platform.report import write_report
+    from forgefield.platform.reporting.report import write_report
     from forgefield.platform.run_folder import RunFolder
 
     found = RunFolder.existing(folder)

@@ -103,7 +103,6 @@ def labelling(
         tally: tuple[TierTally, ...] = ray.get(ledger.call.remote("tally"))
         watch = _watcher(metrics, reporter)
         dispatcher = Dispatcher(strategies, ledger, work, recipe.labels, tally, watch)
-        dispatcher.warm()
         phase = Labelling(dispatcher, ledger)
         with _signals_to(phase):
             yield phase

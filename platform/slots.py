@@ -1,6 +1,6 @@
 """Slots: the places labels run in, one label at a time, with the workers started there."""
 
-import time
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -10,6 +10,9 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from forgefield.platform.actors import LabelJobs, LabelWorker, LedgerService
 from forgefield.storage.records import Tier
+
+NUMBERS = itertools.count(1)
+"""Tells apart workers that follow each other in a slot: Ray wants names to be unique."""
 
 
 @dataclass(slots=True)
@@ -34,10 +37,15 @@ class Slot:
 
     def _start(self, tier: Tier) -> "ActorHandle[LabelWorker]":
         work = self.work[tier]
+        place = f"slot {self.index}, {_threads(work)}"
         options = ray.remote(LabelWorker).options(
-            name=f"{tier.value} labels, slot {self.index} [{time.time_ns():x}]",
+            name=f"{tier.value} labels, {place} (worker {next(NUMBERS)})",
             num_cpus=0,
             scheduling_strategy=self.strategy,
             runtime_env={"env_vars": {"OMP_NUM_THREADS": str(work.threads)}},
         )
         return options.remote(work, self.ledger)
+
+
+def _threads(work: LabelJobs) -> str:
+    return "1 thread" if work.threads == 1 else f"{work.threads} threads"

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Purpose, Tier
@@ -28,6 +28,9 @@ from forgefield.trainers.stages import Phase, Selection, StageResult, StageTask,
 Chain = tuple[StageTask, ...]
 """Tasks in the order in which they need each other."""
 Runner = Callable[[Sequence[Chain]], Sequence[tuple[StageResult, ...]]]
+
+
+UNWEIGHTED = "unweighted"
 
 
 class _Frozen(BaseModel):
@@ -43,7 +46,9 @@ class PhaseSettings(_Frozen):
 
 
 class AsteroidSettings(_Frozen):
-    """Settings of all stages. `c_grid` is searched in γ = c·median(B); `null` is unweighted.
+    """Settings of all stages. `c_grid` is searched in γ = c·median(B); null is unweighted.
+
+    TOML has no null: there it is written "unweighted".
 
     `curve` are the fractions of the accurate training frames of the learning curve, below 1.
     """
@@ -63,6 +68,13 @@ class AsteroidSettings(_Frozen):
     c_grid: tuple[float | None, ...] = Field(default=(1.0, 3.0, None), min_length=1)
     curve: tuple[float, ...] = (0.25, 0.5)
     seed: int = 0
+
+    @field_validator("c_grid", mode="before")
+    @classmethod
+    def _read_unweighted(cls, values: object) -> object:
+        if not isinstance(values, list | tuple):
+            return values
+        return tuple(None if value == UNWEIGHTED else value for value in values)
 
 
 class Trial(_Frozen):

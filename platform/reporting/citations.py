@@ -1,0 +1,127 @@
+"""Who is to be cited for what a run used: plain data, in the order of a paper's reference list."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """One entry of the reference list; `link` is a DOI's or an archive's address, or ""."""
+
+    text: str
+    link: str = ""
+
+
+CITATIONS: dict[str, Citation] = {
+    "MMFF94": Citation(
+        "T. A. Halgren, Merck molecular force field. I, J. Comput. Chem. 17, 490–519 (1996)",
+        "https://doi.org/10.1002/(SICI)1096-987X(199604)17:5/6<490::AID-JCC1>3.0.CO;2-P",
+    ),
+    "RDKit MMFF94": Citation(
+        "P. Tosco, N. Stiefl, G. Landrum, Bringing the MMFF force field to the RDKit, "
+        "J. Cheminform. 6, 37 (2014)",
+        "https://doi.org/10.1186/s13321-014-0037-3",
+    ),
+    "RDKit": Citation(
+        "RDKit: open-source cheminformatics, www.rdkit.org", "https://doi.org/10.5281/zenodo.591637"
+    ),
+    "OpenMM": Citation(
+        "P. Eastman et al., OpenMM 8: molecular dynamics simulation with machine learning "
+        "potentials, J. Phys. Chem. B 128, 109–116 (2024)",
+        "https://doi.org/10.1021/acs.jpcb.3c06662",
+    ),
+    "GFN2-xTB": Citation(
+        "C. Bannwarth, S. Ehlert, S. Grimme, GFN2-xTB, J. Chem. Theory Comput. 15, 1652–1671 "
+        "(2019)",
+        "https://doi.org/10.1021/acs.jctc.8b01176",
+    ),
+    "GFN1-xTB": Citation(
+        "S. Grimme, C. Bannwarth, P. Shushkov, GFN-xTB, J. Chem. Theory Comput. 13, 1989–2009 "
+        "(2017)",
+        "https://doi.org/10.1021/acs.jctc.7b00118",
+    ),
+    "tblite": Citation(
+        "S. Ehlert et al., tblite, light-weight tight-binding framework",
+        "https://github.com/tblite/tblite",
+    ),
+    "PBE": Citation(
+        "J. P. Perdew, K. Burke, M. Ernzerhof, Generalized gradient approximation made simple, "
+        "Phys. Rev. Lett. 77, 3865–3868 (1996)",
+        "https://doi.org/10.1103/PhysRevLett.77.3865",
+    ),
+    "def2": Citation(
+        "F. Weigend, R. Ahlrichs, Balanced basis sets of split valence, triple zeta valence and "
+        "quadruple zeta valence quality, Phys. Chem. Chem. Phys. 7, 3297–3305 (2005)",
+        "https://doi.org/10.1039/B508541A",
+    ),
+    "cc-pV": Citation(
+        "T. H. Dunning Jr., Gaussian basis sets for use in correlated molecular calculations. I, "
+        "J. Chem. Phys. 90, 1007–1023 (1989)",
+        "https://doi.org/10.1063/1.456153",
+    ),
+    "CCSD(T)": Citation(
+        "K. Raghavachari, G. W. Trucks, J. A. Pople, M. Head-Gordon, A fifth-order perturbation "
+        "comparison of electron correlation theories, Chem. Phys. Lett. 157, 479–483 (1989)",
+        "https://doi.org/10.1016/S0009-2614(89)87395-6",
+    ),
+    "PySCF": Citation(
+        "Q. Sun et al., Recent developments in the PySCF program package, J. Chem. Phys. 153, "
+        "024109 (2020)",
+        "https://doi.org/10.1063/5.0006074",
+    ),
+    "Ray": Citation(
+        "P. Moritz et al., Ray: a distributed framework for emerging AI applications, Proc. 13th "
+        "USENIX OSDI, 561–577 (2018)",
+        "https://arxiv.org/abs/1712.05889",
+    ),
+    "ASTEROID": Citation(
+        "A. Bukharin et al., Machine learning force fields with data cost aware training, "
+        "Proc. 40th ICML (2023), arXiv:2306.03109",
+        "https://arxiv.org/abs/2306.03109",
+    ),
+    "EGNN": Citation(
+        "V. G. Satorras, E. Hoogeboom, M. Welling, E(n) equivariant graph neural networks, "
+        "Proc. 38th ICML (2021), arXiv:2102.09844",
+        "https://arxiv.org/abs/2102.09844",
+    ),
+    "PyTorch": Citation(
+        "A. Paszke et al., PyTorch: an imperative style, high-performance deep learning library, "
+        "NeurIPS 32 (2019)",
+        "https://arxiv.org/abs/1912.01703",
+    ),
+    "bootstrap": Citation(
+        "B. Efron, Bootstrap methods: another look at the jackknife, Ann. Statist. 7, 1–26 (1979)",
+        "https://doi.org/10.1214/aos/1176344552",
+    ),
+    "ASE": Citation(
+        "A. Hjorth Larsen et al., The atomic simulation environment, J. Phys.: Condens. Matter "
+        "29, 273002 (2017)",
+        "https://doi.org/10.1088/1361-648X/aa680e",
+    ),
+}
+
+
+class References:
+    """Numbers citations in the order in which they are first asked for."""
+
+    def __init__(self) -> None:
+        self.used: list[str] = []
+
+    def __call__(self, *keys: str) -> str:
+        """`[1]` or `[2,3]`; a key that nothing is known of gives no number."""
+        known = [key for key in keys if key in CITATIONS]
+        self.used += [key for key in dict.fromkeys(known) if key not in self.used]
+        numbers = sorted({self.used.index(key) + 1 for key in known})
+        return f" [{','.join(map(str, numbers))}]" if numbers else ""
+
+    @property
+    def entries(self) -> list[Citation]:
+        """The reference list."""
+        return [CITATIONS[key] for key in self.used]
+
+
+def keys_of_method(name: str) -> tuple[str, ...]:
+    """What to cite for a method by its full name, such as `PBE/def2-SVP`."""
+    level, _, basis = name.partition("/")
+    found = [level] if level in CITATIONS else []
+    found += [prefix for prefix in ("def2", "cc-pV") if basis.startswith(prefix)]
+    return tuple(found)

@@ -1,0 +1,183 @@
+"""Everything the report knows, read from a run folder at any moment of the run's life.
+
+Nothing is computed or changed here. What isn't there yet is `None`, never an error: a report of
+half a run is a report.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from forgefield.platform.evaluating import Evaluation
+from forgefield.platform.plan import Plan, load_plan
+from forgefield.platform.run_folder import RunFolder
+from forgefield.storage.errors import InputError, StorageError
+from forgefield.storage.frame_store import load_frames
+from forgefield.storage.frames import Frames
+from forgefield.storage.ledger import Ledger
+from forgefield.storage.ledger_records import Balance, Entry, FailureRow, TierTally
+from forgefield.storage.records import Purpose
+from forgefield.storage.units import CORE_SECONDS_PER_CORE_HOUR
+from forgefield.trainers.asteroid import TrainingOutcome
+
+Document = TypeVar("Document", bound=BaseModel)
+OUTCOME = "outcome.json"
+OWN_STEP = "report"
+"""The step in which this is being written: it can't time itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One timed step: Unix times; `end` of a step that was cut off is that of the last event."""
+
+    name: str
+    start: float
+    end: float
+    finished: bool
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Facts:
+    """A run as its files show it; `frames` holds all purposes, the hold-out included."""
+
+    folder: RunFolder
+    plan: Plan | None
+    balance: Balance
+    tally: tuple[TierTally, ...]
+    entries: tuple[Entry, ...]
+    failures: tuple[FailureRow, ...]
+    frames: Frames | None
+    evaluation: Evaluation | None
+    outcome: TrainingOutcome | None
+    spans: tuple[Span, ...]
+
+    @property
+    def unit(self) -> str:
+        """The budget's unit: `ccsd`, `$` …; core-hours before there is a plan."""
+        return re.sub(r"[0-9.]+", "", self.plan.budget) if self.plan else "core-h"
+
+    @property
+    def unit_core_seconds(self) -> float:
+        """Core-seconds of one unit."""
+        return self.plan.unit_core_seconds if self.plan else float(CORE_SECONDS_PER_CORE_HOUR)
+
+    @property
+    def molecule(self) -> str:
+        """Name of the molecule, as far as it is known."""
+        if self.plan is not None:
+            return self.plan.molecule.name
+        named = self.frames.molecules if self.frames is not None else ()
+        return named[0] if named else "A molecule"
+
+    @property
+    def updated(self) -> float | None:
+        """Unix time of the last thing that happened; None where nothing has."""
+        times = [entry.at for entry in self.entries[-1:]] + [span.end for span in self.spans]
+        return max(times, default=None)
+
+    @property
+    def wall_s(self) -> float:
+        """Seconds in which some step was at work; steps inside others count once."""
+        return sum(end - start for start, end in _merged(self.spans))
+
+
+def read_facts(folder: RunFolder) -> Facts:
+    """Read a run folder; raises `StorageError` only where the ledger itself can't be read."""
+    with Ledger(folder.ledger_url, read_only=True) as ledger:
+        balance, tally = ledger.balance(), ledger.tally()
+        entries, failures = ledger.entries(), ledger.failures()
+    return Facts(
+        folder=folder,
+        plan=_plan(folder),
+        balance=balance,
+        tally=tally,
+        entries=entries,
+        failures=failures,
+        frames=_frames(folder.frames),
+        evaluation=_document(folder.evaluation, Evaluation),
+        outcome=_document(folder.training / OUTCOME, TrainingOutcome),
+        spans=spans_of(folder.events(), [entry.at for entry in entries]),
+    )
+
+
+def _plan(folder: RunFolder) -> Plan | None:
+    return load_plan(folder.plan) if folder.plan.exists() else None
+
+
+def _frames(path: Path) -> Frames | None:
+    try:
+        frames = load_frames(path, tuple(Purpose))
+    except StorageError:
+        return None
+    return frames if len(frames) else None
+
+
+def _document(path: Path, kind: type[Document]) -> Document | None:
+    """A JSON document, `None` where there is none; raises `InputError` for another one."""
+    try:
+        return kind.model_validate_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (ValidationError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path} is not what this version writes. Move it away and make it again with "
+            f"`platform run`."
+        ) from error
+
+
+def spans_of(
+    events: Sequence[Mapping[str, Any]], bought_at: Sequence[float] = ()
+) -> tuple[Span, ...]:
+    """Pairs of `X began` and `X ended`; what never ended lasted until the last sign of life.
+
+    Signs of life are other events and `bought_at`, the times at which money moved.
+    """
+    spans: list[Span] = []
+    running: dict[str, float] = {}
+    alive = [*(float(e["time"]) for e in events if not _is_own(e)), *bought_at]
+    last = max(alive, default=0.0)
+    for event in events:
+        name, _, what = str(event["event"]).rpartition(" ")
+        if _is_own(event):
+            continue
+        if what == "began":
+            if name in running:
+                spans.append(_cut_off(name, running[name], events, alive))
+            running[name] = float(event["time"])
+        elif what == "ended" and name in running:
+            spans.append(Span(name, running.pop(name), float(event["time"]), finished=True))
+    spans += [Span(name, start, last, finished=False) for name, start in running.items()]
+    return tuple(sorted(spans, key=lambda span: span.start))
+
+
+def _is_own(event: Mapping[str, Any]) -> bool:
+    return str(event["event"]).rpartition(" ")[0] == OWN_STEP
+
+
+def _cut_off(
+    name: str, start: float, events: Sequence[Mapping[str, Any]], alive: Sequence[float]
+) -> Span:
+    """A step of a run that died: its end is the last sign of life before the next driver."""
+    drivers = [float(e["time"]) for e in events if e["event"] == "ray is up"]
+    restart = min((at for at in drivers if at > start), default=start)
+    end = max((at for at in alive if start <= at < restart), default=start)
+    return Span(name, start, end, finished=False)
+
+
+def _merged(spans: Sequence[Span]) -> list[tuple[float, float]]:
+    merged: list[tuple[float, float]] = []
+    for span in spans:
+        if merged and span.start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], span.end))
+        else:
+            merged.append((span.start, span.end))
+    return merged

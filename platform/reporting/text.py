@@ -1,0 +1,158 @@
+"""The report in words: the verdict, and the methods paragraph that goes into a paper."""
+
+from forgefield.platform.allocation import TARGET
+from forgefield.platform.evaluating import Evaluation
+from forgefield.platform.plan import Plan
+from forgefield.platform.reporting.citations import References, keys_of_method
+from forgefield.platform.reporting.facts import Facts
+from forgefield.platform.reporting.parts import core_hours, count, digits, listed, money
+from forgefield.platform.reporting.predictions import description, gammas
+from forgefield.storage.records import Purpose, Tier
+from forgefield.storage.units import KCAL_PER_MOL_PER_EV, from_micro
+from forgefield.trainers.force_field import Metadata
+
+UNIT = "kcal/mol/Å"
+FEW = 10
+"""Test frames below which a bootstrap interval is too narrow to be taken at its word."""
+
+
+def verdict(evaluation: Evaluation | None) -> str:
+    """Whether the three stages paid, by how much, and how sure that is."""
+    if evaluation is None:
+        return "No errors are known yet: the force field has not been evaluated."
+    said = _outcome(evaluation)
+    if evaluation.frames < FEW:
+        said += f" With {count(evaluation.frames, 'frame')} to test on, the interval is rough."
+    return said.replace(f" {UNIT}", f"\u00a0{UNIT}").replace(" %", "\u00a0%")
+
+
+def _outcome(evaluation: Evaluation) -> str:
+    gain, low, high = evaluation.gain, evaluation.gain_low, evaluation.gain_high
+    old, new = evaluation.baseline.force_mae, evaluation.force_field.force_mae
+    interval = f"95 % interval {_signed(low)} to {_signed(high)} {UNIT}"
+    change = f"{abs(gain) / old:.0%}".replace("%", " %") if old else "–"
+    if low > 0:
+        return (
+            f"The three stages beat the standard training on the same accurate labels: the force "
+            f"error is {change} smaller, {digits(new)} instead of {digits(old)} "
+            f"{UNIT} (gain {_signed(gain)}, {interval})."
+        )
+    if high < 0:
+        return (
+            f"The three stages did not pay: the standard training on the same accurate labels is "
+            f"better, {digits(old)} instead of {digits(new)} {UNIT} "
+            f"(gain {_signed(gain)}, {interval})."
+        )
+    return (
+        f"Undecided: the three stages and the standard training differ by {_signed(gain)} {UNIT} "
+        f"({interval}), which includes zero. A larger hold-out would tell."
+    )
+
+
+def _signed(value: float) -> str:
+    return f"{'+' if value > 0 else '−' if value < 0 else ''}{digits(abs(value))}"
+
+
+def methods_text(facts: Facts, cite: References) -> list[str]:
+    """The methods part of a paper, a paragraph a string; empty before there is a plan."""
+    if facts.plan is None:
+        return []
+    paragraphs = [_sampling(facts.plan, cite), _labels(facts, facts.plan, cite)]
+    about = description(facts.folder.force_field)
+    if facts.outcome is not None and about is not None:
+        paragraphs.append(_training(facts, about, cite))
+    if facts.evaluation is not None:
+        paragraphs.append(_evaluation(facts.evaluation, cite))
+    return paragraphs
+
+
+def _sampling(plan: Plan, cite: References) -> str:
+    settings = plan.recipe.sampling
+    kelvins = listed([f"{kelvin:g}" for kelvin in settings.temperatures])
+    return (
+        f"Configurations of {plan.molecule.name} were sampled by Langevin dynamics with OpenMM"
+        f"{cite('OpenMM')} under MMFF94{cite('MMFF94')} with parameters from RDKit"
+        f"{cite('RDKit', 'RDKit MMFF94')}, at {kelvins} K with a time step of "
+        f"{settings.timestep:g} fs and a friction of {settings.friction:g} ps⁻¹, starting from up "
+        f"to {count(settings.conformers, 'conformer')}; near-duplicates were dropped."
+    )
+
+
+def _labels(facts: Facts, plan: Plan, cite: References) -> str:
+    parts: list[str] = []
+    for tier in Tier:
+        done = sum(row.done for row in facts.tally if row.tier == tier)
+        method = plan.tier(tier).method
+        if done:
+            noun = "" if parts else " " + ("configuration" if done == 1 else "configurations")
+            parts.append(f"{done:,}{noun} with {method}{cite(*keys_of_method(method))}")
+    programs = _programs(facts, cite)
+    spent = from_micro(facts.balance.spent_micro)
+    split = {
+        p: sum(r.done for r in facts.tally if (r.tier, r.purpose) == (TARGET, p)) for p in Purpose
+    }
+    target = plan.tier(TARGET).method
+    return (
+        f"Energies and forces were computed for {listed(parts) or 'no configuration yet'}"
+        f"{programs}. Labels were run by Forgefield {plan.forgefield} on Ray{cite('Ray')} within a "
+        f"budget of {plan.budget} ({core_hours(plan.cap)}), of which {money(facts, spent)} was "
+        f"spent. Of the {target} labels, {split[Purpose.HOLDOUT]} were held out for the "
+        f"final error and {split[Purpose.VALIDATION]} served for validation."
+    )
+
+
+def _programs(facts: Facts, cite: References) -> str:
+    if facts.frames is None:
+        return ""
+    used = sorted({(p.name, p.version) for p in facts.frames.provenance.programs})
+    return ", by " + listed([f"{name} {version}{cite(name)}" for name, version in used])
+
+
+def _training(facts: Facts, about: Metadata, cite: References) -> str:
+    if facts.outcome is None:
+        return ""
+    best, model = facts.outcome.best, about.model
+    named = [facts.plan.tier(tier).method if facts.plan else tier.value for tier in best.tiers]
+    cheap = ", then of ".join(named)
+    found = gammas(facts.outcome).values()
+    scales = [digits(gamma * KCAL_PER_MOL_PER_EV) for gamma in found if gamma is not None]
+    weighed = (
+        f"weighted by exp(−B/γ), where B is the mean absolute difference between their forces "
+        f"and those of the first stage and γ = {listed(scales)} {UNIT} was chosen on the "
+        "validation frames"
+        if scales
+        else "unweighted, as chosen on the validation frames"
+    )
+    return (
+        f"An {model.kind.upper()}{cite(model.kind.upper())} of {model.layers} layers and "
+        f"{model.channels} channels with a cutoff of {model.cutoff:g} Å, whose forces are the "
+        f"negative gradient of its energy, was trained with PyTorch{cite('PyTorch')} in the three "
+        f"stages of ASTEROID{cite('ASTEROID')}: on the "
+        f"{facts.outcome.baseline.phases[-1].frames} accurate training frames alone, which is "
+        f"also the standard training it is compared with; then on frames of {cheap}, {weighed}; "
+        f"and finally fine-tuned on the accurate frames. The seed was {about.seed}."
+    )
+
+
+def _evaluation(found: Evaluation, cite: References) -> str:
+    return (
+        f"On {count(found.frames, 'frame')} ({found.test_set}) with {found.method} forces, the "
+        f"mean absolute error of the force components is {digits(found.force_field.force_mae)} "
+        f"{UNIT} (95 % interval {digits(found.force_field.low)} to "
+        f"{digits(found.force_field.high)}), against "
+        f"{digits(found.baseline.force_mae)} {UNIT} ({digits(found.baseline.low)} to "
+        f"{digits(found.baseline.high)}) after the standard training. Intervals are from a "
+        f"bootstrap{cite('bootstrap')} over frames."
+    )
+
+
+def usage(facts: Facts) -> str:
+    """Python that runs the force field in ASE."""
+    name = facts.folder.root.name
+    return (
+        "from ase.io import read\n"
+        "from forgefield.trainers.calculator import ForgefieldCalculator\n\n"
+        'atoms = read("molecule.xyz")\n'
+        f'atoms.calc = ForgefieldCalculator("{name}/{facts.folder.force_field.name}")\n'
+        "print(atoms.get_potential_energy(), atoms.get_forces())  # eV, eV/Å\n"
+    )
