@@ -161,14 +161,15 @@ def _tier_states(status: Status) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("tier", no_wrap=True)
     table.add_column("method")
-    for name in ("done", "planned", "in flight", "failed", "core-hours", "on failures"):
+    for name in ("done", "in flight", "failed", "core-hours", "wasted"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in status.tiers:
-        counts = (row.done, row.planned, row.in_flight, row.failed)
         table.add_row(
             row.tier.value,
             row.method,
-            *(f"{count:,}" for count in counts),
+            f"{row.done:,}/{row.planned:,}",
+            str(row.in_flight),
+            str(row.failed),
             three_digits(row.spent / 3600),
             three_digits(row.wasted / 3600),
         )

@@ -119,7 +119,7 @@ def test_the_result_names_what_it_left(finished: tuple[Path, RunFolder]) -> None
 
 def test_the_force_field_conserves_energy_in_ase(finished: tuple[Path, RunFolder]) -> None:
     from ase import Atoms, units
-    from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+    from ase.md.velocitydistribution import thermalize_momenta
     from ase.md.verlet import VelocityVerlet
 
     from forgefield.trainers.calculator import ForgefieldCalculator
@@ -128,7 +128,7 @@ def test_the_force_field_conserves_energy_in_ase(finished: tuple[Path, RunFolder
     first = frames.atoms_of(0)
     atoms = Atoms(frames.numbers[first], frames.positions_A3[first])
     atoms.calc = ForgefieldCalculator(finished[1].force_field)
-    MaxwellBoltzmannDistribution(atoms, temperature_K=100, rng=np.random.default_rng(0))
+    thermalize_momenta(atoms, temperature_K=100, rng=np.random.default_rng(0))
     dynamics = VelocityVerlet(atoms, timestep=0.25 * units.fs)
     energies = []
     dynamics.attach(lambda: energies.append(atoms.get_total_energy()), interval=10)
@@ -155,8 +155,7 @@ def test_status_report_evaluate_and_export(finished: tuple[Path, RunFolder]) -> 
     status = json.loads(platform("status", "run", "--json", cwd=cwd).stdout)
     assert not status["running"]
     assert status["spent"] + status["left"] == pytest.approx(status["cap"])
-    text = platform("status", "run", cwd=cwd).stdout
-    assert "CCSD(T)/STO-3G" in text
+    assert "CCSD(T)/STO-3G" in platform("status", "run", cwd=cwd).stdout
     exported = platform("export", "run", "-o", "all.xyz", cwd=cwd)
     assert exported.returncode == 0, exported.stderr
     images = ase.io.read(cwd / "all.xyz", index=":")
@@ -176,12 +175,12 @@ def test_status_report_evaluate_and_export(finished: tuple[Path, RunFolder]) -> 
 def test_interrupt_metrics_and_the_second_driver(tmp_path: Path) -> None:
     """While a run labels: metrics are served, a second driver is refused, Ctrl-C settles."""
     folder = RunFolder.at(tmp_path / "run")
-    words = ("run", *ASK[:2], "--budget", "0.2cpuh", "--recipe", RECIPE, "--workdir", "run")
+    words = ["run", *ASK[:2], "--budget", "0.2cpuh", "--recipe", RECIPE, "--workdir", "run"]
     driver = start(*words, cwd=tmp_path)
     wait_until(lambda: has_begun(folder, "labelling began"))
     second = platform(*words, cwd=tmp_path)
     assert second.returncode == 5, second.stderr
-    assert "in use by process" in second.stderr
+    assert f"in use by process {driver.pid}" in " ".join(second.stderr.split())
     url = next(e["metrics"] for e in folder.events() if e["event"] == "ray is up")
     wait_until(lambda: b"ray_forgefield_labels" in urlopen(url).read())  # noqa: S310
     os.kill(driver.pid, signal.SIGINT)
