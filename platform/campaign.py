@@ -8,48 +8,34 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
-from forgefield.platform.budget import Budget, parse_budget, worth_micro
-from forgefield.platform.cluster import Cluster, cluster_machine, ray_cluster
+from forgefield.platform.allocation import calibration_core_seconds
+from forgefield.platform.budget import worth_micro
+from forgefield.platform.cluster import cluster_machine, ray_cluster
 from forgefield.platform.configurations import (
     Pool,
     calibration_orders,
     campaign_orders,
     load_pool,
     pool_size,
+    refuse_to_sample_again,
     sample_pool,
     save_pool,
 )
 from forgefield.platform.evaluating import Evaluation
 from forgefield.platform.labelling import Labelling, labelling
 from forgefield.platform.machine import Machine, share_slots, this_machine
-from forgefield.platform.plan import Document, Plan, TierCost, load_plan, make_plan
-from forgefield.platform.quoting import estimated_costs, measured_costs, refuse_too_large
+from forgefield.platform.plan import Document, Plan, TierCost
+from forgefield.platform.quoting import estimated_costs, measured_costs, refuse_what_does_not_fit
 from forgefield.platform.recipe import Recipe
 from forgefield.platform.reporter import Reporter
+from forgefield.platform.request import Request, claim_folder, known_plan
 from forgefield.platform.run_folder import RunFolder, write_atomically
 from forgefield.platform.status import status_of
 from forgefield.platform.training import evaluate_and_keep, train_run
-from forgefield.storage.errors import InputError
+from forgefield.storage.errors import BudgetTooSmall
 from forgefield.storage.records import Molecule, Tier
 from forgefield.storage.run_lock import RunLock
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Request:
-    """What the user asked for."""
-
-    molecule: Molecule
-    budget: Budget
-    recipe: Recipe
-    folder: RunFolder
-    elsewhere: tuple[Machine, ...] = ()
-
-    def plan(self, costs: Mapping[Tier, TierCost], here: Machine) -> Plan:
-        """What the budget buys at these costs, with wall times here and elsewhere."""
-        machines, folder = (here, *self.elsewhere), str(self.folder.root)
-        return make_plan(self.molecule, self.budget, costs, machines, self.recipe, folder)
 
 
 class Result(Document):
@@ -74,33 +60,47 @@ class Campaign:
     """One run folder being driven: the lock is held and Ray is up."""
 
     folder: RunFolder
-    cluster: Cluster
     machine: Machine
     reporter: Reporter
 
     def calibrate(self, request: Request) -> Plan:
         """Buy the calibration labels, set the cap, write the plan."""
         estimates = estimated_costs(request.molecule, request.recipe)
-        refuse_too_large(estimates, request.recipe, self.machine)
+        refuse_what_does_not_fit(estimates, request.recipe, self.machine)
         provisional = request.plan(estimates, self.machine)
         pool = self._pool(request.molecule, provisional)
         self.reporter.say("Calibrating: a few labels at every tier, paid from the budget …")
         orders = calibration_orders(pool, request.recipe, estimates)
         with self._labelling(request.molecule, request.recipe, estimates) as phase:
-            phase.set_cap(_provisional_cap(request, estimates), "provisional, from high estimates")
+            phase.ledger.set_cap(_provisional_cap(request, estimates), "from high estimates")
             with self._timed("calibration"):
                 phase.buy(orders)
-            costs = measured_costs(estimates, phase.tally())
-            plan = request.plan(costs, self.machine)
-            phase.set_cap(plan.cap_micro, f"{plan.budget} at calibrated costs")
+            costs = measured_costs(estimates, phase.ledger.tally())
+            plan = self._affordable(request, costs)
+            phase.ledger.set_cap(plan.cap_micro, f"{plan.budget} at calibrated costs")
         write_atomically(self.folder.plan, plan.model_dump_json(indent=1))
         return plan
+
+    def _affordable(self, request: Request, costs: Mapping[Tier, TierCost]) -> Plan:
+        """The plan at measured costs; raises `BudgetTooSmall` saying what calibration cost."""
+        try:
+            return request.plan(costs, self.machine)
+        except BudgetTooSmall as error:
+            settings = request.recipe.allocation
+            spent = calibration_core_seconds(
+                {t: c.core_seconds for t, c in costs.items()}, settings
+            )
+            raise BudgetTooSmall(
+                f"{error} The calibration that showed it cost {spent / 3600:.2g} core-hours; its "
+                f"labels are kept: give the larger budget with --workdir {self.folder.root}."
+            ) from error
 
     def label(self, plan: Plan) -> None:
         """Buy all that the plan lists and that isn't bought yet."""
         molecule = plan.molecule.to_record()
-        orders = campaign_orders(self._pool(molecule, plan), plan)
         costs = {quote.tier: quote.to_cost() for quote in plan.tiers}
+        refuse_what_does_not_fit(costs, plan.recipe, self.machine)
+        orders = campaign_orders(self._pool(molecule, plan), plan)
         with self._labelling(molecule, plan.recipe, costs) as phase, self._timed("labelling"):
             phase.buy(orders)
 
@@ -130,6 +130,7 @@ class Campaign:
 
     def _pool(self, molecule: Molecule, plan: Plan) -> Pool:
         if not self.folder.pool.exists():
+            refuse_to_sample_again(self.folder)
             settings = plan.recipe.sampling.model_copy(
                 update={"frames": max(plan.recipe.sampling.frames, pool_size(plan))}
             )
@@ -164,55 +165,36 @@ class Campaign:
 
 
 @contextmanager
-def driving(folder: RunFolder, ray_address: str | None, reporter: Reporter) -> Iterator[Campaign]:
-    """Hold the run's lock and Ray; raises `RunBusy` if another driver has it."""
+def driving(request: Request, ray_address: str | None, reporter: Reporter) -> Iterator[Campaign]:
+    """Hold the run's lock and Ray; raises `RunBusy` if another driver has the folder."""
+    folder = request.folder
     folder.create()
-    with RunLock(folder.root), ray_cluster(ray_address, this_machine()) as cluster:
-        reporter.say(f"Ray dashboard {cluster.dashboard_url}, metrics {cluster.metrics_url}")
-        folder.note("ray is up", dashboard=cluster.dashboard_url, metrics=cluster.metrics_url)
-        yield Campaign(folder, cluster, cluster_machine(), reporter)
+    with RunLock(folder.root):
+        claim_folder(request)
+        with ray_cluster(ray_address, this_machine()) as cluster:
+            reporter.say(f"Ray dashboard {cluster.dashboard_url}, metrics {cluster.metrics_url}")
+            folder.note("ray is up", dashboard=cluster.dashboard_url, metrics=cluster.metrics_url)
+            yield Campaign(folder, cluster_machine(), reporter)
 
 
 def calibrated_plan(request: Request, ray_address: str | None, reporter: Reporter) -> Plan:
     """The plan of a request with measured costs; one that the folder already holds is kept."""
-    known = _plan_in(request)
+    known = known_plan(request)
     if known is not None:
         return known
-    with driving(request.folder, ray_address, reporter) as campaign:
+    with driving(request, ray_address, reporter) as campaign:
         return campaign.calibrate(request)
 
 
 def run_campaign(request: Request, ray_address: str | None, reporter: Reporter) -> Result:
     """Everything from request to report, going on from whatever the folder holds."""
-    with driving(request.folder, ray_address, reporter) as campaign:
-        plan = _plan_in(request) or campaign.calibrate(request)
+    with driving(request, ray_address, reporter) as campaign:
+        plan = known_plan(request) or campaign.calibrate(request)
         campaign.label(plan)
         return campaign.conclude(plan, campaign.train(plan))
-
-
-def request_of_plan(path: Path, workdir: Path | None) -> Request:
-    """What a plan file, or the plan in a run folder, asks for."""
-    plan = load_plan(RunFolder.at(path).plan if path.is_dir() else path)
-    folder = RunFolder.at(workdir or (path if path.is_dir() else plan.workdir))
-    return Request(plan.molecule.to_record(), parse_budget(plan.budget), plan.recipe, folder)
 
 
 def _provisional_cap(request: Request, estimates: Mapping[Tier, TierCost]) -> int:
     """What calibration may spend: a budget in labels is worth most where they are dearest."""
     dearest = {tier: cost.high for tier, cost in estimates.items()}
     return worth_micro(request.budget, dearest, request.recipe.prices)
-
-
-def _plan_in(request: Request) -> Plan | None:
-    """The calibrated plan a folder holds; raises `InputError` if it is for something else."""
-    if not request.folder.plan.exists():
-        return None
-    plan = load_plan(request.folder.plan)
-    asked = (request.molecule.numbers, str(request.budget), request.recipe)
-    if (plan.molecule.numbers, plan.budget, plan.recipe) != asked:
-        raise InputError(
-            f"{request.folder.root} holds a run of {plan.molecule.name} with {plan.budget} and "
-            "perhaps another recipe. Choose a new --workdir, or resume that run with "
-            f"`platform run {request.folder.root}`."
-        )
-    return plan

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from forgefield.platform.campaign import Request
     from forgefield.platform.machine import Machine
     from forgefield.platform.reporter import Reporter
+    from forgefield.platform.request import Request
 
 Result = TypeVar("Result")
 MISSING = 3
@@ -95,8 +95,8 @@ def _request(
 ) -> "Request":
     from forgefield.labelers.molecules import find_molecule
     from forgefield.platform.budget import parse_budget
-    from forgefield.platform.campaign import Request
     from forgefield.platform.recipe import load_recipe
+    from forgefield.platform.request import Request
     from forgefield.platform.run_folder import RunFolder, default_folder
 
     if molecule is None or budget is None:
@@ -163,7 +163,7 @@ def plan(
         _print_json(made)
         return
     show_plan(screen, made)
-    screen.print(f"Written to {out}. Go on with [bold]platform run {out}[/bold]")
+    screen.print(f"Written to {out}. Go on with: platform run {out}", markup=False)
 
 
 @app.command()
@@ -186,8 +186,9 @@ def run(
     Ends with a force field, its error on the hold-out and a report. Ctrl-C finishes the labels in
     flight and stops; the same command goes on from there.
     """
-    from forgefield.platform.campaign import request_of_plan, run_campaign
+    from forgefield.platform.campaign import run_campaign
     from forgefield.platform.console import show_result
+    from forgefield.platform.request import request_of_plan
 
     if plan is not None and (molecule, budget, recipe) != (None, None, None):
         raise InputError("Give a plan or --molecule and --budget, not both.")

@@ -42,10 +42,7 @@ def ray_cluster(address: str | None, machine: Machine) -> Iterator[Cluster]:
     try:
         context = _join(address) if address else _start(machine)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise InputError(
-            f"Can't join the Ray cluster at {address}: {str(error)[:200]}. Check the address and "
-            "that this user has the cluster's token (RAY_AUTH_TOKEN_PATH)."
-        ) from error
+        raise InputError(_no_ray(address, error)) from error
     try:
         yield Cluster(
             dashboard_url=f"http://{context.dashboard_url}" if context.dashboard_url else "",
@@ -58,6 +55,15 @@ def ray_cluster(address: str | None, machine: Machine) -> Iterator[Cluster]:
         raise
     finally:
         ray.shutdown()
+
+
+def _no_ray(address: str | None, error: Exception) -> str:
+    if address is None:
+        return f"Ray didn't start on this machine: {str(error)[:200]}. `platform doctor` may help."
+    return (
+        f"Can't join the Ray cluster at {address}: {str(error)[:200]}. Check the address and "
+        "that this user has the cluster's token (RAY_AUTH_TOKEN_PATH)."
+    )
 
 
 def _start(machine: Machine) -> "ray.client_builder.ClientContext":
@@ -87,10 +93,12 @@ def cluster_machine() -> Machine:
     """The nodes of the joined cluster, taken as equal to the smallest that has cores."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     nodes = [resources for resources in nodes if resources.get("CPU", 0) >= 1]
+    if not nodes:
+        raise InputError("The Ray cluster has no node with a CPU. Start workers, then run again.")
     return Machine(
         nodes=len(nodes),
         cores=int(min(resources["CPU"] for resources in nodes)),
-        memory_bytes=int(min(resources["memory"] for resources in nodes)),
+        memory_bytes=int(min(resources.get("memory", 0) for resources in nodes)),
     )
 
 

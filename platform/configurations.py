@@ -5,7 +5,7 @@ validation | training. So a resumed run buys the same geometries, and no hold-ou
 geometry is ever labelled at another tier.
 """
 
-import os
+import io
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,7 +20,10 @@ from forgefield.platform.dispatch import Order
 from forgefield.platform.plan import Plan, TierCost
 from forgefield.platform.purchasing import Claim
 from forgefield.platform.recipe import Recipe
-from forgefield.storage.errors import InputError
+from forgefield.platform.run_folder import RunFolder
+from forgefield.storage.durable_store import replace_file
+from forgefield.storage.errors import InputError, StorageError
+from forgefield.storage.ledger import Ledger
 from forgefield.storage.records import Configuration, Job, Method, Molecule, Purpose, Tier
 
 TOP_UP = 1000
@@ -65,12 +68,24 @@ def sample_pool(
 
 def save_pool(pool: Pool, path: Path) -> None:
     """Write the pool so that a crash leaves the whole file or none."""
-    scratch = path.with_name(f".{path.name}")
-    with scratch.open("wb") as file:
-        np.savez(file, positions_FA3=pool.positions_FA3, temperature_F=pool.temperature_F)
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(path)
+    body = io.BytesIO()
+    np.savez(body, positions_FA3=pool.positions_FA3, temperature_F=pool.temperature_F)
+    replace_file(path, [body.getvalue()])
+
+
+def refuse_to_sample_again(folder: RunFolder) -> None:
+    """Raise `StorageError` where labels exist but their pool is gone.
+
+    New samples would mix up what is held out and what is trained on.
+    """
+    if not folder.ledger.exists():
+        return
+    with Ledger(folder.ledger_url, read_only=True) as ledger:
+        if any(row.done for row in ledger.tally()):
+            raise StorageError(
+                f"{folder.pool} is missing, but labels of its configurations were bought. Put it "
+                "back, or start anew with another --workdir."
+            )
 
 
 def load_pool(molecule: Molecule, path: Path) -> Pool:
@@ -82,6 +97,19 @@ def load_pool(molecule: Molecule, path: Path) -> Pool:
             f"{path} holds configurations of another molecule; choose a new --workdir."
         )
     return pool
+
+
+def refuse_small_pool(pool: Pool, plan: Plan) -> None:
+    """Raise `InputError` where sampling found too few distinct configurations for the plan."""
+    kept = plan.labels(TARGET, Purpose.HOLDOUT) + plan.labels(TARGET, Purpose.VALIDATION)
+    least = max(plan.labels(tier, Purpose.CALIBRATION) for tier in Tier) + kept
+    least += plan.recipe.allocation.fewest_train
+    if len(pool) < least:
+        raise InputError(
+            f"Sampling found {len(pool)} distinct configurations of {plan.molecule.name}; the plan "
+            f"needs at least {least}. Lower the budget or sampling.threshold, or raise "
+            "sampling.temperatures in the recipe."
+        )
 
 
 def calibration_orders(pool: Pool, recipe: Recipe, costs: Mapping[Tier, TierCost]) -> list[Order]:
@@ -106,6 +134,7 @@ def campaign_orders(pool: Pool, plan: Plan) -> list[Order]:
     training labels of the target tier, so that what fills the last idle cores is short.
     Geometries of middle-tier labels follow those of the target tier as long as the pool lasts.
     """
+    refuse_small_pool(pool, plan)
     holdout, validation, targets = (
         plan.labels(TARGET, p) for p in (Purpose.HOLDOUT, Purpose.VALIDATION, Purpose.TRAIN)
     )

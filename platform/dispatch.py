@@ -6,17 +6,16 @@ gets more a few times while the budget allows, then is killed and charged. No si
 the rest; a wave of failures does.
 """
 
+import logging
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import ray
-from ray.actor import ActorHandle
 from ray.exceptions import RayActorError, RayTaskError
-from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from forgefield.platform.actors import LabelJobs, LedgerService, Worked
+from forgefield.platform.ledger_service import LedgerClient
 from forgefield.platform.purchasing import (
     Buy,
     Claim,
@@ -31,14 +30,17 @@ from forgefield.platform.purchasing import (
 from forgefield.platform.recipe import LabelSettings
 from forgefield.platform.score import Progress, Score
 from forgefield.platform.slots import Slot
-from forgefield.storage.errors import BudgetExhausted, WaveOfFailures
-from forgefield.storage.ledger_records import Balance, TierTally
+from forgefield.platform.workers import Worked
+from forgefield.storage.errors import BudgetExhausted, ForgefieldError, StorageError, WaveOfFailures
 from forgefield.storage.records import Failure, Job, Tier
 from forgefield.storage.spool import last_beat
 from forgefield.storage.units import from_micro, to_micro
 
 POLL_S = 0.5
 PACK_EVERY_S = 5.0
+LOAD_PATIENCE_S = 120.0
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -73,37 +75,34 @@ class Dispatcher:
 
     def __init__(
         self,
-        strategies: Sequence[PlacementGroupSchedulingStrategy],
-        ledger: "ActorHandle[LedgerService]",
-        work: dict[Tier, LabelJobs],
+        slots: Sequence[Slot],
+        ledger: LedgerClient,
         settings: LabelSettings,
-        tally: Sequence[TierTally],
         watch: Watcher,
     ) -> None:
-        self._slots = [
-            Slot(index, strategy, work, ledger) for index, strategy in enumerate(strategies)
-        ]
+        self._slots = list(slots)
         self._ledger = ledger
-        self._work = work
         self._settings = settings
         self._watch = watch
         self._in_flight: dict[ray.ObjectRef[Worked], InFlight] = {}
-        self._score = Score.of(tally)
+        self._score = Score.of(ledger.tally())
         self._attempts: Counter[str] = Counter()
         self._packed = time.monotonic()
         self._stopping = False
+        self._wave: WaveOfFailures | None = None
 
     def warm(self) -> None:
         """Start all workers and wait until their libraries are loaded."""
-        workers = [slot.worker(tier) for slot in self._slots for tier in self._work]
-        ray.get([worker.ready.remote() for worker in workers])
+        loads = [slot.loading(tier) for slot in self._slots for tier in slot.work]
+        ray.get(loads)
 
-    def stop(self) -> None:
-        """Finish what is in flight and buy no more."""
+    def stop(self) -> int:
+        """Finish what is in flight and buy no more; the labels that are waited for."""
         self._stopping = True
+        return sum(len(flight.jobs) for flight in self._in_flight.values())
 
     def buy(self, orders: Sequence[Order]) -> None:
-        """Buy until all is bought or nothing fits; raises `WaveOfFailures`."""
+        """Buy until all is bought or nothing fits; raises `WaveOfFailures` after settling."""
         while True:
             pause = self._fill(orders)
             self._watch(self._progress(orders))
@@ -112,22 +111,18 @@ class Dispatcher:
             self._collect()
             self._kill_overruns()
             self._pack_now_and_then()
-        ray.get(self._ledger.pack.remote())
-
-    def balance(self) -> Balance:
-        """Money as the ledger knows it."""
-        balance: Balance = ray.get(self._ledger.call.remote("balance"))
-        return balance
+        self._ledger.pack()
+        if self._wave is not None:
+            raise self._wave
 
     def _fill(self, orders: Sequence[Order]) -> Pause | None:
         busy = {flight.slot.index for flight in self._in_flight.values()}
-        for slot in self._slots:
-            if slot.index in busy:
-                continue
-            choice = Pause.STOP if self._stopping else self._choose(orders)
+        for slot in [slot for slot in self._slots if slot.index not in busy]:
+            choice = Pause.STOP if self._stopping or self._wave else self._choose(orders)
             if isinstance(choice, Pause):
                 return choice
-            self._start(slot, orders[choice.need], choice)
+            if self._is_ready(slot, orders[choice.need].tier):
+                self._start(slot, orders[choice.need], choice)
         return None
 
     def _choose(self, orders: Sequence[Order]) -> Buy | Pause:
@@ -137,7 +132,7 @@ class Dispatcher:
         flights = self._in_flight.values()
         expected = sum(len(f.jobs) * self._expected_cost(f.order) for f in flights)
         money = Money(
-            left=from_micro(self.balance().left_micro),
+            left=from_micro(self._ledger.balance().left_micro),
             returning=max(0.0, sum(flight.core_seconds for flight in flights) - expected),
             in_flight=bool(flights),
         )
@@ -147,31 +142,45 @@ class Dispatcher:
         score, tier = self._score, order.tier
         return running_cost(order.core_seconds, 2, score.spent[tier], score.done[tier])
 
-    def _start(self, slot: Slot, order: Order, choice: Buy) -> None:
-        jobs = tuple(order.jobs.popleft() for _ in range(choice.labels))
-        reserve = self._ledger.call.remote("reserve", jobs, to_micro(choice.core_seconds))
+    def _is_ready(self, slot: Slot, tier: Tier) -> bool:
+        """Whether the worker is there; a slot whose node is gone is given up, the last with it."""
+        loading = slot.loading(tier)
+        ready, _ = ray.wait([loading], timeout=LOAD_PATIENCE_S)
         try:
-            reservation: int = ray.get(reserve)
-        except RayTaskError as error:
-            order.jobs.extendleft(reversed(jobs))
-            raise error.cause if isinstance(error.cause, BudgetExhausted) else error from None
-        worker = slot.worker(order.tier)
-        ray.get(worker.ready.remote())
-        now = time.monotonic()
-        wall_limit = choice.core_seconds / self._work[order.tier].threads
-        result = worker.label.remote(reservation, jobs)
+            if ready and ray.get(loading):
+                return True
+        except RayActorError:
+            logger.warning("a %s worker of slot %d died while loading", tier, slot.index)
+        slot.kill(tier)
+        self._slots.remove(slot)
+        if not self._slots:
+            raise StorageError("No worker can be started any more; see Ray's dashboard for why.")
+        return False
+
+    def _start(self, slot: Slot, order: Order, choice: Buy) -> None:
+        jobs = tuple(order.jobs[place] for place in range(choice.labels))
+        reservation = self._ledger.reserve(jobs, to_micro(choice.core_seconds))
+        for _ in jobs:
+            order.jobs.popleft()
+        deadline = time.monotonic() + choice.core_seconds / slot.work[order.tier].threads
+        result = slot.worker(order.tier).label.remote(reservation, jobs)
         self._in_flight[result] = InFlight(
-            slot, order, jobs, reservation, choice.core_seconds, now + wall_limit
+            slot, order, jobs, reservation, choice.core_seconds, deadline
         )
 
     def _collect(self) -> None:
+        if not self._in_flight:
+            return
         finished, _ = ray.wait(list(self._in_flight), timeout=POLL_S)
         for result in finished:
             flight = self._in_flight.pop(result)
             try:
                 self._settled(flight, ray.get(result))
+            except RayTaskError as error:
+                raise _ledger_trouble(error) from error
             except RayActorError:
-                self._died(flight)
+                failure = Failure("TransientFailure", "the worker died, perhaps out of memory")
+                self._close(flight, failure, None)
 
     def _settled(self, flight: InFlight, worked: Worked) -> None:
         self._score.add(flight.order.tier, worked.done, worked.used, len(flight.jobs))
@@ -180,25 +189,20 @@ class Dispatcher:
             if job.key() in failures:
                 self._failed_job(flight.order, job, failures[job.key()])
 
-    def _died(self, flight: InFlight) -> None:
-        failure = Failure("TransientFailure", "the worker died; its node may be short of memory")
-        used = last_beat(self._work[flight.order.tier].spool, flight.reservation)
-        self._charge(flight, failure, used)
-
     def _kill_overruns(self) -> None:
         now = time.monotonic()
         for result, flight in list(self._in_flight.items()):
-            if now <= flight.deadline:
+            is_over = now > flight.deadline and not ray.wait([result], timeout=0)[0]
+            if not is_over:
                 continue
             extended = self._extended(flight)
             if extended is not None:
                 self._in_flight[result] = extended
                 continue
-            ray.kill(flight.slot.worker(flight.order.tier))
             del self._in_flight[result]
-            limit = f"overran the {flight.core_seconds:.0f} core-seconds reserved for it"
-            failure = Failure("NeedsLargerMachine", f"{limit}; raise labels.limit_factor")
-            self._charge(flight, failure, to_micro(flight.core_seconds))
+            said = f"overran the {flight.core_seconds:.0f} core-seconds reserved for it"
+            failure = Failure("NeedsLargerMachine", f"{said}; raise labels.limit_factor")
+            self._close(flight, failure, to_micro(flight.core_seconds))
 
     def _extended(self, flight: InFlight) -> InFlight | None:
         """More money and time for a label on a slow machine, if patience and budget have it."""
@@ -206,28 +210,25 @@ class Dispatcher:
         if flight.extensions == self._settings.extensions:
             return None
         try:
-            ray.get(self._ledger.call.remote("extend", flight.reservation, to_micro(more)))
-        except RayTaskError as error:
-            if isinstance(error.cause, BudgetExhausted):
-                return None
-            raise
-        threads = self._work[flight.order.tier].threads
+            self._ledger.extend(flight.reservation, to_micro(more))
+        except BudgetExhausted:
+            return None
         return replace(
             flight,
             core_seconds=flight.core_seconds + more,
-            deadline=flight.deadline + more / threads,
+            deadline=flight.deadline + more / flight.slot.work[flight.order.tier].threads,
             extensions=flight.extensions + 1,
         )
 
-    def _charge(self, flight: InFlight, failure: Failure, used_micro: int) -> None:
-        flight.slot.forget(flight.order.tier)
-        settled = not ray.get(
-            self._ledger.call.remote("fail", flight.reservation, failure, used_micro)
-        )
-        if settled:
-            self._score.done[flight.order.tier] += len(flight.jobs)
+    def _close(self, flight: InFlight, failure: Failure, used_micro: int | None) -> None:
+        """End the worker, then take up what it spooled or charge what it used."""
+        tier = flight.order.tier
+        flight.slot.kill(tier)
+        spent = last_beat(flight.slot.work[tier].spool, flight.reservation)
+        if self._ledger.close_dead(flight.reservation, failure, used_micro):
+            self._score.add(tier, len(flight.jobs), from_micro(spent), len(flight.jobs))
             return
-        self._score.spent[flight.order.tier] += from_micro(used_micro)
+        self._score.spent[tier] += from_micro(spent if used_micro is None else used_micro)
         for job in flight.jobs:
             self._failed_job(flight.order, job, failure)
 
@@ -238,8 +239,8 @@ class Dispatcher:
             return
         tier, score = order.tier, self._score
         score.failed[tier] += 1
-        if is_wave(score.failed[tier], score.done[tier], self._settings):
-            raise WaveOfFailures(
+        if self._wave is None and is_wave(score.failed[tier], score.done[tier], self._settings):
+            self._wave = WaveOfFailures(
                 f"{score.failed[tier]} {tier} labels failed against {score.done[tier]} done; the "
                 f"last said {failure.kind}: {failure.message}. Mend the cause, then run again: "
                 "what was bought is kept."
@@ -248,7 +249,7 @@ class Dispatcher:
     def _pack_now_and_then(self) -> None:
         if time.monotonic() - self._packed > PACK_EVERY_S:
             self._packed = time.monotonic()
-            self._ledger.pack.remote()
+            self._ledger.pack_soon()
 
     def _progress(self, orders: Sequence[Order]) -> Progress:
         in_flight: Counter[Tier] = Counter()
@@ -257,6 +258,17 @@ class Dispatcher:
         queued: Counter[Tier] = Counter()
         for order in orders:
             queued[order.tier] += 0 if order.claim is Claim.SPARE else len(order.jobs)
-        left = from_micro(self.balance().left_micro)
-        cores = sum(self._work[f.order.tier].threads for f in self._in_flight.values())
+        left = from_micro(self._ledger.balance().left_micro)
+        flights = self._in_flight.values()
+        cores = sum(flight.slot.work[flight.order.tier].threads for flight in flights)
         return self._score.progress(in_flight, queued, left, cores)
+
+
+def _ledger_trouble(error: RayTaskError) -> Exception:
+    """What a worker couldn't settle: the ledger's own error, or its death."""
+    if isinstance(error.cause, ForgefieldError):
+        return error.cause
+    return StorageError(
+        f"A label could not be settled ({str(error.cause)[:200]}). Run the same command again: "
+        "its result is spooled and will be taken up."
+    )

@@ -11,12 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-import ray
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-from forgefield.platform.actors import LabelJobs, LedgerService
 from forgefield.platform.cluster import slot_strategies
 from forgefield.platform.dispatch import Dispatcher, Order
+from forgefield.platform.ledger_service import LedgerClient
 from forgefield.platform.machine import Slots
 from forgefield.platform.metrics import CampaignMetrics
 from forgefield.platform.plan import TierCost
@@ -24,8 +21,14 @@ from forgefield.platform.recipe import Recipe
 from forgefield.platform.reporter import Reporter
 from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.score import Progress
-from forgefield.storage.ledger_records import JobState, State, TierTally
+from forgefield.platform.slots import NUMBERS, Slot
+from forgefield.platform.workers import LabelJobs
+from forgefield.storage.ledger_records import JobState, State
 from forgefield.storage.records import Molecule, Tier
+from forgefield.storage.recovery import Recovery
+
+HOPELESS = frozenset({"BadConfiguration", "NotConverged"})
+"""Failures that a new start of the run doesn't mend."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -37,25 +40,20 @@ class Labelling:
     """A dispatcher at work on one run folder."""
 
     dispatcher: Dispatcher
-    ledger: "ray.actor.ActorHandle[LedgerService]"
+    ledger: LedgerClient
+    reporter: Reporter
     stopped: bool = False
-
-    def set_cap(self, cap_micro: int, reason: str) -> None:
-        """Set what may be spent."""
-        ray.get(self.ledger.call.remote("set_cap", cap_micro, reason))
-
-    def tally(self) -> tuple[TierTally, ...]:
-        """Labels and money so far."""
-        rows: tuple[TierTally, ...] = ray.get(self.ledger.call.remote("tally"))
-        return rows
 
     def buy(self, orders: Sequence[Order]) -> None:
         """Buy what isn't bought yet; raises `Interrupted` if the user stopped it."""
-        keys = [job.key() for order in orders for job in order.jobs]
-        states = ray.get(self.ledger.call.remote("job_states", keys))
+        states = self.ledger.job_states([job.key() for order in orders for job in order.jobs])
         for order in orders:
             order.jobs = deque(job for job in order.jobs if _is_wanted(states.get(job.key())))
         self.dispatcher.buy(orders)
+        self.leave_if_stopped()
+
+    def leave_if_stopped(self) -> None:
+        """Raise `Interrupted` if the user asked to stop."""
         if self.stopped:
             raise Interrupted
 
@@ -64,16 +62,17 @@ class Labelling:
         if self.stopped:
             raise KeyboardInterrupt
         self.stopped = True
-        self.dispatcher.stop()
+        labels = self.dispatcher.stop()
+        self.reporter.say(
+            f"Stopping after the {labels} labels in flight; Ctrl-C again to leave them."
+        )
 
 
 def _is_wanted(state: JobState | None) -> bool:
-    if state is None or state.state == State.WAITING:
-        return True
-    failure = state.failure
-    return (
-        state.state == State.FAILED and failure is not None and (failure.kind == "TransientFailure")
-    )
+    """Not bought, and not a configuration that the method can't do."""
+    if state is None or state.state is not State.FAILED:
+        return state is None or state.state is State.WAITING
+    return state.failure is None or state.failure.kind not in HOPELESS
 
 
 @contextmanager
@@ -91,29 +90,27 @@ def labelling(
         tier: LabelJobs(recipe.methods.of(tier), molecule, slots.threads, memory, folder.spool)
         for tier in Tier
     }
-    ledger = _ledger_service(folder)
-    recovery = ray.get(ledger.recover.remote())
+    name = f"ledger and frames of {folder.root} ({next(NUMBERS)})"
+    ledger = LedgerClient(folder.ledger_url, folder.frames, folder.spool, name)
+    _say_recovered(ledger.open(), reporter)
+    metrics = CampaignMetrics(folder.root.name)
+    with slot_strategies(slots, memory) as strategies:
+        places = [Slot(index, place, work, ledger) for index, place in enumerate(strategies)]
+        watch = _watcher(metrics, reporter)
+        dispatcher = Dispatcher(places, ledger, recipe.labels, watch)
+        phase = Labelling(dispatcher, ledger, reporter)
+        with _signals_to(phase):
+            yield phase
+            phase.leave_if_stopped()
+    ledger.stop()
+
+
+def _say_recovered(recovery: Recovery, reporter: Reporter) -> None:
     if recovery.adopted or recovery.charged:
         reporter.say(
             f"Recovered: {recovery.adopted} finished labels taken up, {recovery.charged} that were "
             "cut off charged as failed attempts."
         )
-    metrics = CampaignMetrics(folder.root.name)
-    with slot_strategies(slots, memory) as strategies:
-        tally: tuple[TierTally, ...] = ray.get(ledger.call.remote("tally"))
-        watch = _watcher(metrics, reporter)
-        dispatcher = Dispatcher(strategies, ledger, work, recipe.labels, tally, watch)
-        phase = Labelling(dispatcher, ledger)
-        with _signals_to(phase):
-            yield phase
-    ray.kill(ledger)
-
-
-def _ledger_service(folder: RunFolder) -> "ray.actor.ActorHandle[LedgerService]":
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    options = {"name": f"ledger and frames of {folder.root}", "num_cpus": 0}
-    service = ray.remote(LedgerService).options(scheduling_strategy=here, **options)
-    return service.remote(folder.ledger_url, folder.frames, folder.spool)
 
 
 def _watcher(metrics: CampaignMetrics, reporter: Reporter) -> Callable[[Progress], None]:

@@ -9,9 +9,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    FiniteFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from forgefield.platform.allocation import TARGET, Allocation, allocate
 from forgefield.platform.budget import Budget, parse_budget, unit_core_seconds, worth_micro
@@ -46,14 +57,14 @@ class TierQuote(Document):
 
     tier: Tier
     method: str
-    core_seconds: float
-    low: float
-    high: float
-    memory_bytes: int
-    threads: int
-    measured: int
+    core_seconds: PositiveFloat
+    low: PositiveFloat
+    high: PositiveFloat
+    memory_bytes: PositiveInt
+    threads: PositiveInt
+    measured: NonNegativeInt
     fits: bool
-    labels: dict[str, int]
+    labels: dict[str, NonNegativeInt]
 
     def to_cost(self) -> TierCost:
         """The cost alone."""
@@ -75,11 +86,17 @@ class MoleculeDocument(Document):
 
     name: str
     numbers: tuple[int, ...]
-    positions_A3: tuple[tuple[float, float, float], ...]
+    positions_A3: tuple[tuple[FiniteFloat, FiniteFloat, FiniteFloat], ...]
     charge: int
     multiplicity: int
     smiles: str
     mol_block: str
+
+    @model_validator(mode="after")
+    def _one_position_an_atom(self) -> Self:
+        if not self.numbers or len(self.positions_A3) != len(self.numbers):
+            raise ValueError("there must be atoms, and as many positions as numbers")
+        return self
 
     def to_record(self) -> Molecule:
         """The molecule as the other rooms know it."""
@@ -103,8 +120,8 @@ class Plan(Document):
     created: float
     molecule: MoleculeDocument
     budget: str
-    unit_core_seconds: float
-    cap_micro: int
+    unit_core_seconds: PositiveFloat
+    cap_micro: PositiveInt
     calibrated: bool
     tiers: tuple[TierQuote, ...]
     slots: int
@@ -113,6 +130,13 @@ class Plan(Document):
     expected_error: str
     workdir: str
     recipe: Recipe
+
+    @field_validator("tiers")
+    @classmethod
+    def _every_tier_once(cls, tiers: tuple[TierQuote, ...]) -> tuple[TierQuote, ...]:
+        if tuple(quote.tier for quote in tiers) != tuple(Tier):
+            raise ValueError(f"there must be a quote for each of {', '.join(Tier)}, in this order")
+        return tiers
 
     def tier(self, tier: Tier) -> TierQuote:
         """The quote of one tier."""

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 from forgefield.labelers.registry import labeler_for
-from forgefield.platform.allocation import TARGET
 from forgefield.platform.machine import Machine
 from forgefield.platform.plan import TierCost
 from forgefield.platform.recipe import Recipe
@@ -52,8 +51,10 @@ def _measured(estimate: TierCost, row: TierTally) -> TierCost:
     )
 
 
-def refuse_too_large(costs: Mapping[Tier, TierCost], recipe: Recipe, machine: Machine) -> None:
-    """Raise `InputError` if a label doesn't fit into the memory of one node."""
+def refuse_what_does_not_fit(
+    costs: Mapping[Tier, TierCost], recipe: Recipe, machine: Machine
+) -> None:
+    """Raise `InputError` if a label doesn't fit into the memory or the cores of one node."""
     for tier, cost in costs.items():
         if cost.memory_bytes > machine.memory_bytes:
             raise InputError(
@@ -62,16 +63,8 @@ def refuse_too_large(costs: Mapping[Tier, TierCost], recipe: Recipe, machine: Ma
                 "one with --ray-address, or choose another method in the recipe; "
                 "`platform plan --no-calibrate` still quotes it."
             )
-
-
-def refuse_if_calibration_is_dear(
-    costs: Mapping[Tier, TierCost], recipe: Recipe, cap: float
-) -> None:
-    """Raise `BudgetTooSmall`-like `InputError` if the worst calibration exceeds the budget."""
-    settings = recipe.allocation
-    need = sum(settings.calibration(tier) * costs[tier].core_seconds for tier in Tier)
-    if need > cap:
+    threads = recipe.labels.threads or 1
+    if threads > machine.cores:
         raise InputError(
-            f"The calibration alone would cost about {need / costs[TARGET].core_seconds:.1f}ccsd "
-            f"({need / 3600:.2g}cpuh); the budget is worth {cap / 3600:.2g}cpuh. Raise it."
+            f"labels.threads = {threads}, but a node here has {machine.cores} cores. Lower it."
         )

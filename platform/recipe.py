@@ -7,8 +7,18 @@ saved resolved, as JSON, inside every plan.
 import tomllib
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
+from forgefield.labelers.registry import labeler_for
 from forgefield.labelers.sampling import SamplingSettings
 from forgefield.platform.allocation import AllocationSettings
 from forgefield.platform.budget import Prices
@@ -30,6 +40,15 @@ class Methods(Section):
     xtb: str = "GFN2-xTB"
     dft: str = "PBE/def2-SVP"
     ccsd: str = "CCSD(T)/cc-pVDZ, frozen core"
+
+    @field_validator("empirical", "xtb", "dft", "ccsd")
+    @classmethod
+    def _known_at_its_tier(cls, name: str, info: ValidationInfo) -> str:
+        """The name in its one spelling."""
+        method = labeler_for(name).method
+        if method.tier != info.field_name:
+            raise ValueError(f"{method.name} is a method of the tier {method.tier}")
+        return method.name
 
     def of(self, tier: Tier) -> str:
         """Name of the method at `tier`."""

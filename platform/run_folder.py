@@ -4,6 +4,7 @@
 from them and `plan.json`.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -47,6 +48,11 @@ class RunFolder:
                 f"Can't make the run folder {self.root}: {error.strerror}. "
                 "Choose another with --workdir."
             ) from error
+
+    @property
+    def request(self) -> Path:
+        """What this folder is for: written before anything else, never changed."""
+        return self.root / "request.json"
 
     @property
     def plan(self) -> Path:
@@ -124,13 +130,18 @@ class RunFolder:
         if not self.timeline.exists():
             return []
         lines = self.timeline.read_text().splitlines(keepends=True)
-        return [json.loads(line) for line in lines if line.endswith("\n")]
+        try:
+            return [json.loads(line) for line in lines if line.endswith("\n")]
+        except ValueError as error:
+            raise InputError(f"{self.timeline} is damaged: {error}. Move it away.") from error
 
 
 def default_folder(molecule: str, budget: str) -> Path:
     """Where a run goes that nobody named a folder for: `runs/methanol-20ccsd`."""
-    name = re.sub(r"[^A-Za-z0-9.+-]+", "_", f"{molecule}-{budget.replace('$', 'usd')}")
-    return Path("runs") / name[:100]
+    plain = re.sub(r"[^A-Za-z0-9.+ -]+", "_", molecule)[:60].replace(" ", "-")
+    if plain.replace("-", " ") != molecule.replace("-", " "):
+        plain += "-" + hashlib.blake2b(molecule.encode(), digest_size=4).hexdigest()
+    return Path("runs") / f"{plain}-{budget.replace('$', 'usd')}"
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -29,7 +29,10 @@ class Progress:
 
 @dataclass(slots=True)
 class Score:
-    """Labels done and failed, and core-seconds spent, by tier, earlier drivers' included."""
+    """Labels done and core-seconds spent by tier, earlier drivers' included; failures of this one.
+
+    What was cut off with an earlier driver is tried again, so it counts as no failure here.
+    """
 
     done: Counter[Tier] = field(default_factory=Counter)
     failed: Counter[Tier] = field(default_factory=Counter)
@@ -42,7 +45,6 @@ class Score:
         score = cls()
         for row in tally:
             score.done[row.tier] += row.done
-            score.failed[row.tier] += row.failed
             score.spent[row.tier] += from_micro(row.spent_micro)
         return score
 

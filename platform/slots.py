@@ -8,7 +8,8 @@ import ray
 from ray.actor import ActorHandle
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from forgefield.platform.actors import LabelJobs, LabelWorker, LedgerService
+from forgefield.platform.ledger_service import LedgerClient
+from forgefield.platform.workers import LabelJobs, LabelWorker
 from forgefield.storage.records import Tier
 
 NUMBERS = itertools.count(1)
@@ -22,18 +23,28 @@ class Slot:
     index: int
     strategy: PlacementGroupSchedulingStrategy
     work: Mapping[Tier, LabelJobs]
-    ledger: "ActorHandle[LedgerService]"
+    ledger: LedgerClient
     workers: dict[Tier, "ActorHandle[LabelWorker]"] = field(default_factory=dict)
+    loads: dict[Tier, "ray.ObjectRef[bool]"] = field(default_factory=dict)
 
     def worker(self, tier: Tier) -> "ActorHandle[LabelWorker]":
         """The worker of a tier; it may still be loading its libraries."""
         if tier not in self.workers:
             self.workers[tier] = self._start(tier)
+            self.loads[tier] = self.workers[tier].load.remote()
         return self.workers[tier]
 
-    def forget(self, tier: Tier) -> None:
-        """Start a new worker next time: this one is dead."""
-        self.workers.pop(tier, None)
+    def loading(self, tier: Tier) -> "ray.ObjectRef[bool]":
+        """Done once the worker has loaded its libraries; raises what loading raised."""
+        self.worker(tier)
+        return self.loads[tier]
+
+    def kill(self, tier: Tier) -> None:
+        """End a worker, if it is not dead already; a new one is started when next asked for."""
+        self.loads.pop(tier, None)
+        worker = self.workers.pop(tier, None)
+        if worker is not None:
+            ray.kill(worker)
 
     def _start(self, tier: Tier) -> "ActorHandle[LabelWorker]":
         work = self.work[tier]
@@ -44,7 +55,7 @@ class Slot:
             scheduling_strategy=self.strategy,
             runtime_env={"env_vars": {"OMP_NUM_THREADS": str(work.threads)}},
         )
-        return options.remote(work, self.ledger)
+        return options.remote(work, self.ledger.service)
 
 
 def _threads(work: LabelJobs) -> str:

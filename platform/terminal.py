@@ -34,7 +34,7 @@ class Terminal:
 
     def say(self, text: str) -> None:
         """A line above the bars."""
-        self._bars.console.print(text, highlight=False)
+        self._bars.console.print(text, highlight=False, markup=False)
 
     def bar(self, name: str, done: int, total: int, detail: str = "") -> None:
         """Move a bar, made when it is first heard of."""

@@ -33,6 +33,25 @@ def recover(ledger: Ledger, store: FrameStore, spool_folder: Path | str) -> Reco
     return Recovery(adopted, charged, pack(ledger, store))
 
 
+def close_dead(
+    ledger: Ledger, folder: Path | str, reservation: int, failure: Failure, used_micro: int | None
+) -> bool:
+    """Close the reservation of a worker that is gone; True where its labels were saved.
+
+    What it spooled before it died is settled as if it had done so itself. Otherwise its jobs
+    failed, and `used_micro` is charged, or what its last heartbeat shows where that is None.
+    """
+    spools = {spool.reservation: spool for spool in read_spools(folder)}
+    spool = spools.get(reservation)
+    if spool is not None:
+        ledger.settle(reservation, spool.outcomes, spool.used_micro)
+    else:
+        used = last_beat(folder, reservation) if used_micro is None else used_micro
+        ledger.fail(reservation, failure, used)
+    remove_spool(folder, reservation)
+    return spool is not None
+
+
 def _adopt(ledger: Ledger, folder: Path | str) -> int:
     still_open = {reservation.id for reservation in ledger.open_reservations()}
     adopted = 0

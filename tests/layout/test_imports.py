@@ -17,12 +17,12 @@ MAY_IMPORT = {
 
 RAY_FILES = {
     "trainers/ray_train.py",
-    "platform/actors.py",
     "platform/cluster.py",
     "platform/dispatch.py",
-    "platform/labelling.py",
+    "platform/ledger_service.py",
     "platform/metrics.py",
     "platform/slots.py",
+    "platform/workers.py",
 }
 
 FOREIGN_LIBRARIES = {

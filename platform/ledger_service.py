@@ -1,0 +1,138 @@
+"""The actor that owns ledger and frames of a run, and the client that talks to it.
+
+One process writes both, on the driver's node. The client turns what Ray makes of errors back into
+the errors themselves, and the death of the service into `StorageError`.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+import ray
+from ray.actor import ActorHandle
+from ray.exceptions import RayActorError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from forgefield.storage.errors import ForgefieldError, RunBusy, StorageError
+from forgefield.storage.frame_store import FrameStore
+from forgefield.storage.ledger import Ledger
+from forgefield.storage.ledger_records import Balance, JobState, TierTally
+from forgefield.storage.packing import pack
+from forgefield.storage.records import Failure, Job
+from forgefield.storage.recovery import Recovery, close_dead, recover
+
+PATIENCE_S = 30.0
+
+
+class LedgerService:
+    """The only process that writes the ledger and the frame store of a run."""
+
+    def __init__(self, url: str, frames: Path, spool: Path) -> None:
+        self._url, self._frames, self._spool = url, frames, spool
+
+    def open(self) -> Recovery:
+        """Open ledger and store, and take up what an earlier driver left behind.
+
+        Not done by the constructor, whose errors Ray would not hand on as they are.
+        """
+        self._ledger = Ledger(self._url)
+        self._store = _open_when_free(self._frames)
+        return recover(self._ledger, self._store, self._spool)
+
+    def call(self, name: str, *arguments: object) -> object:
+        """Any method of the ledger, by name."""
+        return getattr(self._ledger, name)(*arguments)
+
+    def close_dead(self, reservation: int, failure: Failure, used_micro: int | None) -> bool:
+        """See `storage.recovery.close_dead`."""
+        return close_dead(self._ledger, self._spool, reservation, failure, used_micro)
+
+    def pack(self) -> int:
+        """Move settled frames from the inbox into the store."""
+        return pack(self._ledger, self._store)
+
+
+def _open_when_free(frames: Path) -> FrameStore:
+    """Open the store; the service of a driver that was just killed may hold it a moment longer."""
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return FrameStore.open_for_writing(frames)
+        except RunBusy:
+            if time.monotonic() > end:
+                raise
+            time.sleep(1)
+
+
+class LedgerClient:
+    """The ledger as the driver sees it; methods as in `storage.ledger.Ledger`."""
+
+    def __init__(self, url: str, frames: Path, spool: Path, name: str) -> None:
+        here = ray.get_runtime_context().get_node_id()
+        options = ray.remote(LedgerService).options(
+            name=name,
+            num_cpus=0,
+            scheduling_strategy=NodeAffinitySchedulingStrategy(here, soft=False),
+        )
+        self.service: ActorHandle[LedgerService] = options.remote(url, frames, spool)
+
+    def open(self) -> Recovery:
+        """Open, and recover what an earlier driver left."""
+        return cast("Recovery", _answer(self.service.open.remote()))
+
+    def stop(self) -> None:
+        """End the service; what it committed stays."""
+        ray.kill(self.service)
+
+    def reserve(self, jobs: Sequence[Job], amount_micro: int) -> int:
+        """Reserve money for jobs."""
+        return cast("int", _answer(self.service.call.remote("reserve", jobs, amount_micro)))
+
+    def extend(self, reservation: int, amount_micro: int) -> None:
+        """Reserve more for a slow label."""
+        _answer(self.service.call.remote("extend", reservation, amount_micro))
+
+    def close_dead(self, reservation: int, failure: Failure, used_micro: int | None) -> bool:
+        """Close the reservation of a worker that is gone; True where its labels were saved."""
+        return cast(
+            "bool", _answer(self.service.close_dead.remote(reservation, failure, used_micro))
+        )
+
+    def balance(self) -> Balance:
+        """Cap, spent and reserved."""
+        return cast("Balance", _answer(self.service.call.remote("balance")))
+
+    def tally(self) -> tuple[TierTally, ...]:
+        """Labels and money by tier and purpose."""
+        return cast("tuple[TierTally, ...]", _answer(self.service.call.remote("tally")))
+
+    def job_states(self, keys: Sequence[str]) -> Mapping[str, JobState]:
+        """Where jobs stand."""
+        return cast("Mapping[str, JobState]", _answer(self.service.call.remote("job_states", keys)))
+
+    def set_cap(self, cap_micro: int, reason: str) -> None:
+        """Set what may be spent."""
+        _answer(self.service.call.remote("set_cap", cap_micro, reason))
+
+    def pack(self) -> None:
+        """Move settled frames into the store, and wait for it."""
+        _answer(self.service.pack.remote())
+
+    def pack_soon(self) -> None:
+        """The same without waiting."""
+        self.service.pack.remote()
+
+
+def _answer(reference: "ray.ObjectRef[object]") -> object:
+    try:
+        answer: object = ray.get(reference)
+    except RayTaskError as error:
+        if isinstance(error.cause, ForgefieldError):
+            raise error.cause from None
+        raise
+    except RayActorError as error:
+        raise StorageError(
+            "The ledger service died. Run the same command again: it goes on from what was settled."
+        ) from error
+    return answer

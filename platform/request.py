@@ -1,0 +1,108 @@
+"""What the user asked for, and whether a run folder is for it.
+
+A folder is claimed for a request before anything is sampled or bought, so that two requests can
+never share labels, calibration or geometries by accident.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from forgefield.platform.budget import Budget, parse_budget
+from forgefield.platform.machine import Machine
+from forgefield.platform.plan import (
+    Document,
+    MoleculeDocument,
+    Plan,
+    TierCost,
+    load_plan,
+    make_plan,
+    to_document,
+)
+from forgefield.platform.recipe import Methods, Recipe
+from forgefield.platform.run_folder import RunFolder, write_atomically
+from forgefield.storage.errors import InputError
+from forgefield.storage.records import Molecule, Tier
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Request:
+    """A molecule, a budget and a recipe, for one folder; `elsewhere` is quoted for, not used."""
+
+    molecule: Molecule
+    budget: Budget
+    recipe: Recipe
+    folder: RunFolder
+    elsewhere: tuple[Machine, ...] = ()
+
+    def plan(self, costs: Mapping[Tier, TierCost], here: Machine) -> Plan:
+        """What the budget buys at these costs, with wall times here and elsewhere."""
+        machines, folder = (here, *self.elsewhere), str(self.folder.root)
+        return make_plan(self.molecule, self.budget, costs, machines, self.recipe, folder)
+
+
+class Claim(Document):
+    """What the labels of a folder depend on; the rest of a recipe may change between starts."""
+
+    molecule: MoleculeDocument
+    methods: Methods
+
+
+def claim_folder(request: Request) -> None:
+    """Mark the folder as this request's; raises `InputError` if it is another's."""
+    refuse_foreign_folder(request)
+    if not request.folder.request.exists():
+        write_atomically(request.folder.request, _claim_of(request).model_dump_json(indent=1))
+
+
+def refuse_foreign_folder(request: Request) -> None:
+    """Raise `InputError` if the folder was claimed for another molecule or other methods."""
+    path, mine = request.folder.request, _claim_of(request)
+    if not path.exists():
+        return
+    try:
+        found = Claim.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValidationError) as error:
+        raise InputError(f"{path} can't be read. Choose a new --workdir.") from error
+    if found != mine:
+        what = "molecule" if found.molecule != mine.molecule else "methods"
+        raise InputError(
+            f"{request.folder.root} holds a run of {found.molecule.name} with another {what}. "
+            "Choose a new --workdir, or resume that run with "
+            f"`platform run {request.folder.root}`."
+        )
+
+
+def _claim_of(request: Request) -> Claim:
+    return Claim(molecule=to_document(request.molecule), methods=request.recipe.methods)
+
+
+def known_plan(request: Request) -> Plan | None:
+    """The calibrated plan that the folder holds for this request, with today's settings.
+
+    How labels run and how training goes may change between starts; what was planned may not.
+    """
+    refuse_foreign_folder(request)
+    if not request.folder.plan.exists():
+        return None
+    plan = load_plan(request.folder.plan)
+    if not plan.calibrated:
+        return None
+    recipe = request.recipe
+    same = (plan.budget, plan.recipe.allocation, plan.recipe.sampling)
+    if same != (str(request.budget), recipe.allocation, recipe.sampling):
+        raise InputError(
+            f"{request.folder.root} executes a plan of {plan.budget}, whose budget, allocation and "
+            "sampling are settled. Choose a new --workdir, or resume it with "
+            f"`platform run {request.folder.root}`."
+        )
+    return plan.model_copy(update={"recipe": recipe})
+
+
+def request_of_plan(path: Path, workdir: Path | None) -> Request:
+    """What a plan file, or the plan in a run folder, asks for."""
+    plan = load_plan(RunFolder.at(path).plan if path.is_dir() else path)
+    folder = RunFolder.at(workdir or (path if path.is_dir() else plan.workdir))
+    return Request(plan.molecule.to_record(), parse_budget(plan.budget), plan.recipe, folder)
