@@ -11,7 +11,7 @@ from rich.text import Text
 
 from forgefield.platform.campaign import Result
 from forgefield.platform.doctor import Checkup
-from forgefield.platform.evaluating import Evaluation
+from forgefield.platform.evaluating import Evaluation, verdict
 from forgefield.platform.plan import Plan, TierQuote
 from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.status import Status, status_of
@@ -217,19 +217,9 @@ def show_evaluation(console: Console, found: Evaluation) -> None:
     note = (
         f"kcal/mol/Å and kcal/mol against {found.method} on {found.frames} {found.test_set} frames."
     )
+    if found.imitates:
+        note += f" The force field imitates {found.imitates}."
     console.print(panel("Errors", table, Text(note, style="dim"), Text(verdict(found))))
-
-
-def verdict(found: Evaluation) -> str:
-    """Whether the three stages paid, in a sentence."""
-    interval = f"95 % interval {three_digits(found.gain_low)} to {three_digits(found.gain_high)}"
-    if found.gain_low > 0:
-        said = f"The three stages beat the baseline by {three_digits(found.gain)} kcal/mol/Å"
-    elif found.gain_high < 0:
-        said = f"The three stages lose to the baseline by {three_digits(-found.gain)} kcal/mol/Å"
-    else:
-        said = "These frames can't tell the three stages from the baseline"
-    return f"{said} ({interval})."
 
 
 def show_result(console: Console, result: Result) -> None:

@@ -3,9 +3,13 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from pydantic import ConfigDict
+
 from forgefield.platform.allocation import TARGET
 from forgefield.platform.plan import Document
 from forgefield.platform.run_folder import RunFolder
+from forgefield.platform.wording import three_digits
 from forgefield.storage.errors import InputError
 from forgefield.storage.frame_store import load_frames
 from forgefield.storage.frames import Frames, StoredFrame, from_stored
@@ -23,13 +27,24 @@ from forgefield.trainers.force_field import ForceField
 if TYPE_CHECKING:
     from ase import Atoms
 
+UNKNOWN = "unknown"
+"""Method of frames whose file names none."""
+ORIGIN = Provenance("imported", "", "", 0, 0.0, 0.0)
+FEW = 10
+"""Test frames below which an interval is not to be taken at its word."""
+UNIT = "kcal/mol/Å"
+NO_BOUNDS = ConfigDict(ser_json_inf_nan="strings")
+"""One frame has an infinite interval, which JSON has no number for."""
+
 
 class Errors(Document):
     """Errors of one force field; forces in kcal/mol/Å, energies in kcal/mol.
 
-    `low` and `high` bound the component-wise force MAE at 95 % (bootstrap over frames).
+    `low` and `high` bound the component-wise force MAE at 95 %, as `trainers.evaluation` says.
     `energy_mae` is of energies relative to their mean difference over the test frames.
     """
+
+    model_config = NO_BOUNDS
 
     name: str
     force_mae: float
@@ -43,11 +58,14 @@ class Errors(Document):
 class Evaluation(Document):
     """Force field against baseline on the same frames.
 
-    `gain` is baseline MAE − force-field MAE, `gain_low`..`gain_high` its 95 % interval from
-    the paired bootstrap: above zero the three stages paid.
+    `method` labelled the test frames; `imitates` is what the force field was trained on where
+    that is another method, else empty. `gain` is baseline MAE − force-field MAE,
+    `gain_low`..`gain_high` its paired 95 % interval: above zero the three stages paid.
     """
 
+    model_config = NO_BOUNDS
     method: str
+    imitates: str = ""
     test_set: str
     frames: int
     force_field: Errors
@@ -70,13 +88,15 @@ def evaluate_run(folder: RunFolder, file: Path | None = None) -> Evaluation:
 
 
 def evaluate_on(folder: RunFolder, frames: Frames, test_set: str) -> Evaluation:
-    """Errors of both force fields on these frames."""
+    """Errors of both force fields on these frames, which have to be of one method."""
     if not len(frames):
         raise InputError(f"There are no {test_set} frames to test on.")
+    method = _only_method(frames, test_set)
     tuned, standard = ForceField.load(folder.force_field), ForceField.load(folder.baseline)
     gain = compare(standard, tuned, frames).difference_kcal
     return Evaluation(
-        method=tuned.metadata.method,
+        method=method,
+        imitates="" if tuned.metadata.method == method else tuned.metadata.method,
         test_set=test_set,
         frames=len(frames),
         force_field=_errors("three stages", tuned, frames),
@@ -87,6 +107,17 @@ def evaluate_on(folder: RunFolder, frames: Frames, test_set: str) -> Evaluation:
     )
 
 
+def _only_method(frames: Frames, test_set: str) -> str:
+    used = np.unique(frames.method_F).tolist()
+    names: list[str] = sorted({frames.methods[place].name for place in used})
+    if len(names) > 1:
+        raise InputError(
+            f"The {test_set} frames mix labels of {', '.join(names)}. Errors are against one "
+            "method at a time: give the frames of each in a file of its own."
+        )
+    return names[0]
+
+
 def _errors(name: str, force_field: ForceField, frames: Frames) -> Errors:
     found = evaluate(force_field, frames)
     return Errors(
@@ -95,7 +126,7 @@ def _errors(name: str, force_field: ForceField, frames: Frames) -> Errors:
         low=found.force_mae_kcal.low,
         high=found.force_mae_kcal.high,
         force_rmse=found.force_rmse_kcal.value,
-        energy_mae=found.energy_centred_mae_kcal.value,
+        energy_mae=found.energy_centred_mae_kcal,
         force_mae_by_element=dict(found.element_mae_kcal),
     )
 
@@ -103,26 +134,66 @@ def _errors(name: str, force_field: ForceField, frames: Frames) -> Errors:
 def read_frames(path: Path) -> Frames:
     """Frames with energies (eV) and forces (eV/Å) from any file ASE reads.
 
-    Raises `InputError` where the file can't be read or a frame lacks its label.
+    `method` in a frame's info says what labelled it. Raises `InputError` where the file can't
+    be read, a frame lacks its label, or one is periodic.
     """
     import ase.io
 
     try:
         images = ase.io.read(path, index=":")
-        return from_stored([_stored(index, atoms) for index, atoms in enumerate(images, 1)])
+        stored = [_stored(index, atoms) for index, atoms in enumerate(images, 1)]
     except Exception as error:
         raise InputError(
             f"Can't test on {path}: {type(error).__name__}: {str(error)[:200]}. It needs energies "
             "(eV) and forces (eV/Å) for every frame, as `platform export` writes them."
         ) from error
+    periodic = [index for index, atoms in enumerate(images, 1) if atoms.pbc.any()]
+    if periodic:
+        raise InputError(
+            f"Frame {periodic[0]} of {path} is periodic, and these force fields are for molecules. "
+            'Give molecules in vacuum, with pbc="F F F".'
+        )
+    return from_stored(stored)
 
 
 def _stored(seq: int, atoms: "Atoms") -> StoredFrame:
-    label = Label(atoms.get_potential_energy(), atoms.get_forces(), _UNKNOWN)
+    label = Label(atoms.get_potential_energy(), atoms.get_forces(), ORIGIN)
     numbers = tuple(int(number) for number in atoms.numbers)
     configuration = Configuration(atoms.get_chemical_formula(), numbers, atoms.positions)
-    method = Method(TARGET, str(atoms.info.get("method", "unknown")))
+    method = Method(TARGET, str(atoms.info.get("method", UNKNOWN)))
     return StoredFrame(seq, Job(configuration, method, Purpose.HOLDOUT), label, 0)
 
 
-_UNKNOWN = Provenance("imported", "", "", 0, 0.0, 0.0)
+def verdict(found: Evaluation) -> str:
+    """Whether the three stages paid, by how much, and how sure that is."""
+    said = _outcome(found)
+    if found.frames < FEW:
+        frames = "1 test frame" if found.frames == 1 else f"{found.frames} test frames"
+        said += f" With only {frames} the interval is rough."
+    return said
+
+
+def _outcome(found: Evaluation) -> str:
+    old, new = found.baseline.force_mae, found.force_field.force_mae
+    interval = f"95 % interval {_signed(found.gain_low)} to {_signed(found.gain_high)} {UNIT}"
+    gain = f"(gain {_signed(found.gain)}, {interval})"
+    if found.gain_low > 0:
+        return (
+            f"The three stages beat the standard training on the same accurate labels: the force "
+            f"error is {100 * found.gain / old:.0f} % smaller, {three_digits(new)} instead of "
+            f"{three_digits(old)} {UNIT} {gain}."
+        )
+    if found.gain_high < 0:
+        return (
+            f"The three stages did not pay: the standard training on the same accurate labels is "
+            f"better, {three_digits(old)} instead of {three_digits(new)} {UNIT} {gain}."
+        )
+    return (
+        f"Undecided: the three stages and the standard training differ by {_signed(found.gain)} "
+        f"{UNIT} ({interval}), which includes zero. More test frames would tell."
+    )
+
+
+def _signed(value: float) -> str:
+    sign = "+" if value > 0 else "−" if value < 0 else ""
+    return sign + ("∞" if np.isinf(value) else three_digits(abs(value)))

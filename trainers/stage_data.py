@@ -16,11 +16,7 @@ from forgefield.storage.frames import Frames
 from forgefield.storage.records import Array, Purpose, Tier
 from forgefield.trainers.force_field import ForceField
 from forgefield.trainers.graphs import GraphSet
-from forgefield.trainers.references import (
-    reference_energies,
-    reference_sums,
-    relative_energies,
-)
+from forgefield.trainers.references import reference_sums, relative_energies
 from forgefield.trainers.stages import Phase, Selection
 from forgefield.trainers.weighting import Weights, biases, weights
 
@@ -111,8 +107,3 @@ def graphs_of(
     else:
         energy_F = data.energy_F - reference_sums(data, references)
     return GraphSet(data, cutoff, energy_F=energy_F, weight_F=weight_F, scale=scale)
-
-
-def references_for(frames: Frames) -> dict[int, float]:
-    """Reference energies of frames of one method."""
-    return reference_energies(frames)

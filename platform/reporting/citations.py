@@ -92,6 +92,15 @@ CITATIONS: dict[str, Citation] = {
         "B. Efron, Bootstrap methods: another look at the jackknife, Ann. Statist. 7, 1–26 (1979)",
         "https://doi.org/10.1214/aos/1176344552",
     ),
+    "Student": Citation(
+        "Student, The probable error of a mean, Biometrika 6, 1–25 (1908)",
+        "https://doi.org/10.1093/biomet/6.1.1",
+    ),
+    "expanded bootstrap": Citation(
+        "T. C. Hesterberg, What teachers should know about the bootstrap, Am. Stat. 69, 371–386 "
+        "(2015)",
+        "https://doi.org/10.1080/00031305.2015.1089789",
+    ),
     "ASE": Citation(
         "A. Hjorth Larsen et al., The atomic simulation environment, J. Phys.: Condens. Matter "
         "29, 273002 (2017)",

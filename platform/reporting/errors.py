@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, LogNorm, to_rgba
 
 from forgefield.labelers.depiction import AtomKinds, kinds_of, structure
+from forgefield.platform.evaluating import UNIT
 from forgefield.platform.plan import Plan
 from forgefield.platform.reporting.facts import Facts
 from forgefield.platform.reporting.figures import (
@@ -27,7 +28,6 @@ from forgefield.platform.reporting.predictions import HoldOut
 from forgefield.storage.records import Array
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 
-UNIT = "kcal/mol/Å"
 MOST_DOTS = 1500
 """Force components above which a parity plot shows density rather than dots."""
 MOST_ROWS = 8

@@ -13,6 +13,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from forgefield.labelers.depiction import formula, structure
+from forgefield.platform.evaluating import UNIT
 from forgefield.platform.reporting.citations import References
 from forgefield.platform.reporting.errors import atoms_section, parity_section
 from forgefield.platform.reporting.facts import Facts, read_facts
@@ -21,7 +22,7 @@ from forgefield.platform.reporting.labels import failures_section, labels_sectio
 from forgefield.platform.reporting.parts import DASH, Section, core_hours, digits, money
 from forgefield.platform.reporting.predictions import curve_points, hold_out, tier_biases
 from forgefield.platform.reporting.spend import spend_section
-from forgefield.platform.reporting.text import UNIT, methods_text, usage, verdict
+from forgefield.platform.reporting.text import headline, methods_text, usage
 from forgefield.platform.reporting.timeline import timeline_section
 from forgefield.platform.reporting.training import learning_section, weights_section
 from forgefield.platform.run_folder import RunFolder, write_atomically
@@ -67,7 +68,7 @@ def render(facts: Facts) -> str:
         formula=formula(facts.plan.molecule.numbers) if facts.plan else (),
         facts_line=_facts_line(facts),
         structure=_structure(facts),
-        verdict=verdict(facts.evaluation),
+        verdict=headline(facts.evaluation),
         numbers=_key_numbers(facts),
         sections=sections(facts),
         methods=methods,

@@ -1,7 +1,7 @@
 """The report in words: the verdict, and the methods paragraph that goes into a paper."""
 
 from forgefield.platform.allocation import TARGET
-from forgefield.platform.evaluating import Evaluation
+from forgefield.platform.evaluating import UNIT, Evaluation, verdict
 from forgefield.platform.plan import Plan
 from forgefield.platform.reporting.citations import References, keys_of_method
 from forgefield.platform.reporting.facts import Facts
@@ -9,48 +9,16 @@ from forgefield.platform.reporting.parts import core_hours, count, digits, liste
 from forgefield.platform.reporting.predictions import description, gammas
 from forgefield.storage.records import Purpose, Tier
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV, from_micro
+from forgefield.trainers.evaluation import FEWEST_TO_DRAW
 from forgefield.trainers.force_field import Metadata
 
-UNIT = "kcal/mol/Å"
-FEW = 10
-"""Test frames below which a bootstrap interval is too narrow to be taken at its word."""
 
-
-def verdict(evaluation: Evaluation | None) -> str:
-    """Whether the three stages paid, by how much, and how sure that is."""
+def headline(evaluation: Evaluation | None) -> str:
+    """The verdict, with units that stay beside their numbers."""
     if evaluation is None:
         return "No errors are known yet: the force field has not been evaluated."
-    said = _outcome(evaluation)
-    if evaluation.frames < FEW:
-        said += f" With {count(evaluation.frames, 'frame')} to test on, the interval is rough."
+    said = verdict(evaluation)
     return said.replace(f" {UNIT}", f"\u00a0{UNIT}").replace(" %", "\u00a0%")
-
-
-def _outcome(evaluation: Evaluation) -> str:
-    gain, low, high = evaluation.gain, evaluation.gain_low, evaluation.gain_high
-    old, new = evaluation.baseline.force_mae, evaluation.force_field.force_mae
-    interval = f"95 % interval {_signed(low)} to {_signed(high)} {UNIT}"
-    change = f"{abs(gain) / old:.0%}".replace("%", " %") if old else "–"
-    if low > 0:
-        return (
-            f"The three stages beat the standard training on the same accurate labels: the force "
-            f"error is {change} smaller, {digits(new)} instead of {digits(old)} "
-            f"{UNIT} (gain {_signed(gain)}, {interval})."
-        )
-    if high < 0:
-        return (
-            f"The three stages did not pay: the standard training on the same accurate labels is "
-            f"better, {digits(old)} instead of {digits(new)} {UNIT} "
-            f"(gain {_signed(gain)}, {interval})."
-        )
-    return (
-        f"Undecided: the three stages and the standard training differ by {_signed(gain)} {UNIT} "
-        f"({interval}), which includes zero. A larger hold-out would tell."
-    )
-
-
-def _signed(value: float) -> str:
-    return f"{'+' if value > 0 else '−' if value < 0 else ''}{digits(abs(value))}"
 
 
 def methods_text(facts: Facts, cite: References) -> list[str]:
@@ -141,8 +109,17 @@ def _evaluation(found: Evaluation, cite: References) -> str:
         f"{UNIT} (95 % interval {digits(found.force_field.low)} to "
         f"{digits(found.force_field.high)}), against "
         f"{digits(found.baseline.force_mae)} {UNIT} ({digits(found.baseline.low)} to "
-        f"{digits(found.baseline.high)}) after the standard training. Intervals are from a "
-        f"bootstrap{cite('bootstrap')} over frames."
+        f"{digits(found.baseline.high)}) after the standard training. Intervals are "
+        f"{_intervals(found.frames, cite)}."
+    )
+
+
+def _intervals(frames: int, cite: References) -> str:
+    if frames < FEWEST_TO_DRAW:
+        return f"Student's t{cite('Student')} over frames"
+    return (
+        f"from a percentile bootstrap{cite('bootstrap')} over frames, expanded for their "
+        f"number{cite('expanded bootstrap')}"
     )
 
 

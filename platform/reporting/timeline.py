@@ -31,12 +31,18 @@ def timeline_section(facts: Facts) -> Section:
     lead = f"{duration(facts.wall_s)} at work in all."
     share = labelling_share(facts)
     if share is not None:
-        lead += f" While labelling, {percent(share)} of the cores' time was spent inside labels."
+        lead += (
+            f" From the first label to the last, workers already loaded, {percent(share)} of the "
+            "time of the cores that label went into labels, failed ones included."
+        )
     return Section("timeline", "Timeline", lead, (_gantt(facts),))
 
 
 def labelling_share(facts: Facts) -> float | None:
-    """Core-seconds inside labels per core-second of the labelling step, calibration left out."""
+    """Core-seconds inside labels per core-second of the labelling step.
+
+    Neither counts calibration or the loading of workers, which are steps of their own.
+    """
     spans = [span for span in facts.spans if span.name == "labelling"]
     if facts.plan is None or not spans or not all(span.finished for span in spans):
         return None

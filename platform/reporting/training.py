@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from forgefield.platform.reporting.errors import COLOUR, NOT_TRAINED, UNIT
+from forgefield.platform.evaluating import UNIT
+from forgefield.platform.reporting.errors import COLOUR, NOT_TRAINED
 from forgefield.platform.reporting.facts import Facts
 from forgefield.platform.reporting.figures import (
     COLOURS,
@@ -76,9 +77,10 @@ def _curve(points: Sequence[CurvePoint]) -> Picture:
         frames, values = [p.frames for p in own], [p.holdout.value for p in own]
         reach = [[p.holdout.value - p.holdout.low for p in own]]
         reach += [[p.holdout.high - p.holdout.value for p in own]]
+        bars = np.nan_to_num(np.clip(reach, 0, None), posinf=np.nan)
         axes.errorbar(
-            frames, values, np.clip(reach, 0, None), fmt="-o", ms=5, color=COLOUR[name],
-            elinewidth=1, capsize=3, label=f"{name}, hold-out",
+            frames, values, bars, fmt="-o", ms=5, color=COLOUR[name], elinewidth=1,
+            capsize=3, label=f"{name}, hold-out",
         )  # fmt: skip
         known = [p for p in own if p.validation is not None]
         axes.plot(
@@ -97,7 +99,7 @@ def _curve(points: Sequence[CurvePoint]) -> Picture:
     axes.grid(visible=True)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, borderaxespad=0)
     alt = f"Hold-out force MAE against accurate labels: {'; '.join(said)}."
-    caption = "Both axes are logarithmic. Bars are 95 % intervals (bootstrap over frames)."
+    caption = "Both axes are logarithmic. Bars are 95 % intervals over hold-out frames."
     return picture(figure, "learning", alt, caption)
 
 

@@ -50,6 +50,14 @@ def settled(folder: RunFolder) -> int:
         return sum(row.done for row in ledger.tally())
 
 
+def is_buying(folder: RunFolder, tier: Tier) -> bool:
+    """Whether labels of this tier are in flight and the calibration is over."""
+    if not has_begun(folder, "labelling began"):
+        return False
+    with Ledger(folder.ledger_url, read_only=True) as ledger:
+        return any(row.in_flight for row in ledger.tally() if row.tier is tier)
+
+
 def has_begun(folder: RunFolder, event: str) -> bool:
     return any(line["event"] == event for line in folder.events())
 
@@ -69,9 +77,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunFolder]
     folder = RunFolder.at(cwd / "run")
     planned = platform("plan", *ASK, "--workdir", "run", cwd=cwd)
     assert planned.returncode == 0, planned.stderr
-    calibration = settled(folder)
     victim = start("run", "plan.json", cwd=cwd)
-    wait_until(lambda: settled(folder) > calibration)
+    wait_until(lambda: is_buying(folder, Tier.CCSD))
     victim.send_signal(signal.SIGKILL)
     victim.communicate()
     again = platform("run", "plan.json", "--json", cwd=cwd)
@@ -172,23 +179,30 @@ def test_status_report_evaluate_and_export(finished: tuple[Path, RunFolder]) -> 
     assert (cwd / "r.html").stat().st_size > 10_000
 
 
-def test_interrupt_metrics_and_the_second_driver(tmp_path: Path) -> None:
-    """While a run labels: metrics are served, a second driver is refused, Ctrl-C settles."""
+def test_ctrl_c_settles_what_is_in_flight_and_a_second_driver_is_refused(tmp_path: Path) -> None:
+    """First stopped while it labels, then while it trains; metrics are served meanwhile."""
     folder = RunFolder.at(tmp_path / "run")
-    words = ["run", *ASK[:2], "--budget", "0.2cpuh", "--recipe", RECIPE, "--workdir", "run"]
+    words = ["run", *ASK, "--workdir", "run"]
     driver = start(*words, cwd=tmp_path)
-    wait_until(lambda: has_begun(folder, "labelling began"))
-    second = platform(*words, cwd=tmp_path)
-    assert second.returncode == 5, second.stderr
-    assert f"in use by process {driver.pid}" in " ".join(second.stderr.split())
-    url = next(e["metrics"] for e in folder.events() if e["event"] == "ray is up")
-    wait_until(lambda: b"ray_forgefield_labels" in urlopen(url).read())  # noqa: S310
+    wait_until(lambda: is_buying(folder, Tier.CCSD))
     os.kill(driver.pid, signal.SIGINT)
     _, said = driver.communicate(timeout=60)
     assert driver.returncode == 130, said
+    assert "labels in flight" in said
+    audit(folder)
     with Ledger(folder.ledger_url, read_only=True) as ledger:
         assert ledger.balance().reserved_micro == 0
-        assert ledger.verify(folder.frames) == []
+        assert not ledger.failures()
+    driver = start(*words, cwd=tmp_path)
+    wait_until(lambda: has_begun(folder, "training began"))
+    url = next(e["metrics"] for e in reversed(folder.events()) if e["event"] == "ray is up")
+    assert b"ray_forgefield_labels" in urlopen(url).read()  # noqa: S310
+    second = platform(*words, cwd=tmp_path)
+    assert second.returncode == 5, second.stderr
+    assert f"in use by process {driver.pid}" in " ".join(second.stderr.split())
+    os.kill(driver.pid, signal.SIGINT)
+    _, said = driver.communicate(timeout=60)
+    assert driver.returncode == 130, said
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ def saved(tmp_path: Path) -> Path:
 
 
 def test_nve_dynamics_conserves_energy(saved: Path) -> None:
-    """Drift over 400 fs below 1e-4 eV an atom at 0.25 fs and 300 K."""
+    """Drift over 100 fs below 1e-4 eV an atom at 0.25 fs and 300 K."""
     atoms = Atoms(NUMBERS.numpy(), positions().numpy())
     atoms.calc = ForgefieldCalculator(saved)
     generator = np.random.default_rng(0)

@@ -1,5 +1,11 @@
-"""Labels against published ones, which lie beside the repository where they are at hand."""
+"""Labels against published ones, where these are at hand.
 
+They are looked for in the folder that FORGEFIELD_REFERENCE_DATA names, else in `../shared/data`
+beside the checkout. `rmd17_ethanol.npz` is that of the revised MD17 set, with arrays `z`, `R`
+(Å), `E` (kcal/mol) and `F` (kcal/mol/Å).
+"""
+
+import os
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +19,10 @@ FRAMES = (0, 1000, 5000)
 
 
 def published(repository: Path, name: str) -> dict[str, np.ndarray]:
-    path = repository.parent / "shared" / "data" / name
-    if not path.exists():
-        pytest.skip(f"{name} is not at hand")
+    folder = os.environ.get("FORGEFIELD_REFERENCE_DATA") or repository.parent / "shared" / "data"
+    path = Path(folder) / name
+    if not path.is_file():
+        pytest.skip(f"{name} is not in the folder that FORGEFIELD_REFERENCE_DATA names")
     with np.load(path) as data:
         return {key: data[key] for key in ("z", "R", "E", "F")}
 

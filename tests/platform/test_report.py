@@ -17,7 +17,7 @@ import pytest
 from forgefield.labelers.depiction import formula, kinds_of
 from forgefield.labelers.molecules import find_molecule
 from forgefield.platform.budget import parse_budget
-from forgefield.platform.evaluating import evaluate_run
+from forgefield.platform.evaluating import Evaluation, evaluate_run, verdict
 from forgefield.platform.machine import Machine
 from forgefield.platform.plan import Plan, TierCost, make_plan
 from forgefield.platform.recipe import Recipe
@@ -183,10 +183,18 @@ TIMELINE = (
     (1000.0, "ray is up"),
     (1001.0, "sampling began"),
     (1011.0, "sampling ended"),
+    (1012.0, "loading workers began"),
+    (1014.0, "loading workers ended"),
+    (1014.0, "calibration began"),
+    (1016.0, "calibration ended"),
+    (1017.0, "loading workers began"),
+    (1019.0, "loading workers ended"),
     (1020.0, "labelling began"),
     (1320.0, "labelling ended"),
     (1330.0, "training began"),
     (1450.0, "training ended"),
+    (1450.0, "evaluation began"),
+    (1454.0, "evaluation ended"),
     (1500.0, "report began"),
 )
 VOID = {"meta", "link", "img", "br", "hr", "input"}
@@ -268,7 +276,9 @@ def test_headline_gives_the_errors_of_the_hold_out(finished: RunFolder, page: Pa
     assert (
         f"95 %: {found['force_field']['low']:#.3g} to {found['force_field']['high']:#.3g}" in said
     )
-    assert f"{abs(found['gain']):#.3g}" in said
+    assert verdict(Evaluation.model_validate(found)) in said.replace("\u00a0", " ")
+    assert "With only 4 test frames the interval is rough." in said
+    assert "Student" in page.text["methods"]
 
 
 def test_spend_and_cap_are_the_ledgers(finished: RunFolder, page: Page) -> None:
@@ -342,9 +352,23 @@ def test_methods_cite_what_was_used_in_order(page: Page) -> None:
 
 def test_timeline_adds_up(page: Page) -> None:
     said = page.text["timeline"]
-    assert "7.17 min at work" in said  # 10 + 300 + 120 s; the report can't time itself
+    assert "7.33 min at work" in said  # 10 + 4 + 2 + 300 + 124 s; the report can't time itself
     assert "report" not in said
     assert "not finished" not in said
+    for step in ("loading workers", "calibration", "evaluation"):
+        assert step in said
+
+
+def test_share_of_labelling_leaves_calibration_and_loading_out(
+    finished: RunFolder, page: Page
+) -> None:
+    plan = Plan.model_validate_json(finished.plan.read_text())
+    with Ledger(finished.ledger_url, read_only=True) as ledger:
+        spent = sum(r.spent_micro for r in ledger.tally() if r.purpose != Purpose.CALIBRATION)
+    share = spent / 1e6 / (300.0 * plan.slots * plan.threads)
+    said = " ".join(page.text["timeline"].split())
+    assert "From the first label to the last, workers already loaded" in said
+    assert f"{100 * share:.0f} % of the time of the cores that label" in said
 
 
 def test_nothing_is_loaded_from_anywhere(page: Page) -> None:
@@ -416,7 +440,7 @@ def test_an_unfinished_run_says_what_is_missing(
         shutil.rmtree(folder.force_field)
     if step == "labelled":
         shutil.rmtree(folder.training)
-        note(folder, TIMELINE[:4])
+        note(folder, TIMELINE[:-6])
     page = read(write_report(folder, folder.report))
     assert "not evaluated yet" in page.text["main"]
     assert "no trained force field yet" in page.text["parity"]

@@ -1,0 +1,147 @@
+"""Test frames from files: what they are compared with is said, and what can't be is refused."""
+
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from forgefield.platform.evaluating import Errors, Evaluation, evaluate_run, verdict
+from forgefield.platform.run_folder import RunFolder
+from forgefield.storage.errors import InputError
+from forgefield.storage.exporting import write_extended_xyz
+from forgefield.storage.frames import StoredFrame, from_stored
+from forgefield.storage.records import (
+    Configuration,
+    Job,
+    Label,
+    Method,
+    Provenance,
+    Purpose,
+    Tier,
+)
+from forgefield.trainers.egnn import EGNNSettings
+from forgefield.trainers.force_field import ForceField, Metadata
+
+OWN, OTHER = "CCSD(T)/cc-pVDZ, frozen core", "PBE/def2-SVP"
+WATER = np.array([[0.0, 0.0, 0.12], [0.0, 0.76, -0.48], [0.0, -0.76, -0.48]])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    """A run with two force fields of water, untrained, that imitate `OWN`."""
+    run = RunFolder.at(tmp_path / "run")
+    run.create()
+    for seed, place in enumerate((run.force_field, run.baseline)):
+        model = EGNNSettings(layers=1, channels=8)
+        metadata = Metadata(
+            method=OWN, scale=1.0, references={1: -13.0, 8: -2000.0}, model=model, seed=seed
+        )
+        ForceField.fresh(metadata).save(place)
+    return run
+
+
+def exported(path: Path, *methods: str) -> Path:
+    """A file as `platform export` writes it, a frame a method."""
+    random = np.random.default_rng(0)
+    origin = Provenance("test", "1", "here", 1, 1.0, 1.0)
+    stored = []
+    for seq, name in enumerate(methods):
+        shape = WATER + random.normal(scale=0.03, size=WATER.shape)
+        job = Job(Configuration("water", (8, 1, 1), shape), Method(Tier.DFT, name), Purpose.TRAIN)
+        label = Label(-2026.0, random.normal(size=WATER.shape), origin)
+        stored.append(StoredFrame(seq, job, label, 1))
+    write_extended_xyz(from_stored(stored), path)
+    return path
+
+
+def images(**settings: object) -> list[Atoms]:
+    """Three labelled frames whose method nobody wrote down."""
+    found = []
+    for shift in range(3):
+        atoms = Atoms("OH2", WATER + 0.01 * shift * WATER[::-1], **settings)
+        atoms.calc = SinglePointCalculator(atoms, energy=-2026.0, forces=0.1 * WATER)
+        found.append(atoms)
+    return found
+
+
+def test_the_method_is_that_of_the_test_frames(folder: RunFolder, tmp_path: Path) -> None:
+    found = evaluate_run(folder, exported(tmp_path / "dft.xyz", OTHER, OTHER, OTHER))
+    assert (found.method, found.imitates) == (OTHER, OWN)
+    same = evaluate_run(folder, exported(tmp_path / "ccsd.xyz", OWN, OWN))
+    assert (same.method, same.imitates) == (OWN, "")
+    assert (same.frames, same.test_set) == (2, "ccsd.xyz")
+
+
+def test_frames_that_name_no_method_are_of_an_unknown_one(
+    folder: RunFolder, tmp_path: Path
+) -> None:
+    ase.io.write(tmp_path / "some.xyz", images())
+    found = evaluate_run(folder, tmp_path / "some.xyz")
+    assert (found.method, found.imitates) == ("unknown", OWN)
+
+
+def test_mixed_methods_are_refused(folder: RunFolder, tmp_path: Path) -> None:
+    path = exported(tmp_path / "mixed.xyz", OTHER, OWN, OTHER)
+    with pytest.raises(InputError, match=r"mixed\.xyz frames mix labels of CCSD.*, PBE/def2-SVP"):
+        evaluate_run(folder, path)
+
+
+def test_periodic_frames_are_refused(folder: RunFolder, tmp_path: Path) -> None:
+    frames = images()
+    frames[1] = images(cell=[9.0, 9.0, 9.0], pbc=[False, False, True])[1]
+    ase.io.write(tmp_path / "cell.xyz", frames)
+    with pytest.raises(InputError, match=r"Frame 2 of .*cell\.xyz is periodic"):
+        evaluate_run(folder, tmp_path / "cell.xyz")
+
+
+def test_frames_without_labels_are_refused(folder: RunFolder, tmp_path: Path) -> None:
+    bare = images()
+    bare[2].calc = None
+    ase.io.write(tmp_path / "bare.xyz", bare)
+    with pytest.raises(InputError, match=r"Can't test on .*bare\.xyz"):
+        evaluate_run(folder, tmp_path / "bare.xyz")
+    ase.io.write(tmp_path / "none.xyz", [])
+    with pytest.raises(InputError, match=r"none\.xyz"):
+        evaluate_run(folder, tmp_path / "none.xyz")
+
+
+def test_one_frame_is_written_and_read_again(folder: RunFolder, tmp_path: Path) -> None:
+    found = evaluate_run(folder, exported(tmp_path / "one.xyz", OWN))
+    assert (found.force_field.high, found.gain_low) == (np.inf, -np.inf)
+    assert Evaluation.model_validate_json(found.model_dump_json()) == found
+    assert "−∞ to +∞" in verdict(found)
+
+
+def judged(gain: float, low: float, high: float, frames: int = 40) -> str:
+    """The verdict where the standard training errs by 2 kcal/mol/Å."""
+    errors = {"low": 0.0, "high": 9.0, "force_rmse": 1.0, "energy_mae": 1.0}
+    old, new = (
+        Errors(name=name, force_mae=mae, force_mae_by_element={}, **errors)
+        for name, mae in (("old", 2.0), ("new", 2.0 - gain))
+    )
+    found = Evaluation(
+        method=OWN, test_set="hold-out", frames=frames, force_field=new, baseline=old, gain=gain,
+        gain_low=low, gain_high=high,
+    )  # fmt: skip
+    return verdict(found)
+
+
+def test_the_verdict_follows_the_interval() -> None:
+    won, lost = judged(0.5, 0.2, 0.8), judged(-0.5, -0.8, -0.2)
+    assert "beat" in won
+    assert "25 % smaller, 1.5 instead of 2 kcal" in won
+    assert "gain +0.5, 95 % interval +0.2 to +0.8 kcal/mol/Å" in won
+    assert "did not pay" in lost
+    assert "2 instead of 2.5" in lost
+    assert judged(0.5, -0.1, 1.1).startswith("Undecided")
+    assert judged(-0.5, -1.1, 0.1).startswith("Undecided")
+
+
+@pytest.mark.parametrize(("gain", "low", "high"), [(0.5, 0.2, 0.8), (-0.5, -0.8, -0.2), (0, -1, 1)])
+def test_every_verdict_on_few_frames_is_called_rough(gain: float, low: float, high: float) -> None:
+    assert judged(gain, low, high, frames=9).endswith("only 9 test frames the interval is rough.")
+    assert judged(gain, low, high, frames=1).endswith("only 1 test frame the interval is rough.")
+    assert "rough" not in judged(gain, low, high, frames=10)
