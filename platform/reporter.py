@@ -19,19 +19,3 @@ class Reporter(Protocol):
 
     def labels(self, progress: Progress) -> None:
         """Progress of labelling."""
-
-
-class Silence:
-    """Listens to nothing."""
-
-    def say(self, text: str) -> None:
-        """Drop the line."""
-
-    def bar(self, name: str, done: int, total: int) -> None:
-        """Drop the progress."""
-
-    def end(self, name: str) -> None:
-        """Drop the news."""
-
-    def labels(self, progress: Progress) -> None:
-        """Drop the progress."""

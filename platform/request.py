@@ -18,9 +18,9 @@ from forgefield.platform.plan import (
     Plan,
     TierCost,
     load_plan,
-    make_plan,
     to_document,
 )
+from forgefield.platform.planning import make_plan
 from forgefield.platform.recipe import Methods, Recipe
 from forgefield.platform.run_folder import RunFolder, write_atomically
 from forgefield.storage.errors import InputError
@@ -43,7 +43,7 @@ class Request:
         return make_plan(self.molecule, self.budget, costs, machines, self.recipe, folder)
 
 
-class Claim(Document):
+class FolderIdentity(Document):
     """What the labels of a folder depend on; the rest of a recipe may change between starts."""
 
     molecule: MoleculeDocument
@@ -63,7 +63,7 @@ def refuse_foreign_folder(request: Request) -> None:
     if not path.exists():
         return
     try:
-        found = Claim.model_validate_json(path.read_text(encoding="utf-8"))
+        found = FolderIdentity.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, ValidationError) as error:
         raise InputError(f"{path} can't be read. Choose a new --workdir.") from error
     if found != mine:
@@ -75,8 +75,8 @@ def refuse_foreign_folder(request: Request) -> None:
         )
 
 
-def _claim_of(request: Request) -> Claim:
-    return Claim(molecule=to_document(request.molecule), methods=request.recipe.methods)
+def _claim_of(request: Request) -> FolderIdentity:
+    return FolderIdentity(molecule=to_document(request.molecule), methods=request.recipe.methods)
 
 
 def known_plan(request: Request) -> Plan | None:

@@ -12,8 +12,8 @@ ANGSTROM_PER_BOHR: float = constants.value("Bohr radius") * 1e10
 EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR: float = EV_PER_HARTREE / ANGSTROM_PER_BOHR
 EV_PER_KCAL_PER_MOL: float = constants.calorie * 1e3 / constants.N_A / constants.e
 EV_PER_KJ_PER_MOL: float = 1e3 / constants.N_A / constants.e
-KCAL_PER_MOL_PER_EV: float = 1.0 / EV_PER_KCAL_PER_MOL
 EV_PER_KELVIN: float = constants.k / constants.e
+KCAL_PER_MOL_PER_EV: float = 1.0 / EV_PER_KCAL_PER_MOL
 
 MICRO = 1_000_000
 """Micro core-seconds in a core-second."""

@@ -7,7 +7,8 @@ import pytest
 
 from forgefield.platform.budget import parse_budget
 from forgefield.platform.machine import Machine, Slots, share_slots, wall_seconds
-from forgefield.platform.plan import Plan, TierCost, load_plan, make_plan
+from forgefield.platform.plan import Plan, TierCost, load_plan
+from forgefield.platform.planning import make_plan
 from forgefield.platform.recipe import Recipe
 from forgefield.platform.wording import duration, three_digits
 from forgefield.storage.errors import InputError

@@ -19,7 +19,8 @@ from forgefield.labelers.molecules import find_molecule
 from forgefield.platform.budget import parse_budget
 from forgefield.platform.evaluating import Evaluation, evaluate_run, verdict
 from forgefield.platform.machine import Machine
-from forgefield.platform.plan import Plan, TierCost, make_plan
+from forgefield.platform.plan import Plan, TierCost
+from forgefield.platform.planning import make_plan
 from forgefield.platform.recipe import Recipe
 from forgefield.platform.reporting.facts import spans_of
 from forgefield.platform.reporting.predictions import gammas
