@@ -11,7 +11,7 @@ from typing import cast
 
 import ray
 from ray.actor import ActorHandle
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from forgefield.storage.errors import ForgefieldError, RunBusy, StorageError
@@ -131,8 +131,9 @@ def _answer(reference: "ray.ObjectRef[object]") -> object:
         if isinstance(error.cause, ForgefieldError):
             raise error.cause from None
         raise
-    except RayActorError as error:
+    except RayError as error:
         raise StorageError(
-            "The ledger service died. Run the same command again: it goes on from what was settled."
+            f"The ledger service died or can't start ({type(error).__name__}). Run the same "
+            "command again: it goes on from what was settled."
         ) from error
     return answer
