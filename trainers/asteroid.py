@@ -65,7 +65,7 @@ class AsteroidSettings(_Frozen):
     finetune: FitSettings = FitSettings(
         steps=800, rate=3e-4, batch=8, ema=0.99, evaluate_every=25, patience=12, warm_up=50
     )
-    c_grid: tuple[float | None, ...] = Field(default=(1.0, 3.0, None), min_length=1)
+    c_grid: tuple[float | None, ...] = Field(default=(1.0, None), min_length=1)
     curve: tuple[float, ...] = (0.25, 0.5)
     seed: int = 0
 
