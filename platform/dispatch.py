@@ -13,10 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import ray
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import RayError, RayTaskError
 
 from forgefield.platform.ledger_service import LedgerClient
 from forgefield.platform.purchasing import (
+    LARGEST_BATCH,
     Buy,
     Claim,
     Money,
@@ -32,8 +33,8 @@ from forgefield.platform.score import Progress, Score
 from forgefield.platform.slots import Slot
 from forgefield.platform.workers import Worked
 from forgefield.storage.errors import BudgetExhausted, ForgefieldError, StorageError, WaveOfFailures
+from forgefield.storage.ledger_records import State
 from forgefield.storage.records import Failure, Job, Tier
-from forgefield.storage.spool import last_beat
 from forgefield.storage.units import from_micro, to_micro
 
 POLL_S = 0.5
@@ -45,13 +46,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Order:
-    """Jobs of one tier still to be bought of `planned`; `core_seconds` is the plan's for one."""
+    """Jobs of one tier still to be bought of `planned`; `core_seconds` is the plan's for one.
+
+    The next `alone` jobs are bought one at a time: they were in a batch that killed its worker.
+    """
 
     jobs: deque[Job]
     planned: int
     tier: Tier
     core_seconds: float
     claim: Claim = Claim.ELASTIC
+    alone: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +131,7 @@ class Dispatcher:
         return None
 
     def _choose(self, orders: Sequence[Order]) -> Buy | Pause:
-        needs = [
-            Need(o.tier, len(o.jobs), o.planned, self._expected_cost(o), o.claim) for o in orders
-        ]
+        needs = [self._need(order) for order in orders]
         flights = self._in_flight.values()
         expected = sum(len(f.jobs) * self._expected_cost(f.order) for f in flights)
         money = Money(
@@ -137,6 +140,10 @@ class Dispatcher:
             in_flight=bool(flights),
         )
         return next_purchase(needs, money, self._settings)
+
+    def _need(self, order: Order) -> Need:
+        cost, most = self._expected_cost(order), 1 if order.alone else LARGEST_BATCH
+        return Need(order.tier, len(order.jobs), order.planned, cost, order.claim, most)
 
     def _expected_cost(self, order: Order) -> float:
         score, tier = self._score, order.tier
@@ -149,7 +156,9 @@ class Dispatcher:
         try:
             if ready and ray.get(loading):
                 return True
-        except RayActorError:
+        except RayTaskError:
+            raise
+        except RayError:
             logger.warning("a %s worker of slot %d died while loading", tier, slot.index)
         slot.kill(tier)
         self._slots.remove(slot)
@@ -162,6 +171,7 @@ class Dispatcher:
         reservation = self._ledger.reserve(jobs, to_micro(choice.core_seconds))
         for _ in jobs:
             order.jobs.popleft()
+        order.alone = max(0, order.alone - len(jobs))
         deadline = time.monotonic() + choice.core_seconds / slot.work[order.tier].threads
         result = slot.worker(order.tier).label.remote(reservation, jobs)
         self._in_flight[result] = InFlight(
@@ -178,7 +188,7 @@ class Dispatcher:
                 self._settled(flight, ray.get(result))
             except RayTaskError as error:
                 raise _ledger_trouble(error) from error
-            except RayActorError:
+            except RayError:
                 failure = Failure("TransientFailure", "the worker died, perhaps out of memory")
                 self._close(flight, failure, None)
 
@@ -221,16 +231,20 @@ class Dispatcher:
         )
 
     def _close(self, flight: InFlight, failure: Failure, used_micro: int | None) -> None:
-        """End the worker, then take up what it spooled or charge what it used."""
-        tier = flight.order.tier
-        flight.slot.kill(tier)
-        spent = last_beat(flight.slot.work[tier].spool, flight.reservation)
-        if self._ledger.close_dead(flight.reservation, failure, used_micro):
-            self._score.add(tier, len(flight.jobs), from_micro(spent), len(flight.jobs))
+        """End the worker, close its reservation, and see in the ledger what became of the jobs."""
+        order = flight.order
+        flight.slot.kill(order.tier)
+        self._ledger.close_dead(flight.reservation, failure, used_micro)
+        self._score.recount_money(self._ledger.tally())
+        states = self._ledger.job_states([job.key() for job in flight.jobs])
+        lost = [job for job in flight.jobs if states[job.key()].state is not State.DONE]
+        self._score.done[order.tier] += len(flight.jobs) - len(lost)
+        if len(lost) > 1:
+            order.jobs.extendleft(reversed(lost))
+            order.alone += len(lost)
             return
-        self._score.spent[tier] += from_micro(spent if used_micro is None else used_micro)
-        for job in flight.jobs:
-            self._failed_job(flight.order, job, failure)
+        for job in lost:
+            self._failed_job(order, job, states[job.key()].failure or failure)
 
     def _failed_job(self, order: Order, job: Job, failure: Failure) -> None:
         self._attempts[job.key()] += 1

@@ -44,9 +44,9 @@ class LedgerService:
         """Any method of the ledger, by name."""
         return getattr(self._ledger, name)(*arguments)
 
-    def close_dead(self, reservation: int, failure: Failure, used_micro: int | None) -> bool:
+    def close_dead(self, reservation: int, failure: Failure, used_micro: int | None) -> None:
         """See `storage.recovery.close_dead`."""
-        return close_dead(self._ledger, self._spool, reservation, failure, used_micro)
+        close_dead(self._ledger, self._spool, reservation, failure, used_micro)
 
     def pack(self) -> int:
         """Move settled frames from the inbox into the store."""
@@ -93,11 +93,9 @@ class LedgerClient:
         """Reserve more for a slow label."""
         _answer(self.service.call.remote("extend", reservation, amount_micro))
 
-    def close_dead(self, reservation: int, failure: Failure, used_micro: int | None) -> bool:
-        """Close the reservation of a worker that is gone; True where its labels were saved."""
-        return cast(
-            "bool", _answer(self.service.close_dead.remote(reservation, failure, used_micro))
-        )
+    def close_dead(self, reservation: int, failure: Failure, used_micro: int | None) -> None:
+        """Close the reservation of a worker that is gone; `job_states` tells what became of it."""
+        _answer(self.service.close_dead.remote(reservation, failure, used_micro))
 
     def balance(self) -> Balance:
         """Cap, spent and reserved."""

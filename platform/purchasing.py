@@ -15,6 +15,7 @@ from forgefield.storage.records import Tier
 
 TIGHTEST_LIMIT = 1.3
 """A label is not started with less money than this multiple of its expected cost."""
+LARGEST_BATCH = 1_000_000
 CAN_BE_RETRIED = frozenset({"TransientFailure"})
 
 
@@ -35,6 +36,7 @@ class Need:
     planned: int
     core_seconds: float
     claim: Claim = Claim.ELASTIC
+    most_at_once: int = LARGEST_BATCH
 
     @property
     def cost(self) -> float:
@@ -111,7 +113,7 @@ def _claim(need: Need, share: float) -> float:
 
 
 def _fitting(index: int, need: Need, room: float, settings: LabelSettings) -> Buy | None:
-    labels = min(need.labels, batch_size(need.core_seconds, settings))
+    labels = min(need.labels, need.most_at_once, batch_size(need.core_seconds, settings))
     expected = labels * need.core_seconds
     if labels == 0 or expected > room * (1 + 1e-9):
         return None

@@ -45,8 +45,14 @@ class Score:
         score = cls()
         for row in tally:
             score.done[row.tier] += row.done
-            score.spent[row.tier] += from_micro(row.spent_micro)
+        score.recount_money(tally)
         return score
+
+    def recount_money(self, tally: Sequence[TierTally]) -> None:
+        """Take what was spent from the ledger."""
+        self.spent = dict.fromkeys(Tier, 0.0)
+        for row in tally:
+            self.spent[row.tier] += from_micro(row.spent_micro)
 
     def add(self, tier: Tier, done: int, core_seconds: float, jobs: int) -> None:
         """Count a settled reservation of `jobs`, of which `done` gave a label."""

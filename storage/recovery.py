@@ -35,11 +35,12 @@ def recover(ledger: Ledger, store: FrameStore, spool_folder: Path | str) -> Reco
 
 def close_dead(
     ledger: Ledger, folder: Path | str, reservation: int, failure: Failure, used_micro: int | None
-) -> bool:
-    """Close the reservation of a worker that is gone; True where its labels were saved.
+) -> None:
+    """Close the reservation of a worker that is gone, unless it settled before it went.
 
-    What it spooled before it died is settled as if it had done so itself. Otherwise its jobs
-    failed, and `used_micro` is charged, or what its last heartbeat shows where that is None.
+    What it spooled is settled as if it had done so itself. Otherwise its jobs failed, and
+    `used_micro` is charged, or what its last heartbeat shows where that is None. What became of
+    the jobs is for the ledger to say.
     """
     spools = {spool.reservation: spool for spool in read_spools(folder)}
     spool = spools.get(reservation)
@@ -49,7 +50,6 @@ def close_dead(
         used = last_beat(folder, reservation) if used_micro is None else used_micro
         ledger.fail(reservation, failure, used)
     remove_spool(folder, reservation)
-    return spool is not None
 
 
 def _adopt(ledger: Ledger, folder: Path | str) -> int:

@@ -5,6 +5,8 @@ it (`energy_hartree`, `wall_s`). Money is an integer number of micro core-second
 sums are exact. Values: CODATA, through `scipy.constants`.
 """
 
+import math
+
 from scipy import constants
 
 EV_PER_HARTREE: float = constants.value("Hartree energy in eV")
@@ -21,8 +23,11 @@ CORE_SECONDS_PER_CORE_HOUR = 3600
 
 
 def to_micro(core_seconds: float) -> int:
-    """Core-seconds as integer micro core-seconds, rounded up so that no cost is lost."""
-    return -int(-core_seconds * MICRO // 1)
+    """Core-seconds as integer micro core-seconds, rounded up so that no cost is lost.
+
+    Inverts `from_micro`: a float's own rounding is not taken for a cost.
+    """
+    return math.ceil(round(core_seconds * MICRO, 3))
 
 
 def from_micro(amount: int) -> float:

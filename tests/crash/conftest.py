@@ -43,7 +43,9 @@ class ToyLabeler:
             acts = configuration.molecule.split(", ")
             act, _, detail = acts[min(tries.tell(), len(acts) - 1)].partition(" ")
             tries.write(".")
-        if act == "raise":
+        if act == "hog":
+            self.held = bytearray(os.urandom(1 << 20)) * 6000
+        if act == "raise" or (act == "lose" and detail):
             raise getattr(errors, detail)("no luck")
         while act == "wait" and not (self.folder / "go").exists():
             time.sleep(0.02)
@@ -70,9 +72,12 @@ class ToyWorker(LabelWorker):
 
     def label(self, reservation: int, jobs: Sequence[Job]) -> Worked:
         """The real thing, perhaps without a ledger."""
-        if jobs[0].configuration.molecule == "lose":
+        if jobs[0].configuration.molecule.startswith("lose"):
             self._ledger = Cut()
-        return super().label(reservation, jobs)
+        worked = super().label(reservation, jobs)
+        if jobs[0].configuration.molecule == "late":
+            os._exit(1)
+        return worked
 
 
 class ToySlot(Slot):
@@ -139,6 +144,8 @@ class Desk:
 def _cluster() -> Iterator[None]:
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
     quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
+    os.environ["RAY_memory_usage_threshold"] = "0.25"
+    os.environ["RAY_memory_monitor_refresh_ms"] = "100"
     ray.init(address="local", num_cpus=2, **quiet)
     yield
     ray.shutdown()

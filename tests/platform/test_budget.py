@@ -5,6 +5,7 @@ import pytest
 from forgefield.platform.budget import Budget, Prices, parse_budget, worth_micro
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Tier
+from forgefield.storage.units import from_micro, to_micro
 
 COST = {Tier.EMPIRICAL: 1e-5, Tier.XTB: 1e-3, Tier.DFT: 2.0, Tier.CCSD: 16.0}
 PRICES = Prices(core_hour=0.05, gpu_hour=2.0)
@@ -64,3 +65,8 @@ def test_anything_else_is_refused_with_the_known_forms(text: str) -> None:
 )
 def test_worth_in_micro_core_seconds(text: str, core_seconds: float) -> None:
     assert worth_micro(parse_budget(text), COST, PRICES) == pytest.approx(core_seconds * 1e6, abs=1)
+
+
+def test_micro_core_seconds_survive_a_round_trip() -> None:
+    assert all(to_micro(from_micro(amount)) == amount for amount in range(0, 3_000_000, 7))
+    assert to_micro(1.0000001) == 1_000_001

@@ -1,0 +1,63 @@
+"""Deaths at awkward moments: after settling, after spooling a failure, inside a batch, for memory.
+
+What the toys' scripts (`label 0.2`, `die 1.5`) do is said in `conftest.py`.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from forgefield.platform.dispatch import Order
+from forgefield.platform.score import Progress
+from forgefield.storage.errors import WaveOfFailures
+from forgefield.storage.ledger_records import State
+from forgefield.storage.records import Configuration, Job, Method, Purpose, Tier
+from forgefield.storage.testing import CCSD, XTB, make_job
+
+
+def toys(*scripts: str, method: Method = CCSD) -> list[Job]:
+    shapes = [make_job(n).configuration for n in range(len(scripts))]
+    return [
+        Job(Configuration(s, c.numbers, c.positions_A3), method, Purpose.TRAIN)
+        for s, c in zip(scripts, shapes, strict=True)
+    ]
+
+
+def order(jobs: Sequence[Job], core_seconds: float = 0.2) -> Order:
+    return Order(deque(jobs), len(jobs), jobs[0].method.tier, core_seconds)
+
+
+def ignore(_: object) -> None:
+    """Watch nothing."""
+
+
+def test_a_death_after_settling_is_no_failure(desk: Any) -> None:
+    jobs = toys("late")
+    seen: list[Progress] = []
+    desk.dispatcher(1000, 1, seen.append).buy([order(jobs)])
+    assert desk.audit(jobs).states == [State.DONE]
+    assert (seen[-1].done[Tier.CCSD], seen[-1].failed[Tier.CCSD]) == (1, 0)
+
+
+@pytest.mark.parametrize("script", ["die 0.1", "label 60"])
+def test_one_label_doesnt_take_its_batch_with_it(desk: Any, script: str) -> None:
+    jobs = toys(*["label 0.01"] * 7, script, method=XTB)
+    settings = {"limit_factor": 1, "limit_extra_s": 1, "extensions": 1}
+    desk.dispatcher(1000, 1, ignore, batch_core_seconds=2, **settings).buy([order(jobs)])
+    assert desk.audit(jobs).states == [*[State.DONE] * 7, State.FAILED]
+
+
+def test_spooled_failures_count_as_failures(desk: Any) -> None:
+    jobs = toys(*["lose NotConverged"] * 3)
+    seen: list[Progress] = []
+    with pytest.raises(WaveOfFailures):
+        desk.dispatcher(1000, 1, seen.append, wave=2).buy([order(jobs)])
+    assert seen[-1].done[Tier.CCSD] == 0
+
+
+def test_a_worker_killed_for_its_memory_stops_nothing_else(desk: Any) -> None:
+    jobs = toys("hog 6", "label 0.1")
+    desk.dispatcher(1000, 1, ignore, attempts=1).buy([order(jobs)])
+    assert desk.audit(jobs).states == [State.FAILED, State.DONE]
