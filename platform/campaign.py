@@ -31,7 +31,7 @@ from forgefield.platform.recipe import Recipe
 from forgefield.platform.reporter import Reporter
 from forgefield.platform.request import Request, claim_folder, known_plan
 from forgefield.platform.run_folder import RunFolder, write_atomically
-from forgefield.platform.status import status_of
+from forgefield.platform.status import TierStatus, status_of
 from forgefield.platform.training import evaluate_and_keep, train_run
 from forgefield.storage.errors import BudgetTooSmall
 from forgefield.storage.records import Molecule, Tier
@@ -47,7 +47,16 @@ class Result(Document):
     budget: str
     spent: float
     left: float
+    labels: tuple[str, ...]
     evaluation: Evaluation
+
+
+def _bought(row: TierStatus) -> str:
+    """`ccsd 12`, or `dft 13 of 30 planned: …` where the plan was not reached."""
+    if row.done >= row.planned:
+        return f"{row.tier} {row.done:,}"
+    why = f"{row.failed} failed" if row.failed else "labels cost more than the calibration said"
+    return f"{row.tier} {row.done:,} of {row.planned:,} planned ({why})"
 
 
 def quote(request: Request) -> Plan:
@@ -103,6 +112,8 @@ class Campaign:
         orders = campaign_orders(self._pool(molecule, plan), plan)
         with self._labelling(molecule, plan.recipe, costs) as phase, self._timed("labelling"):
             phase.buy(orders)
+        for tier in Tier:
+            self.reporter.end(f"{tier.value} labels")
 
     def train(self, plan: Plan) -> Evaluation:
         """The three stages and the baseline, then their errors on the hold-out."""
@@ -125,6 +136,7 @@ class Campaign:
             budget=plan.budget,
             spent=plan.in_budget_units(status.spent),
             left=plan.in_budget_units(status.left),
+            labels=tuple(_bought(row) for row in status.tiers),
             evaluation=evaluation,
         )
 
@@ -188,8 +200,9 @@ def calibrated_plan(request: Request, ray_address: str | None, reporter: Reporte
 
 def run_campaign(request: Request, ray_address: str | None, reporter: Reporter) -> Result:
     """Everything from request to report, going on from whatever the folder holds."""
+    known = known_plan(request)
     with driving(request, ray_address, reporter) as campaign:
-        plan = known_plan(request) or campaign.calibrate(request)
+        plan = known or campaign.calibrate(request)
         campaign.label(plan)
         return campaign.conclude(plan, campaign.train(plan))
 

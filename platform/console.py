@@ -132,7 +132,7 @@ def status_panel(status: Status) -> Panel:
             ("run", status.folder),
             ("molecule", status.molecule),
             ("budget", status.budget),
-            ("state", f"{doing}; last event: {status.step}"),
+            ("state", status.step if status.step == "finished" else f"{doing}; {status.step}"),
             ("money", _money(status)),
             ("rate", _rate(status)),
         ]
@@ -227,14 +227,10 @@ def show_result(console: Console, result: Result) -> None:
     show_evaluation(console, result.evaluation)
     left = amount(result.left, result.budget)
     spent = f"{amount(result.spent, result.budget)} of {result.budget}, {left} left"
-    use = f"ForgefieldCalculator({result.force_field!r}) from forgefield.trainers.calculator"
-    console.print(
-        grid(
-            [
-                ("spent", spent),
-                ("force field", result.force_field),
-                ("in ASE", use),
-                ("report", result.report),
-            ]
-        )
-    )
+    rows: list[tuple[str, RenderableType]] = [
+        ("spent", spent),
+        ("labels", "; ".join(result.labels)),
+    ]
+    console.print(grid(rows))
+    for name, place in (("force field", result.force_field), ("report", result.report)):
+        console.print(f"{name:<11}  {place}", soft_wrap=True, markup=False)

@@ -108,4 +108,5 @@ def _core_seconds_to_buy(tiers: Sequence[TierStatus], plan: Plan) -> float:
 
 def _step(folder: RunFolder) -> str:
     events = folder.events()
-    return str(events[-1]["event"]) if events else "nothing has begun"
+    last = str(events[-1]["event"]) if events else "nothing has begun"
+    return "finished" if last == "report ended" else last

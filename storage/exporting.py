@@ -14,6 +14,7 @@ import numpy as np
 
 from forgefield.storage.durable_store import replace_file
 from forgefield.storage.elements import SYMBOLS
+from forgefield.storage.errors import InputError
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import Purpose
 
@@ -22,8 +23,14 @@ _WITH_FORCES = _POSITIONS + " {:.17g} {:.17g} {:.17g}"
 
 
 def write_extended_xyz(frames: Frames, path: Path | str) -> None:
-    """Write `frames` to `path`: the old file or the whole new one, never a part."""
-    replace_file(Path(path), (text.encode() for text in _frame_texts(frames)))
+    """Write `frames` to `path`: the old file or the whole new one, never a part.
+
+    Raises `InputError` where nothing can be written there.
+    """
+    try:
+        replace_file(Path(path), (text.encode() for text in _frame_texts(frames)))
+    except OSError as error:
+        raise InputError(f"Can't write {path}: {error.strerror}. Choose another place.") from error
 
 
 def _frame_texts(frames: Frames) -> Iterator[str]:

@@ -40,14 +40,12 @@ class ForgefieldCalculator(Calculator):  # type: ignore[misc]
         properties: Sequence[str] = ("energy", "forces"),
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
-        """ASE's hook; raises `InputError` for periodic atoms or an element never trained on."""
+        """ASE's hook; raises `InputError` for periodic atoms or a molecule never trained on."""
         super().calculate(atoms, properties, system_changes)
         if self.atoms.pbc.any():
             raise InputError("this force field is for molecules; set atoms.pbc = False")
         references = self.force_field.metadata.references
-        missing = sorted(set(self.atoms.numbers.tolist()) - set(references))
-        if missing:
-            raise InputError(f"the force field was not trained on elements {missing}")
+        self._refuse_strangers()
         energy_F, forces_A3 = energy_and_forces(self.force_field.network, self._graph())
         scale = self.force_field.metadata.scale
         offset = sum(references[number] for number in self.atoms.numbers.tolist())
@@ -55,6 +53,16 @@ class ForgefieldCalculator(Calculator):  # type: ignore[misc]
             "energy": float(energy_F[0]) * scale + offset,
             "forces": forces_A3.double().cpu().numpy() * scale,
         }
+
+    def _refuse_strangers(self) -> None:
+        """Any other molecule would get a number that means nothing."""
+        known, here = self.force_field.metadata.compositions, sorted(self.atoms.numbers.tolist())
+        missing = sorted(set(here) - set(self.force_field.metadata.references))
+        if missing or (known and tuple(here) not in known):
+            raise InputError(
+                f"This force field was trained on one molecule; {self.atoms.symbols} is another. "
+                "Run a campaign for it."
+            )
 
     def _graph(self) -> Graph:
         """All pairs: those beyond the cutoff are faded out by the model."""

@@ -32,7 +32,10 @@ DESCRIPTION = "force_field.json"
 
 
 class Metadata(BaseModel):
-    """What is saved beside the weights. `notes` is free: settings, dataset version, errors."""
+    """What is saved beside the weights.
+
+    `compositions` are the sorted atomic numbers of the molecules trained on. `notes` is free: settings, dataset version, errors.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,6 +45,7 @@ class Metadata(BaseModel):
     references: Mapping[int, float]
     model: ModelSettings
     dataset: str = ""
+    compositions: tuple[tuple[int, ...], ...] = ()
     seed: int = 0
     notes: Mapping[str, Any] = {}
 

@@ -63,3 +63,12 @@ def force_scale(frames: Frames) -> float:
     known = frames.forces_A3[np.isfinite(frames.forces_A3)]
     size = float(np.sqrt(np.mean(known**2))) if len(known) else 0.0
     return size if size > 0 else 1.0
+
+
+def compositions(frames: Frames) -> tuple[tuple[int, ...], ...]:
+    """The sorted atomic numbers of each kind of molecule among the frames."""
+    kinds = {
+        tuple(sorted(frames.numbers[frames.atoms_of(frame)].tolist()))
+        for frame in range(len(frames))
+    }
+    return tuple(sorted(kinds))

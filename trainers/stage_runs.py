@@ -23,7 +23,7 @@ from forgefield.storage.frames import Frames
 from forgefield.trainers.fitting import FitResult, Watch, fit, rank
 from forgefield.trainers.force_field import ForceField, Metadata, publish, sync
 from forgefield.trainers.graphs import GraphSet
-from forgefield.trainers.references import force_scale, reference_energies
+from forgefield.trainers.references import compositions, force_scale, reference_energies
 from forgefield.trainers.stage_data import (
     PhaseData,
     chosen,
@@ -102,6 +102,7 @@ class _Stage:
                 references=references,
                 model=task.model,
                 dataset=self.dataset,
+                compositions=compositions(frames),
                 seed=task.seed,
                 notes={"task": json.loads(task.model_dump_json())},
             )

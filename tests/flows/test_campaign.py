@@ -143,6 +143,18 @@ def test_the_force_field_conserves_energy_in_ase(finished: tuple[Path, RunFolder
     assert np.ptp(energies) < 2e-3 * len(atoms), "eV; NVE drifts by less than 2 meV an atom"
 
 
+def test_the_calculator_refuses_another_molecule(finished: tuple[Path, RunFolder]) -> None:
+    from ase.build import molecule
+
+    from forgefield.storage.errors import InputError
+    from forgefield.trainers.calculator import ForgefieldCalculator
+
+    stranger = molecule("CH3CH2OH")
+    stranger.calc = ForgefieldCalculator(finished[1].force_field)
+    with pytest.raises(InputError, match="another"):
+        stranger.get_potential_energy()
+
+
 def test_running_a_finished_run_again_buys_nothing(finished: tuple[Path, RunFolder]) -> None:
     cwd, folder = finished
     before = settled(folder)
@@ -165,6 +177,9 @@ def test_status_report_evaluate_and_export(finished: tuple[Path, RunFolder]) -> 
     assert "CCSD(T)/STO-3G" in platform("status", "run", cwd=cwd).stdout
     exported = platform("export", "run", "-o", "all.xyz", cwd=cwd)
     assert exported.returncode == 0, exported.stderr
+    nowhere = platform("export", "run", "-o", "nowhere/all.xyz", cwd=cwd)
+    assert nowhere.returncode == 2
+    assert "Can't write" in nowhere.stderr
     images = ase.io.read(cwd / "all.xyz", index=":")
     assert len(images) == settled(folder)
     holdout = platform(
@@ -216,6 +231,7 @@ def test_ctrl_c_settles_what_is_in_flight_and_a_second_driver_is_refused(tmp_pat
         (["plan", "-m", "methanol", "-b", "3ccsd"], 2, "at least"),
         (["run", "nowhere.json"], 2, "platform plan"),
         (["status", "nowhere"], 2, "not a run folder"),
+        (["export", "nowhere", "-o", "x.xyz"], 2, "not a run folder"),
         (["plan", "-m", "water", "-b", "20ccsd", "--recipe", "nowhere.toml"], 2, "nowhere.toml"),
     ],
 )
