@@ -34,7 +34,8 @@ DESCRIPTION = "force_field.json"
 class Metadata(BaseModel):
     """What is saved beside the weights.
 
-    `compositions` are the sorted atomic numbers of the molecules trained on. `notes` is free: settings, dataset version, errors.
+    `compositions` are the sorted atomic numbers of the molecules trained on. `notes` is free:
+    settings, dataset version, errors.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -7,6 +7,7 @@ import ase.io
 import numpy as np
 import pytest
 
+from forgefield.storage.errors import InputError
 from forgefield.storage.exporting import write_extended_xyz
 from forgefield.storage.frames import StoredFrame, from_stored
 from forgefield.storage.records import Configuration, Job, Label, Method, Purpose, Tier
@@ -67,7 +68,7 @@ def test_a_failed_export_leaves_the_old_file(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(InputError, match="No space"):
         write_extended_xyz(frames.select(np.array([0, 0])), path)
     assert path.read_bytes() == before
     assert [each.name for each in tmp_path.iterdir()] == ["out.xyz"]
