@@ -34,7 +34,7 @@ def start(*words: str, cwd: Path) -> subprocess.Popen[str]:
     )
 
 
-def wait_until(condition: object, seconds: float = 120) -> None:
+def wait_until(condition: object, seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():  # type: ignore[operator]
