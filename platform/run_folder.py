@@ -6,13 +6,13 @@ from them and `plan.json`.
 
 import hashlib
 import json
-import os
 import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from forgefield.storage.durable_store import replace_file
 from forgefield.storage.errors import InputError
 
 
@@ -149,12 +149,7 @@ def write_atomically(path: Path, text: str) -> None:
 
     Raises `InputError` where that is not allowed.
     """
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with scratch.open("w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(path)
+        replace_file(path, [text.encode()])
     except OSError as error:
         raise InputError(f"Can't write {path}: {error.strerror}. Choose another place.") from error
