@@ -20,7 +20,7 @@ from forgefield.labelers.programs import need
 from forgefield.labelers.self_consistent import converge, pyscf_molecule
 from forgefield.labelers.threads import pyscf_threads
 from forgefield.storage.errors import InputError, NeedsLargerMachine, NotConverged
-from forgefield.storage.records import Configuration, Method, Molecule, Tier
+from forgefield.storage.records import Array, Configuration, Method, Molecule, Tier
 from forgefield.storage.units import EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR, EV_PER_HARTREE
 
 if TYPE_CHECKING:
@@ -39,10 +39,16 @@ class CcsdTLabeler(Labeler):
     program = "PySCF"
 
     def __init__(
-        self, basis: str, *, frozen_core: bool = True, memory_bytes: int = DEFAULT_MEMORY_BYTES
+        self,
+        basis: str,
+        *,
+        frozen_core: bool = True,
+        memory_bytes: int = DEFAULT_MEMORY_BYTES,
+        energy_only: bool = False,
     ) -> None:
         suffix = "frozen core" if frozen_core else "all electrons"
-        super().__init__(Method(Tier.CCSD, f"CCSD(T)/{basis}, {suffix}"), memory_bytes)
+        method = Method(Tier.CCSD, f"CCSD(T)/{basis}, {suffix}")
+        super().__init__(method, memory_bytes, energy_only=energy_only)
         self.basis, self.frozen_core = basis, frozen_core
 
     @property
@@ -85,10 +91,10 @@ class CcsdTLabeler(Labeler):
         field = scf.RHF(pyscf_molecule(configuration, self.basis, self.memory_bytes))
         record = converge(field, SCF_ENERGY, SCF_GRADIENT)
         solver, integrals = self._amplitudes(field)
-        parts = ccsd_t_gradient(solver, integrals, max_cycles=MAX_CYCLES, amplitudes=AMPLITUDES)
+        energy_hartree, forces_A3 = self._with_triples(solver, integrals)
         return Computed(
-            energy=float(solver.e_tot + parts.triples_hartree) * EV_PER_HARTREE,
-            forces_A3=-parts.gradient_A3 * EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR,
+            energy=energy_hartree * EV_PER_HARTREE,
+            forces_A3=forces_A3,
             diagnostics={
                 "t1": float(solver.get_t1_diagnostic()),
                 "gap_eV": record.gap,
@@ -97,6 +103,18 @@ class CcsdTLabeler(Labeler):
                 "cc_iterations": int(solver.cycles),
             },
         )
+
+    def _with_triples(
+        self, solver: "CCSD", integrals: "_ChemistsERIs"
+    ) -> tuple[float, Array | None]:
+        """Total energy, hartree, and forces, eV/Å, unless only the energy is wanted."""
+        from pyscf.cc import ccsd_t
+
+        if self.energy_only:
+            return float(solver.e_tot + ccsd_t.kernel(solver, integrals, verbose=0)), None
+        parts = ccsd_t_gradient(solver, integrals, max_cycles=MAX_CYCLES, amplitudes=AMPLITUDES)
+        forces_A3 = -parts.gradient_A3 * EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR
+        return float(solver.e_tot + parts.triples_hartree), forces_A3
 
     def _refuse_too_large(self, configuration: Configuration, threads: int) -> None:
         molecule = Molecule(

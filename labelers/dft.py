@@ -15,7 +15,7 @@ from forgefield.labelers.labeler import DEFAULT_MEMORY_BYTES, Computed, Estimate
 from forgefield.labelers.programs import need
 from forgefield.labelers.self_consistent import converge, pyscf_molecule
 from forgefield.labelers.threads import pyscf_threads
-from forgefield.storage.records import Configuration, Method, Molecule, Tier
+from forgefield.storage.records import Array, Configuration, Method, Molecule, Tier
 from forgefield.storage.units import EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR, EV_PER_HARTREE
 
 if TYPE_CHECKING:
@@ -37,9 +37,12 @@ class DftLabeler(Labeler):
         basis: str,
         grid: int = DEFAULT_GRID,
         memory_bytes: int = DEFAULT_MEMORY_BYTES,
+        *,
+        energy_only: bool = False,
     ) -> None:
         suffix = "" if grid == DEFAULT_GRID else f", grid {grid}"
-        super().__init__(Method(Tier.DFT, f"{functional}/{basis}{suffix}"), memory_bytes)
+        method = Method(Tier.DFT, f"{functional}/{basis}{suffix}")
+        super().__init__(method, memory_bytes, energy_only=energy_only)
         self.functional, self.basis, self.grid = functional, basis, grid
 
     @property
@@ -70,16 +73,19 @@ class DftLabeler(Labeler):
         """Energy and forces, eV and eV/Å."""
         field = self._field(configuration)
         record = converge(field, ENERGY_HARTREE, GRADIENT_HARTREE)
-        gradient_A3 = field.nuc_grad_method().kernel()
         return Computed(
             energy=float(field.e_tot) * EV_PER_HARTREE,
-            forces_A3=-gradient_A3 * EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR,
+            forces_A3=None if self.energy_only else self._forces(field),
             diagnostics={
                 "gap_eV": record.gap,
                 "scf_iterations": record.iterations,
                 "scf_remedy": record.remedy,
             },
         )
+
+    def _forces(self, field: "KohnSham") -> Array:
+        gradient_A3: Array = field.nuc_grad_method().kernel()
+        return -gradient_A3 * EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR
 
     def _field(self, configuration: Configuration) -> "KohnSham":
         from pyscf import dft

@@ -4,6 +4,9 @@ A labeler turns one configuration into energy and forces, or raises the `LabelEr
 the remedy; a number that isn't finite never leaves it. What a label needs (seconds, bytes) can
 be asked for before anything is spent. Labelers know nothing of budgets, ledgers or Ray.
 
+An energy-only label has no forces and skips the gradient that would be most of its cost. It is a
+method of its own, with `ENERGY_ONLY` at the end of its name, an estimate and a price.
+
 Legend: `A` atoms, `P` pairs. Units: Å, eV, eV/Å; costs in core-seconds, memory in bytes.
 """
 
@@ -12,7 +15,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.spatial.distance import pdist
@@ -31,6 +34,8 @@ from forgefield.storage.records import (
 CLOSEST_APPROACH = 0.4
 """Å; atoms nearer than this are no molecule (the shortest bond known, in H2, is 0.74)."""
 DEFAULT_MEMORY_BYTES = 4_000_000_000
+ENERGY_ONLY = ", energy only"
+"""What the name of every method without forces ends in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +50,10 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Computed:
-    """What a method hands back: eV, eV/Å (A, 3), and whatever numbers tell its quality."""
+    """What a method hands back: eV, eV/Å (A, 3) or `None`, and numbers that tell its quality."""
 
     energy: float
-    forces_A3: Array
+    forces_A3: Array | None
     diagnostics: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -56,15 +61,23 @@ class Labeler(ABC):
     """One method on one machine. Subclasses fill in `compute`; `label` is the same for all.
 
     `batch` is the number of jobs worth handing over at once, so that a label is never cheaper
-    than its own bookkeeping. `memory_bytes` is the most that a label may hold.
+    than its own bookkeeping. `memory_bytes` is the most that a label may hold. Of an
+    `energy_only` labeler `compute` may leave the forces out; they are dropped in any case.
     """
 
     batch: int = 1
     program: str = ""
 
-    def __init__(self, method: Method, memory_bytes: int = DEFAULT_MEMORY_BYTES) -> None:
-        self.method = method
+    def __init__(
+        self,
+        method: Method,
+        memory_bytes: int = DEFAULT_MEMORY_BYTES,
+        *,
+        energy_only: bool = False,
+    ) -> None:
+        self.method = replace(method, name=method.name + ENERGY_ONLY) if energy_only else method
         self.memory_bytes = memory_bytes
+        self.energy_only = energy_only
 
     @property
     @abstractmethod
@@ -96,7 +109,7 @@ class Labeler(ABC):
         return limited_threads(threads)
 
     def label(self, configuration: Configuration, threads: int = 1) -> Label:
-        """Energy and forces of one configuration, with where they came from.
+        """Energy of one configuration, forces unless `energy_only`, and where they came from.
 
         Raises a `LabelError`: `BadConfiguration` for overlapping atoms, `NeedsLargerMachine`
         before or instead of running out of memory, `NotConverged` after every remedy.
@@ -111,6 +124,8 @@ class Labeler(ABC):
                 f"{self.method.name} ran out of memory with a limit of "
                 f"{self.memory_bytes / 1e9:.1f} GB; give the label more"
             ) from error
+        if self.energy_only:
+            computed = replace(computed, forces_A3=None)
         refuse_nonsense(self.method.name, computed)
         provenance = Provenance(
             program=self.program,
@@ -143,12 +158,15 @@ def refuse_overlap(configuration: Configuration) -> None:
 
 def refuse_nonsense(method: str, computed: Computed) -> None:
     """Raise `LabelError` unless energy and every force are finite."""
-    if not (np.isfinite(computed.energy) and np.isfinite(computed.forces_A3).all()):
+    forces_A3 = np.zeros(0) if computed.forces_A3 is None else computed.forces_A3
+    if not (np.isfinite(computed.energy) and np.isfinite(forces_A3).all()):
         raise LabelError(f"{method} gave an energy or a force that is not finite")
 
 
-def residuals(configuration: Configuration, forces_A3: Array) -> dict[str, float]:
-    """|ΣF| (eV/Å) and |Σ r×F| (eV) about the centroid: both zero for exact forces."""
+def residuals(configuration: Configuration, forces_A3: Array | None) -> dict[str, float]:
+    """|ΣF| (eV/Å) and |Σ r×F| (eV) about the centroid: zero for exact forces, none for none."""
+    if forces_A3 is None:
+        return {}
     positions_A3 = configuration.positions_A3
     arms_A3 = positions_A3 - positions_A3.mean(axis=0)
     torque_3 = np.cross(arms_A3, forces_A3).sum(axis=0)

@@ -26,8 +26,11 @@ class Mmff94Labeler(Labeler):
     program = "OpenMM"
     batch = 1000
 
-    def __init__(self, memory_bytes: int = DEFAULT_MEMORY_BYTES) -> None:
-        super().__init__(Method(Tier.EMPIRICAL, "MMFF94"), memory_bytes)
+    def __init__(
+        self, memory_bytes: int = DEFAULT_MEMORY_BYTES, *, energy_only: bool = False
+    ) -> None:
+        method = Method(Tier.EMPIRICAL, "MMFF94")
+        super().__init__(method, memory_bytes, energy_only=energy_only)
         self._contexts: dict[str, tuple[tuple[int, ...], openmm.Context]] = {}
 
     @property

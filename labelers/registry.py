@@ -5,11 +5,12 @@ One name says all that changes the number, in one spelling, so that equal names 
 
 import re
 from collections.abc import Callable
+from typing import TypedDict
 
 from forgefield.labelers.basis_sets import basis_name
 from forgefield.labelers.ccsd_t import CcsdTLabeler
 from forgefield.labelers.dft import DEFAULT_GRID, DftLabeler
-from forgefield.labelers.labeler import DEFAULT_MEMORY_BYTES, Labeler
+from forgefield.labelers.labeler import DEFAULT_MEMORY_BYTES, ENERGY_ONLY, Labeler
 from forgefield.labelers.mmff94 import Mmff94Labeler
 from forgefield.labelers.xtb import XtbLabeler
 from forgefield.storage.errors import InputError
@@ -22,8 +23,16 @@ LABELERS: dict[str, type[Labeler]] = {
 }
 KNOWN_FORMS = (
     "MMFF94; GFN1-xTB; GFN2-xTB; FUNCTIONAL/BASIS such as PBE/def2-SVP, with ', grid N' for "
-    "another grid; CCSD(T)/BASIS, frozen core; CCSD(T)/BASIS, all electrons"
+    "another grid; CCSD(T)/BASIS, frozen core; CCSD(T)/BASIS, all electrons; each of them with "
+    "', energy only' at the end for labels without forces"
 )
+
+
+class Options(TypedDict):
+    """What every labeler takes, whatever its method."""
+
+    memory_bytes: int
+    energy_only: bool
 
 
 def labeler_for(method_name: str, *, memory_bytes: int = DEFAULT_MEMORY_BYTES) -> Labeler:
@@ -33,32 +42,35 @@ def labeler_for(method_name: str, *, memory_bytes: int = DEFAULT_MEMORY_BYTES) -
     or basis that isn't known.
     """
     text = " ".join(method_name.split())
+    bare = _ENERGY_ONLY.sub("", text)
+    options = Options(memory_bytes=memory_bytes, energy_only=bare != text)
     for pattern, make in _FORMS:
-        found = pattern.fullmatch(text)
+        found = pattern.fullmatch(bare)
         if found:
-            return make(found, memory_bytes)
+            return make(found, options)
     raise InputError(f"no method is called {method_name[:80]!r}; known forms: {KNOWN_FORMS}")
 
 
-def _mmff(found: re.Match[str], memory_bytes: int) -> Labeler:  # noqa: ARG001
-    return Mmff94Labeler(memory_bytes)
+def _mmff(found: re.Match[str], options: Options) -> Labeler:  # noqa: ARG001
+    return Mmff94Labeler(**options)
 
 
-def _xtb(found: re.Match[str], memory_bytes: int) -> Labeler:
-    return XtbLabeler(f"GFN{found[1]}-xTB", memory_bytes)
+def _xtb(found: re.Match[str], options: Options) -> Labeler:
+    return XtbLabeler(f"GFN{found[1]}-xTB", **options)
 
 
-def _ccsd_t(found: re.Match[str], memory_bytes: int) -> Labeler:
+def _ccsd_t(found: re.Match[str], options: Options) -> Labeler:
     frozen = found[2] is None or found[2].lower() == "frozen core"
-    return CcsdTLabeler(basis_name(found[1]), frozen_core=frozen, memory_bytes=memory_bytes)
+    return CcsdTLabeler(basis_name(found[1]), frozen_core=frozen, **options)
 
 
-def _dft(found: re.Match[str], memory_bytes: int) -> Labeler:
+def _dft(found: re.Match[str], options: Options) -> Labeler:
     grid = int(found[3]) if found[3] else DEFAULT_GRID
-    return DftLabeler(functional_name(found[1]), basis_name(found[2]), grid, memory_bytes)
+    return DftLabeler(functional_name(found[1]), basis_name(found[2]), grid, **options)
 
 
-_FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], int], Labeler]], ...] = (
+_ENERGY_ONLY = re.compile(re.escape(ENERGY_ONLY).replace(r"\ ", " ?", 1) + "$", re.IGNORECASE)
+_FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], Options], Labeler]], ...] = (
     (re.compile(r"MMFF94", re.IGNORECASE), _mmff),
     (re.compile(r"GFN([12])-?xTB", re.IGNORECASE), _xtb),
     (

@@ -33,8 +33,15 @@ class XtbLabeler(Labeler):
     program = "tblite"
     batch = 100
 
-    def __init__(self, name: str = "GFN2-xTB", memory_bytes: int = DEFAULT_MEMORY_BYTES) -> None:
-        super().__init__(Method(Tier.XTB, name), memory_bytes)
+    def __init__(
+        self,
+        name: str = "GFN2-xTB",
+        memory_bytes: int = DEFAULT_MEMORY_BYTES,
+        *,
+        energy_only: bool = False,
+    ) -> None:
+        super().__init__(Method(Tier.XTB, name), memory_bytes, energy_only=energy_only)
+        self.parametrisation = name
 
     @property
     def version(self) -> str:
@@ -73,7 +80,7 @@ class XtbLabeler(Labeler):
 
         try:
             calculator = Calculator(
-                self.method.name,
+                self.parametrisation,
                 np.array(configuration.numbers),
                 configuration.positions_A3 / ANGSTROM_PER_BOHR,
                 charge=float(configuration.charge),

@@ -212,10 +212,12 @@ def test_ctrl_c_settles_what_is_in_flight_and_a_second_driver_is_refused(tmp_pat
     wait_until(lambda: has_begun(folder, "training began"))
     url = next(e["metrics"] for e in reversed(folder.events()) if e["event"] == "ray is up")
     assert b"ray_forgefield_labels" in urlopen(url).read()  # noqa: S310
+    os.kill(driver.pid, signal.SIGSTOP)  # a small training would be over before the refusal is
     second = platform(*words, cwd=tmp_path)
+    os.kill(driver.pid, signal.SIGINT)
+    os.kill(driver.pid, signal.SIGCONT)
     assert second.returncode == 5, second.stderr
     assert f"in use by process {driver.pid}" in " ".join(second.stderr.split())
-    os.kill(driver.pid, signal.SIGINT)
     _, said = driver.communicate(timeout=60)
     assert driver.returncode == 130, said
 
