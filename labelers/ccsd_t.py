@@ -1,73 +1,84 @@
-"""CCSD(T) energies and analytic forces of closed shells, by PySCF.
+"""CCSD and CCSD(T): energies and analytic forces of closed shells, energies of open ones.
 
-The gradient of CCSD(T) needs the Λ equations with the (T) terms in them, which
-`pyscf.cc.ccsd_t_lambda` solves. `mycc.solve_lambda()` solves those of CCSD: a CCSD(T) gradient
-built on them is wrong by 1.6e-3 a.u. without any complaint. Gradients on density-fitted
-integrals are wrong too, so the integrals here are exact.
+Closed shells go to our own engine, `coupled_cluster`, on PySCF's integrals; open ones to PySCF.
 
-Frozen core or not changes the number, so it is part of the method's name.
+Exact integrals unless the name begins with DF, which means density-fitted ones throughout, from
+the self-consistent field to the derivative integrals: its own method, and another number. Frozen
+core or not changes the number too. Frames labelled one after another start from each other's
+orbitals and amplitudes; what they end at differs by less than the noise of `thresholds`.
 """
 
-import importlib.metadata
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from forgefield.labelers.basis_sets import refuse_missing_elements
-from forgefield.labelers.ccsd_t_gradient import ccsd_t_gradient
-from forgefield.labelers.costs import ccsd_t_estimate, correlated_orbitals
-from forgefield.labelers.labeler import DEFAULT_MEMORY_BYTES, Computed, Estimate, Labeler
+import numpy as np
+
+from forgefield.labelers.costs import correlated_orbitals, coupled_cluster_estimate
+from forgefield.labelers.labeler import DEFAULT_MEMORY_BYTES, Computed, Estimate
+from forgefield.labelers.mean_field import (
+    MIXED_FRAMES,
+    MeanFieldLabeler,
+    diagnostics_of,
+    solved_orbitals,
+    starting_density,
+)
+from forgefield.labelers.open_shell_ccsd_t import open_shell_energy, refuse_open_shell_forces
 from forgefield.labelers.programs import need
-from forgefield.labelers.self_consistent import converge, pyscf_molecule
-from forgefield.labelers.threads import pyscf_threads
-from forgefield.storage.errors import InputError, NeedsLargerMachine, NotConverged
+from forgefield.labelers.self_consistent import ScfRecord, converge, pyscf_molecule
+from forgefield.labelers.threads import pyscf_and_torch_threads
+from forgefield.labelers.warm_start import Neighbours, half_powers, mixture
+from forgefield.storage.errors import InputError
 from forgefield.storage.records import Array, Configuration, Method, Molecule, Tier
 from forgefield.storage.units import EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR, EV_PER_HARTREE
 
 if TYPE_CHECKING:
-    from pyscf.cc.ccsd import CCSD, _ChemistsERIs
-    from pyscf.scf.hf import SCF
+    from pyscf.gto import Mole
+    from pyscf.scf.hf import RHF, SCF
 
-SCF_ENERGY, SCF_GRADIENT = 1e-10, 1e-6
-CC_ENERGY, AMPLITUDES = 1e-8, 1e-5
-"""Hartree and amplitude norms that leave at most 2e-4 kcal/mol/Å in a force."""
-MAX_CYCLES = 100
+    from forgefield.labelers.coupled_cluster.engine import CoupledCluster
+    from forgefield.labelers.coupled_cluster.transport import Guess, Solved
+
+DEFAULT_NOISE = 1e-3
+"""kcal/mol/Å, the most that convergence may leave in a force component."""
+SHARE_FOR_STARTS = 0.1
+"""Of a label's memory, for solutions of earlier frames."""
 
 
-class CcsdTLabeler(Labeler):
-    """CCSD(T) in one basis, with the core frozen or all electrons correlated."""
-
-    program = "PySCF"
+class CcsdTLabeler(MeanFieldLabeler):
+    """CCSD(T), or CCSD without `triples`, in one basis."""
 
     def __init__(
         self,
         basis: str,
+        memory_bytes: int = DEFAULT_MEMORY_BYTES,
         *,
         frozen_core: bool = True,
-        memory_bytes: int = DEFAULT_MEMORY_BYTES,
         energy_only: bool = False,
+        triples: bool = True,
+        fitted: bool = False,
+        noise: float = DEFAULT_NOISE,
     ) -> None:
+        theory = ("DF-" if fitted else "") + ("CCSD(T)" if triples else "CCSD")
         suffix = "frozen core" if frozen_core else "all electrons"
-        method = Method(Tier.CCSD, f"CCSD(T)/{basis}, {suffix}")
-        super().__init__(method, memory_bytes, energy_only=energy_only)
-        self.basis, self.frozen_core = basis, frozen_core
-
-    @property
-    def version(self) -> str:
-        """Version of PySCF."""
-        return importlib.metadata.version("pyscf")
+        method = Method(Tier.CCSD, f"{theory}/{basis}, {suffix}")
+        super().__init__(method, basis, memory_bytes, energy_only=energy_only)
+        self.frozen_core, self.triples, self.fitted = frozen_core, triples, fitted
+        self.noise = noise
+        self._solved: Neighbours[Solved] = Neighbours(
+            most_bytes=int(SHARE_FOR_STARTS * memory_bytes)
+        )
 
     def available(self) -> None:
-        """Raise `MissingProgram` without PySCF."""
-        need("pyscf", self.method.name)
+        """Raise `MissingProgram` without PySCF, torch or Numba."""
+        for program in ("pyscf", "torch", "numba"):
+            need(program, self.method.name)
 
     def check(self, molecule: Molecule) -> None:
-        """Closed shells with something to correlate, of elements that the basis has."""
+        """Closed shells, or energies alone, with something to correlate in a known basis."""
+        super().check(molecule)
         if molecule.multiplicity != 1:
-            raise InputError(
-                f"{self.method.name} forces are for closed shells; {molecule.name} has "
-                f"multiplicity {molecule.multiplicity}: make a DFT method the target"
-            )
-        refuse_missing_elements(molecule, self.basis)
+            self._check_open_shell(molecule)
+            return
         occupied, virtual = correlated_orbitals(molecule, self.basis, frozen_core=self.frozen_core)
         if occupied < 1 or virtual < 1:
             raise InputError(
@@ -75,78 +86,102 @@ class CcsdTLabeler(Labeler):
                 f"correlate in {self.basis}; take a larger basis or all electrons"
             )
 
+    def _check_open_shell(self, molecule: Molecule) -> None:
+        if not self.energy_only:
+            refuse_open_shell_forces(molecule, self.method.name)
+        if self.fitted or not self.triples:
+            raise InputError(
+                f"{self.method.name} is for closed shells; {molecule.name} has multiplicity "
+                f"{molecule.multiplicity}: ask for 'CCSD(T)/{self.basis}, energy only'"
+            )
+
     def estimate(self, molecule: Molecule, threads: int = 1) -> Estimate:
-        """See `costs.ccsd_t_estimate`."""
-        return ccsd_t_estimate(molecule, self.basis, frozen_core=self.frozen_core, threads=threads)
+        """See `costs.coupled_cluster_estimate`."""
+        return coupled_cluster_estimate(
+            molecule,
+            self.basis,
+            frozen_core=self.frozen_core,
+            triples=self.triples,
+            forces=not self.energy_only,
+            threads=threads,
+        )
 
     def threads_set(self, threads: int) -> AbstractContextManager[None]:
-        """PySCF keeps a thread count of its own."""
-        return pyscf_threads(threads)
+        """PySCF and torch keep thread counts of their own."""
+        return pyscf_and_torch_threads(threads)
+
+    def field(self, molecule: "Mole") -> "SCF":
+        """The closed-shell field, with exact or fitted integrals."""
+        from pyscf import scf
+
+        field = scf.RHF(molecule)
+        return field.density_fit() if self.fitted else field
 
     def compute(self, configuration: Configuration, threads: int) -> Computed:
         """Energy and forces, eV and eV/Å."""
-        self._refuse_too_large(configuration, threads)
-        from pyscf import scf
+        if configuration.multiplicity != 1:
+            return open_shell_energy(configuration, self.basis, self.frozen_core, self.memory_bytes)
+        self.refuse_too_large(configuration, threads)
+        field, record = self._converged(configuration)
+        found = self._correlated(configuration, field)
+        energy_hartree = field.e_tot + found.ccsd_hartree + found.triples_hartree
+        forces_A3 = None
+        if found.gradient_A3 is not None:
+            forces_A3 = -found.gradient_A3 * EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR
+        diagnostics = diagnostics_of(field, record) | {
+            "t1": found.t1_diagnostic,
+            "cc_iterations": found.t_iterations,
+            "lambda_iterations": found.multiplier_iterations,
+        }
+        return Computed(float(energy_hartree) * EV_PER_HARTREE, forces_A3, diagnostics)
 
-        field = scf.RHF(pyscf_molecule(configuration, self.basis, self.memory_bytes))
-        record = converge(field, SCF_ENERGY, SCF_GRADIENT)
-        solver, integrals = self._amplitudes(field)
-        energy_hartree, forces_A3 = self._with_triples(solver, integrals)
-        return Computed(
-            energy=energy_hartree * EV_PER_HARTREE,
-            forces_A3=forces_A3,
-            diagnostics={
-                "t1": float(solver.get_t1_diagnostic()),
-                "gap_eV": record.gap,
-                "scf_iterations": record.iterations,
-                "scf_remedy": record.remedy,
-                "cc_iterations": int(solver.cycles),
-            },
-        )
+    def _converged(self, configuration: Configuration) -> tuple["RHF", ScfRecord]:
+        from forgefield.labelers.coupled_cluster.thresholds import thresholds_for
 
-    def _with_triples(
-        self, solver: "CCSD", integrals: "_ChemistsERIs"
-    ) -> tuple[float, Array | None]:
-        """Total energy, hartree, and forces, eV/Å, unless only the energy is wanted."""
-        from pyscf.cc import ccsd_t
+        limits = thresholds_for(self.noise)
+        molecule = pyscf_molecule(configuration, self.basis, self.memory_bytes)
+        field = self.field(molecule)
+        near = self._neighbours.nearest(configuration, MIXED_FRAMES)
+        start_bb = starting_density(molecule, near) if near else None
+        record = converge(field, limits.scf_energy, limits.scf_gradient, start_bb)
+        self._neighbours.keep(configuration, solved_orbitals(field))
+        return field, record
 
-        if self.energy_only:
-            return float(solver.e_tot + ccsd_t.kernel(solver, integrals, verbose=0)), None
-        parts = ccsd_t_gradient(solver, integrals, max_cycles=MAX_CYCLES, amplitudes=AMPLITUDES)
-        forces_A3 = -parts.gradient_A3 * EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR
-        return float(solver.e_tot + parts.triples_hartree), forces_A3
-
-    def _refuse_too_large(self, configuration: Configuration, threads: int) -> None:
-        molecule = Molecule(
-            configuration.molecule,
-            configuration.numbers,
-            configuration.positions_A3,
-            configuration.charge,
-            configuration.multiplicity,
-        )
-        need_bytes = self.estimate(molecule, threads).memory_bytes
-        if need_bytes > self.memory_bytes:
-            raise NeedsLargerMachine(
-                f"{self.method.name} for {configuration.molecule} needs about "
-                f"{need_bytes / 1e9:.1f} GB and may have {self.memory_bytes / 1e9:.1f} GB; raise "
-                "the memory of a label or take a smaller basis"
-            )
-
-    def _amplitudes(self, field: "SCF") -> tuple["CCSD", "_ChemistsERIs"]:
-        """Converged CCSD; the second try damps the amplitudes' updates."""
-        from pyscf import cc
+    def _correlated(self, configuration: Configuration, field: "RHF") -> "CoupledCluster":
         from pyscf.data.elements import chemcore
 
-        solver = cc.CCSD(field, frozen=chemcore(field.mol) if self.frozen_core else 0)
-        solver.conv_tol, solver.conv_tol_normt = CC_ENERGY, AMPLITUDES
-        solver.max_cycle, solver.diis_space = MAX_CYCLES, 8
-        integrals = solver.ao2mo()
-        for damping in (1.0, 0.6):
-            solver.iterative_damping = damping
-            solver.kernel(solver.t1, solver.t2, eris=integrals)
-            if solver.converged:
-                return solver, integrals
-        raise NotConverged(
-            f"CCSD did not converge in {2 * MAX_CYCLES} iterations (T1 diagnostic "
-            f"{solver.get_t1_diagnostic():.3f}); drop this configuration"
+        from forgefield.labelers.coupled_cluster.engine import (
+            Wanted,
+            best_device,
+            coupled_cluster,
         )
+        from forgefield.labelers.coupled_cluster.thresholds import thresholds_for
+        from forgefield.labelers.coupled_cluster.transport import solved
+
+        core = int(chemcore(field.mol)) if self.frozen_core else 0
+        loewdin_bm = half_powers(field.get_ovlp())[0] @ field.mo_coeff[:, core:]
+        found = coupled_cluster(
+            field,
+            Wanted(core, triples=self.triples, gradient=not self.energy_only),
+            thresholds_for(self.noise),
+            guess=self._guess(configuration, field, loewdin_bm),
+            device=best_device(),
+        )
+        if found.multipliers is not None:
+            kept = solved(loewdin_bm, found.mp2, found.amplitudes, found.multipliers)
+            self._solved.keep(configuration, kept)
+        return found
+
+    def _guess(
+        self, configuration: Configuration, field: "RHF", loewdin_bm: Array
+    ) -> "Guess | None":
+        from forgefield.labelers.coupled_cluster.transport import guess_from
+
+        near = self._solved.nearest(configuration, MIXED_FRAMES)
+        if not near:
+            return None
+        weights_N = mixture(near, np.asarray(configuration.positions_A3))
+        turned = [
+            each.solution.turned(field.mol.ao_rotation_matrix(each.rotation_33)) for each in near
+        ]
+        return guess_from(turned, weights_N, loewdin_bm)

@@ -24,9 +24,8 @@ GRID_STEP = 1.5
 HYBRID_FACTOR = 2.0
 """Exact exchange over none (assumed, not measured)."""
 GRID_BYTES_PER_FUNCTION = 9_500_000
-TRIPLES_BLOCKS_BYTES = 60_000_000
-TRIPLES_BYTES_PER_V3 = 480
-"""Blocks of triples, see `ccsd_t_gradient`."""
+CORRELATED_PROCESS_BYTES = 500_000_000
+"""A Python process with PySCF, torch and Numba loaded."""
 
 
 def mmff_estimate(molecule: Molecule) -> Estimate:
@@ -40,7 +39,7 @@ def xtb_estimate(molecule: Molecule) -> Estimate:
 
 
 def dft_estimate(
-    molecule: Molecule, basis: str, *, grid: int, hybrid: bool, threads: int
+    molecule: Molecule, basis: str, *, grid: int, hybrid: bool, threads: int, forces: bool = True
 ) -> Estimate:
     """2.1 s for methanol/def2-SVP at grid level 3, 6 s for ethanol, 70 to 115 s for aspirin.
 
@@ -53,18 +52,88 @@ def dft_estimate(
     return _spread(_wasteful(seconds, threads), memory_bytes)
 
 
-def ccsd_t_estimate(molecule: Molecule, basis: str, *, frozen_core: bool, threads: int) -> Estimate:
-    """0.8 s for water/cc-pVDZ, 10 s for methanol, 110 s for ethanol, days for aspirin.
+def coupled_cluster_estimate(
+    molecule: Molecule,
+    basis: str,
+    *,
+    frozen_core: bool,
+    triples: bool,
+    forces: bool,
+    threads: int,
+) -> Estimate:
+    """Ethanol/cc-pVDZ 11 s, malonaldehyde 45 s, benzene 170 s; open shells by PySCF.
 
-    Memory: several copies of ovvv, atomic integrals and vvvv, t2, with a half added, and the
-    blocks of triples.
+    Memory: integrals over atomic orbitals and the two-particle density (n⁴), (ac|bd), (ia|bc) with
+    their adjoints, and a few dozen arrays of the size of the amplitudes.
     """
+    if molecule.multiplicity != 1:
+        return open_shell_ccsd_t_estimate(molecule, basis, frozen_core=frozen_core, threads=threads)
     o, v = correlated_orbitals(molecule, basis, frozen_core=frozen_core)
     n = count_functions(molecule.numbers, basis)
-    seconds = 0.6 + 1.9e-7 * o**3 * v**3 + 2e-8 * o**2 * v**4 + 4e-9 * o**3 * v**4
-    arrays_bytes = 12 * (6 * o * v**3 + n**4 // 4 + 6 * o**2 * v**2)
-    blocks_bytes = TRIPLES_BLOCKS_BYTES + TRIPLES_BYTES_PER_V3 * v**3
-    return _spread(_wasteful(seconds, threads), PROCESS_BYTES + arrays_bytes + blocks_bytes)
+    seconds = 0.4 + 1.5e-8 * n**4 + 1.1e-8 * o**3 * v**3 * (2 if forces else 1)
+    if triples:
+        seconds += o**3 * v**4 * (2.2e-10 if forces else 0.8e-10)
+    if forces:
+        seconds += 5e-8 * n**4
+    arrays_bytes = 8 * (n**4 // 2 + v**4 // 2 + 6 * o * v**3 + 40 * o**2 * v**2 + 8 * v**3)
+    return _spread(_wasteful(seconds, threads), CORRELATED_PROCESS_BYTES + arrays_bytes)
+
+
+def hartree_fock_estimate(
+    molecule: Molecule, basis: str, *, threads: int, forces: bool
+) -> Estimate:
+    """TODO."""
+    n = count_functions(molecule.numbers, basis)
+    seconds = 0.3 + 5e-8 * n**4 * (1 if forces else 0.4)
+    return _spread(_wasteful(seconds, threads), PROCESS_BYTES + 2 * n**4 + 200 * n**2)
+
+
+def mp2_estimate(
+    molecule: Molecule, basis: str, *, frozen_core: bool, threads: int, forces: bool
+) -> Estimate:
+    """TODO."""
+    o = max(spin_orbitals(molecule, basis, frozen_core=frozen_core)[:2])
+    n = count_functions(molecule.numbers, basis)
+    seconds = 0.4 + 5e-8 * n**4 * (2 if forces else 0.5)
+    memory_bytes = PROCESS_BYTES + 2 * n**4 + 24 * o**2 * n**2
+    return _spread(_wasteful(seconds, threads), memory_bytes)
+
+
+def open_shell_ccsd_t_estimate(
+    molecule: Molecule, basis: str, *, frozen_core: bool, threads: int
+) -> Estimate:
+    """TODO."""
+    oa, ob, va, vb = spin_orbitals(molecule, basis, frozen_core=frozen_core)
+    o, v = (oa + ob) / 2, (va + vb) / 2
+    seconds = 1.0 + 1e-7 * o**2 * v**4 + 1e-8 * o**3 * v**4
+    arrays_bytes = int(12 * (6 * 3 * o * v**3 + 3 * v**4 / 2 + 20 * o**2 * v**2))
+    return _spread(_wasteful(seconds, threads), PROCESS_BYTES + arrays_bytes)
+
+
+def spin_orbitals(molecule: Molecule, basis: str, *, frozen_core: bool) -> tuple[int, int, int, int]:
+    """Correlated orbitals of any spin: α and β occupied, α and β virtual.
+
+    Raises `InputError` where there is nothing to correlate, the charge and the multiplicity don't
+    fit, or cores are potentials.
+    """
+    from pyscf.data.elements import chemcore_atm
+
+    electrons, unpaired = sum(molecule.numbers) - molecule.charge, molecule.multiplicity - 1
+    if (electrons - unpaired) % 2 or core_potentials(molecule.numbers, basis):
+        raise InputError(
+            f"{molecule.name} has {electrons} electrons and multiplicity {molecule.multiplicity}, "
+            "which don't fit, or elements that need core potentials; correlated labels are for "
+            "elements up to krypton"
+        )
+    core = sum(int(chemcore_atm[z]) for z in molecule.numbers) if frozen_core else 0
+    n = count_functions(molecule.numbers, basis)
+    alpha, beta = (electrons + unpaired) // 2, (electrons - unpaired) // 2
+    if alpha - core < 1 or n - beta < 1 or n < alpha or beta < core:
+        raise InputError(
+            f"{molecule.name} has {alpha - core} occupied and {n - beta} empty orbitals to "
+            f"correlate in {basis}; take a larger basis or all electrons"
+        )
+    return alpha - core, beta - core, n - alpha, n - beta
 
 
 def correlated_orbitals(molecule: Molecule, basis: str, *, frozen_core: bool) -> tuple[int, int]:

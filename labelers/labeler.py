@@ -108,6 +108,23 @@ class Labeler(ABC):
         """Context in which this method's libraries use `threads`."""
         return limited_threads(threads)
 
+    def refuse_too_large(self, configuration: Configuration, threads: int) -> None:
+        """Raise `NeedsLargerMachine` where the estimate exceeds the memory of a label."""
+        molecule = Molecule(
+            configuration.molecule,
+            configuration.numbers,
+            configuration.positions_A3,
+            configuration.charge,
+            configuration.multiplicity,
+        )
+        need_bytes = self.estimate(molecule, threads).memory_bytes
+        if need_bytes > self.memory_bytes:
+            raise NeedsLargerMachine(
+                f"{self.method.name} for {configuration.molecule} needs about "
+                f"{need_bytes / 1e9:.1f} GB and may have {self.memory_bytes / 1e9:.1f} GB; raise "
+                "the memory of a label or take a smaller basis"
+            )
+
     def label(self, configuration: Configuration, threads: int = 1) -> Label:
         """Energy of one configuration, forces unless `energy_only`, and where they came from.
 

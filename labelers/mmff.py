@@ -2,21 +2,16 @@
 
 T. A. Halgren, J. Comput. Chem. 17, 490 (1996), equations 2 to 9. RDKit types the atoms and looks
 up every parameter (`mmff_terms`); energies and forces equal RDKit's own. Inside the expressions
-lengths are Å, angles degrees and energies kcal/mol; OpenMM's nm, radians and kJ/mol are
-converted at this edge.
-
-Non-bonded pairs are listed one by one, which for up to a few hundred atoms is exact and fast.
+lengths are Å, angles degrees and energies kcal/mol.
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 import openmm
 
-from forgefield.labelers import mmff_terms
+from forgefield.labelers import graph_walks, mmff_terms
+from forgefield.labelers.openmm_terms import TermKind, system_of
 from forgefield.storage.records import Molecule
 
-KJ_PER_KCAL = 4.184
 _MDYNE_A = 143.9325
 _DEG = float(np.pi / 180)
 
@@ -38,29 +33,22 @@ _TORSION = "0.5*(v1*(1+c)+2*v2*(1-c^2)+v3*(1+c*(4*c^2-3))); c=cos(theta)"
 _PAIR = "eps*(1.07/(q+0.07))^7*(1.12/(q^7+0.12)-2)+332.0716*qq/(10*r+0.05); q=10*r/rstar"
 
 
-@dataclass(frozen=True, slots=True)
-class TermKind:
-    """One kind of term: its energy, the names of its parameters, and where they come from."""
-
-    force: type[openmm.Force]
-    expression: str
-    parameters: tuple[str, ...]
-    source: mmff_terms.Source
-
-
-KINDS: tuple[TermKind, ...] = (
-    TermKind(openmm.CustomBondForce, _BOND, ("kb", "r0"), mmff_terms.bonds),
-    TermKind(openmm.CustomAngleForce, _ANGLE, ("ka", "theta0"), mmff_terms.bent_angles),
-    TermKind(openmm.CustomAngleForce, _LINEAR, ("ka",), mmff_terms.linear_angles),
-    TermKind(
-        openmm.CustomCompoundBondForce,
-        _STRETCH_BEND,
-        ("kij", "kkj", "rij", "rkj", "theta0"),
+KINDS: tuple[tuple[TermKind, mmff_terms.Source], ...] = (
+    (TermKind(openmm.CustomBondForce, _BOND, ("kb", "r0")), mmff_terms.bonds),
+    (TermKind(openmm.CustomAngleForce, _ANGLE, ("ka", "theta0")), mmff_terms.bent_angles),
+    (TermKind(openmm.CustomAngleForce, _LINEAR, ("ka",)), mmff_terms.linear_angles),
+    (
+        TermKind(
+            openmm.CustomCompoundBondForce, _STRETCH_BEND, ("kij", "kkj", "rij", "rkj", "theta0")
+        ),
         mmff_terms.stretch_bends,
     ),
-    TermKind(openmm.CustomCompoundBondForce, _OUT_OF_PLANE, ("koop",), mmff_terms.out_of_planes),
-    TermKind(openmm.CustomTorsionForce, _TORSION, ("v1", "v2", "v3"), mmff_terms.torsions),
-    TermKind(openmm.CustomBondForce, _PAIR, ("rstar", "eps", "qq"), mmff_terms.pairs),
+    (
+        TermKind(openmm.CustomCompoundBondForce, _OUT_OF_PLANE, ("koop",)),
+        mmff_terms.out_of_planes,
+    ),
+    (TermKind(openmm.CustomTorsionForce, _TORSION, ("v1", "v2", "v3")), mmff_terms.torsions),
+    (TermKind(openmm.CustomBondForce, _PAIR, ("rstar", "eps", "qq")), mmff_terms.pairs),
 )
 
 
@@ -70,37 +58,5 @@ def mmff_system(molecule: Molecule) -> openmm.System:
     Raises `InputError` where bonds aren't known or MMFF94 lacks an atom type.
     """
     graph, properties = mmff_terms.typed(molecule)
-    system = openmm.System()
-    for mass in mmff_terms.masses(graph):
-        system.addParticle(mass)
-    for kind in KINDS:
-        terms = list(kind.source(graph, properties))
-        if terms:
-            system.addForce(_force(kind, terms))
-    return system
-
-
-def _force(kind: TermKind, terms: list[mmff_terms.Term]) -> openmm.Force:
-    """An OpenMM force that sums the terms of one kind."""
-    head, _, definitions = kind.expression.partition(";")
-    energy = f"{KJ_PER_KCAL}*({head});{definitions}".rstrip(";")
-    atoms = len(terms[0][0])
-    if kind.force is openmm.CustomCompoundBondForce:
-        force = openmm.CustomCompoundBondForce(atoms, energy)
-    else:
-        force = kind.force(energy)
-    name = {2: "Bond", 3: "Angle", 4: "Torsion"}[atoms]
-    compound = kind.force is openmm.CustomCompoundBondForce
-    for parameter in kind.parameters:
-        getattr(force, f"addPer{'Bond' if compound else name}Parameter")(parameter)
-    for indices, values in terms:
-        if compound:
-            force.addBond(indices, values)
-        else:
-            getattr(force, f"add{name}")(*indices, values)
-    return force
-
-
-def reference_context(system: openmm.System, integrator: openmm.Integrator) -> openmm.Context:
-    """A context on the Reference platform: one thread, and for molecules faster than CPU."""
-    return openmm.Context(system, integrator, openmm.Platform.getPlatformByName("Reference"))
+    terms = ((kind, source(graph, properties)) for kind, source in KINDS)
+    return system_of(graph_walks.masses(graph), terms)

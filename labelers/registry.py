@@ -10,21 +10,31 @@ from typing import TypedDict
 from forgefield.labelers.basis_sets import basis_name
 from forgefield.labelers.ccsd_t import CcsdTLabeler
 from forgefield.labelers.dft import DEFAULT_GRID, DftLabeler
+from forgefield.labelers.dispersion import Scheme
+from forgefield.labelers.hartree_fock import HartreeFockLabeler
 from forgefield.labelers.labeler import DEFAULT_MEMORY_BYTES, ENERGY_ONLY, Labeler
 from forgefield.labelers.mmff94 import Mmff94Labeler
+from forgefield.labelers.mp2 import Mp2Labeler
+from forgefield.labelers.openmm_fields import Amber14Labeler, SpcFwLabeler
+from forgefield.labelers.uff_labeler import UffLabeler
 from forgefield.labelers.xtb import XtbLabeler
 from forgefield.storage.errors import InputError
 
 LABELERS: dict[str, type[Labeler]] = {
     "MMFF94": Mmff94Labeler,
+    "UFF": UffLabeler,
+    "amber14": Amber14Labeler,
+    "SPC/Fw": SpcFwLabeler,
     "xTB": XtbLabeler,
     "DFT": DftLabeler,
+    "HF": HartreeFockLabeler,
+    "MP2": Mp2Labeler,
     "CCSD(T)": CcsdTLabeler,
 }
 KNOWN_FORMS = (
-    "MMFF94; GFN1-xTB; GFN2-xTB; FUNCTIONAL/BASIS such as PBE/def2-SVP, with ', grid N' for "
-    "another grid; CCSD(T)/BASIS, frozen core; CCSD(T)/BASIS, all electrons; each of them with "
-    "', energy only' at the end for labels without forces"
+    "MMFF94; UFF; amber14; SPC/Fw; GFN1-xTB; GFN2-xTB; FUNCTIONAL/BASIS such as PBE/def2-SVP, "
+    "FUNCTIONAL-D3(BJ)/BASIS, FUNCTIONAL-D4/BASIS, with ', grid N' for another grid; HF/BASIS; "
+    "MP2/BASIS or CCSD(T)/BASIS, each with ', frozen core' or ', all electrons'; each of them with ', energy only' at the end for labels without forces"
 )
 
 
@@ -38,8 +48,8 @@ class Options(TypedDict):
 def labeler_for(method_name: str, *, memory_bytes: int = DEFAULT_MEMORY_BYTES) -> Labeler:
     """The labeler of a method; its `method.name` is the one spelling of the name.
 
-    CCSD(T) without a word about the core freezes it. Raises `InputError` for a name, functional
-    or basis that isn't known.
+    CCSD(T) or MP2 without a word about the core freezes it. Raises `InputError` for a name,
+    functional, basis or dispersion that isn't known.
     """
     text = " ".join(method_name.split())
     bare = _ENERGY_ONLY.sub("", text)
@@ -59,33 +69,52 @@ def _xtb(found: re.Match[str], options: Options) -> Labeler:
     return XtbLabeler(f"GFN{found[1]}-xTB", **options)
 
 
-def _ccsd_t(found: re.Match[str], options: Options) -> Labeler:
-    frozen = found[2] is None or found[2].lower() == "frozen core"
-    return CcsdTLabeler(basis_name(found[1]), frozen_core=frozen, **options)
+def _correlated(found: re.Match[str], options: Options) -> Labeler:
+    kind = Mp2Labeler if found[1].upper() == "MP2" else CcsdTLabeler
+    frozen = found[3] is None or found[3].lower() == "frozen core"
+    return kind(basis_name(found[2]), frozen_core=frozen, **options)
+
+
+def _hartree_fock(found: re.Match[str], options: Options) -> Labeler:
+    return HartreeFockLabeler(basis_name(found[1]), **options)
 
 
 def _dft(found: re.Match[str], options: Options) -> Labeler:
-    grid = int(found[3]) if found[3] else DEFAULT_GRID
-    return DftLabeler(functional_name(found[1]), basis_name(found[2]), grid, **options)
+    grid = int(found[4]) if found[4] else DEFAULT_GRID
+    functional, basis = functional_name(found[1]), basis_name(found[3])
+    return DftLabeler(functional, basis, grid, dispersion=_scheme(found[2]), **options)
+
+
+def _scheme(text: str | None) -> Scheme | None:
+    if text is None:
+        return None
+    return "D4" if text.upper() == "D4" else "D3(BJ)"
 
 
 _ENERGY_ONLY = re.compile(re.escape(ENERGY_ONLY).replace(r"\ ", " ?", 1) + "$", re.IGNORECASE)
 _FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], Options], Labeler]], ...] = (
     (re.compile(r"MMFF94", re.IGNORECASE), _mmff),
+    (re.compile(r"UFF", re.IGNORECASE), lambda _, options: UffLabeler(**options)),
+    (re.compile(r"amber14", re.IGNORECASE), lambda _, options: Amber14Labeler(**options)),
+    (re.compile(r"SPC/Fw", re.IGNORECASE), lambda _, options: SpcFwLabeler(**options)),
     (re.compile(r"GFN([12])-?xTB", re.IGNORECASE), _xtb),
     (
-        re.compile(r"CCSD\(T\)/([^/,]+?)(?:, ?(frozen core|all electrons))?", re.IGNORECASE),
-        _ccsd_t,
+        re.compile(
+            r"(CCSD\(T\)|MP2)/([^/,]+?)(?:, ?(frozen core|all electrons))?", re.IGNORECASE
+        ),
+        _correlated,
     ),
+    (re.compile(r"HF/([^/,]+)", re.IGNORECASE), _hartree_fock),
     (
         re.compile(
-            r"([A-Za-z][A-Za-z0-9]*(?:[-_][A-Za-z0-9]+)*)/([^/,]+?)(?:, ?grid ([0-9]))?",
+            r"([A-Za-z][A-Za-z0-9]*(?:[-_][A-Za-z0-9]+)*?)(?:-(D3\(BJ\)|D3BJ|D4))?"
+            r"/([^/,]+?)(?:, ?grid ([0-9]))?",
             re.IGNORECASE,
         ),
         _dft,
     ),
 )
-_WAVE_FUNCTIONS = frozenset({"HF", "RHF", "UHF", "MP2", "RIMP2", "MP3", "CCSD", "CISD", "CC2"})
+_WAVE_FUNCTIONS = frozenset({"HF", "RHF", "UHF", "RIMP2", "MP3", "CCSD", "CISD", "CC2"})
 _INCOMPLETE = re.compile(r"d[34]|[-_]d$|vv10|[-_]r?v$|2plyp|dsd")
 _MIXED_CASE = {"wb97x": "wB97X", "wb97": "wB97", "camb3lyp": "CAM-B3LYP", "b97": "B97"}
 
@@ -103,7 +132,7 @@ def functional_name(text: str) -> str:
         known = False
     if not known or _INCOMPLETE.search(text.lower()):
         raise InputError(
-            f"{text!r} is no functional that PySCF computes whole (double hybrids, dispersion and "
-            "non-local correlation are left out); known are PBE, PBE0, B3LYP, TPSS, r2SCAN, …"
+            f"{text!r} is no functional that PySCF computes whole (no double hybrids, no non-local "
+            "correlation; dispersion is written -D3(BJ) or -D4); known are PBE, PBE0, B3LYP, TPSS, r2SCAN, …"
         )
     return _MIXED_CASE.get(plain, text.upper())

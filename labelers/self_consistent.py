@@ -1,8 +1,8 @@
 """PySCF molecules and self-consistent fields, with remedies for those that won't converge.
 
-Remedies are taken in this order and paid for by the same label: DIIS; second-order SCF from
-where DIIS ended; a level shift with damping, then DIIS from there without. After the last one
-the label is `NotConverged`.
+Remedies are taken in this order and paid for by the same label: DIIS from a density at hand,
+where there is one; DIIS from a guess; second-order SCF from where DIIS ended; a level shift with
+damping, then DIIS from there without. After the last one the label is `NotConverged`.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ import numpy as np
 
 from forgefield.labelers.basis_sets import core_potentials
 from forgefield.storage.errors import NotConverged
-from forgefield.storage.records import Configuration
+from forgefield.storage.records import Array, Configuration
 from forgefield.storage.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE
 
 if TYPE_CHECKING:
@@ -54,12 +54,17 @@ def pyscf_molecule(configuration: Configuration, basis: str, memory_bytes: int) 
     )
 
 
-def converge(field: "SCF", energy_hartree: float, gradient_hartree: float) -> ScfRecord:
-    """Bring a PySCF SCF object to convergence in place; see the remedies above."""
-    _forget_checkpoint(field)
-    field.max_cycle = MAX_CYCLES
-    field.conv_tol, field.conv_tol_grad = energy_hartree, gradient_hartree
-    iterations = 0
+def converge(
+    field: "SCF", energy_hartree: float, gradient_hartree: float, start: Array | None = None
+) -> ScfRecord:
+    """Bring a PySCF SCF object to convergence in place; see the remedies above.
+
+    `start` is a density matrix to begin with; one that leads nowhere costs its iterations.
+    """
+    iterations = 0 if start is None else attempt(field, energy_hartree, gradient_hartree, start)
+    if start is not None and field.converged:
+        return ScfRecord(iterations, 0, frontier_gap(field))
+    _set_thresholds(field, energy_hartree, gradient_hartree)
     for rank, remedy in enumerate((_plain, _second_order, _shifted)):
         iterations += remedy(field)
         if field.converged:
@@ -68,6 +73,21 @@ def converge(field: "SCF", energy_hartree: float, gradient_hartree: float) -> Sc
         f"the SCF did not converge in {iterations} iterations of DIIS, second-order and "
         "level-shifted SCF; drop this configuration"
     )
+
+
+def attempt(
+    field: "SCF", energy_hartree: float, gradient_hartree: float, start: Array | None
+) -> int:
+    """DIIS alone, from a density matrix or from PySCF's guess: its iterations, converged or not."""
+    _set_thresholds(field, energy_hartree, gradient_hartree)
+    field.kernel(start)
+    return int(field.cycles)
+
+
+def _set_thresholds(field: "SCF", energy_hartree: float, gradient_hartree: float) -> None:
+    _forget_checkpoint(field)
+    field.max_cycle = MAX_CYCLES
+    field.conv_tol, field.conv_tol_grad = energy_hartree, gradient_hartree
 
 
 def _forget_checkpoint(field: "SCF") -> None:
@@ -79,6 +99,7 @@ def _forget_checkpoint(field: "SCF") -> None:
 
 
 def _plain(field: "SCF") -> int:
+    field.mo_coeff = field.mo_occ = None
     field.kernel()
     return int(field.cycles)
 

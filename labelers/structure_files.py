@@ -30,7 +30,10 @@ def read_structure(path: Path, charge: int | None) -> Molecule:
         raise InputError(f"the file {shown(str(path))} is empty")
     if path.suffix.lower() in WITH_BONDS:
         return _read_with_bonds(path)
-    return _perceived(path, *_read_atoms(path), charge or 0)
+    numbers, positions_A3 = _read_atoms(path)
+    with rdBase.BlockLogs():
+        refuse_fragments(connected(numbers, positions_A3), str(path))
+    return perceived(path.stem, numbers, positions_A3, charge or 0)
 
 
 def _read_with_bonds(path: Path) -> Molecule:
@@ -79,12 +82,11 @@ def _read_atoms(path: Path) -> tuple[tuple[int, ...], Array]:
     return tuple(int(n) for n in atoms.numbers), np.array(atoms.positions, dtype=np.float64)
 
 
-def _perceived(path: Path, numbers: tuple[int, ...], positions_A3: Array, charge: int) -> Molecule:
+def perceived(name: str, numbers: tuple[int, ...], positions_A3: Array, charge: int) -> Molecule:
     """The molecule with bonds perceived from distances, or without bonds where that fails."""
-    bare = Molecule(path.stem, numbers, positions_A3, charge)
+    bare = Molecule(name, numbers, positions_A3, charge)
     with rdBase.BlockLogs():
         graph = connected(numbers, positions_A3)
-        refuse_fragments(graph, str(path))
         try:
             rdDetermineBonds.DetermineBondOrders(
                 graph, charge=charge, maxIterations=_PERCEPTION_STEPS
@@ -94,7 +96,7 @@ def _perceived(path: Path, numbers: tuple[int, ...], positions_A3: Array, charge
             return bare
         if Chem.GetFormalCharge(graph) != charge:
             return bare
-        return molecule_of(graph, path.stem)
+        return molecule_of(graph, name)
 
 
 def connected(numbers: tuple[int, ...], positions_A3: Array) -> Chem.Mol:

@@ -20,7 +20,9 @@ def _loaded() -> int:
     """How many of the numerical libraries are in this process, so that a new one is noticed."""
     import sys
 
-    return sum(name in sys.modules for name in ("numpy", "scipy", "pyscf", "tblite", "torch"))
+    return sum(
+        name in sys.modules for name in ("numpy", "scipy", "pyscf", "tblite", "dftd3", "torch")
+    )
 
 
 @contextmanager
@@ -42,3 +44,17 @@ def pyscf_threads(threads: int) -> Iterator[None]:
             yield
         finally:
             lib.num_threads(before)
+
+
+@contextmanager
+def pyscf_and_torch_threads(threads: int) -> Iterator[None]:
+    """`pyscf_threads`, and torch's own setting of how many threads one operation takes."""
+    import torch
+
+    before = torch.get_num_threads()
+    with pyscf_threads(threads):
+        torch.set_num_threads(threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)

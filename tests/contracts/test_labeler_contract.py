@@ -169,6 +169,29 @@ class TestMmff94(LabelerContract):
             labeler.check(find_molecule("[H][H]"))
 
 
+class TestUff(TestMmff94):
+    method = "UFF"
+
+    def test_hydrogen_has_no_mmff_type(self, labeler: Labeler) -> None:
+        """UFF has one, and types for boron and silicon too."""
+        for text in ("[H][H]", "B(O)(O)O", "C[SiH3]"):
+            labeler.check(find_molecule(text))
+
+    def test_an_element_out_of_its_usual_state_is_refused(self, labeler: Labeler) -> None:
+        with pytest.raises(InputError, match="atom type"):
+            labeler.check(find_molecule("FS(F)(F)(F)(F)F"))
+
+
+class TestAmber14(LabelerContract):
+    method = "amber14"
+    molecule_name = "CC(=O)N[C@@H](C)C(=O)NC"
+
+
+class TestSpcFw(LabelerContract):
+    method = "SPC/Fw"
+    molecule_name = "water"
+
+
 class TestGfn2(LabelerContract):
     method = "GFN2-xTB"
     diagnostics = LabelerContract.diagnostics | {"gap_eV", "scf_remedy"}

@@ -19,6 +19,7 @@ RAY_FILES = {
     "trainers/ray_train.py",
     "platform/cluster.py",
     "platform/dispatch.py",
+    "platform/labelling_files/crew.py",
     "platform/ledger_service.py",
     "platform/metrics.py",
     "platform/slots.py",
@@ -27,10 +28,13 @@ RAY_FILES = {
 
 FOREIGN_LIBRARIES = {
     "storage": {"ase", "openmm", "pyscf", "ray", "rdkit", "tblite", "torch", "torch_geometric"},
-    "labelers": {"ray", "torch", "torch_geometric"},
+    "labelers": {"ray", "torch", "torch_geometric"},  # but for TORCH_IN_LABELERS
     "trainers": {"openmm", "pyscf", "rdkit", "tblite"},
     "platform": {"openmm", "pyscf", "rdkit", "tblite"},
 }
+
+TORCH_IN_LABELERS = ("labelers/coupled_cluster/", "labelers/threads.py")
+"""The coupled-cluster engine is tensors, on a processor or a GPU."""
 
 Rooms = list[tuple[str, Path]]
 
@@ -132,8 +136,24 @@ def test_libraries_stay_in_their_rooms(room_folders: Rooms) -> None:
         file: sorted(strangers)
         for room, file, names in modules(room_folders)
         if (strangers := libraries_of(names) & FOREIGN_LIBRARIES[room])
+        and not (strangers == {"torch"} and file.startswith(TORCH_IN_LABELERS))
     }
     assert offences == {}
+
+
+def test_the_coupled_cluster_equations_know_no_program(room_folders: Rooms) -> None:
+    """Only where integrals and fields come in or go out does the engine meet PySCF."""
+    users = {
+        file
+        for _, file, names in modules(room_folders)
+        if file.startswith("labelers/coupled_cluster/") and "pyscf" in libraries_of(names)
+    }
+    assert users == {
+        "labelers/coupled_cluster/derivatives.py",
+        "labelers/coupled_cluster/engine.py",
+        "labelers/coupled_cluster/integrals.py",
+        "labelers/coupled_cluster/relaxation.py",
+    }
 
 
 IMPORT_ALL = """

@@ -1,0 +1,141 @@
+"""What labels by force fields have in common: one OpenMM context a molecule, built once.
+
+Bonds aren't part of a configuration: `prepare` hands them over with the molecule. Without it, a
+configuration whose molecule is a name or a SMILES is looked up. A label takes microseconds, so
+calls are batched; it always takes one thread.
+"""
+
+from abc import abstractmethod
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import openmm
+from numpy.typing import NDArray
+
+from forgefield.labelers.costs import PROCESS_BYTES, SPREAD
+from forgefield.labelers.labeler import DEFAULT_MEMORY_BYTES, Computed, Estimate, Labeler
+from forgefield.labelers.molecules import find_molecule
+from forgefield.labelers.openmm_terms import reference_context
+from forgefield.labelers.programs import need
+from forgefield.storage.errors import InputError
+from forgefield.storage.records import Configuration, Method, Molecule, Tier
+from forgefield.storage.units import EV_PER_KJ_PER_MOL
+
+NM_PER_ANGSTROM = 0.1
+BASE_S = 9e-5
+PAIR_BYTES = 500
+"""A listed pair of atoms while its system is built (seen: 330)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A parametrised molecule: its particles are the molecule's atoms in the order `order_A`."""
+
+    system: openmm.System
+    order_A: tuple[int, ...]
+
+
+class ForceFieldLabeler(Labeler):
+    """Subclasses fill in `field`, their name, and the seconds an atom and a pair of atoms cost.
+
+    Seconds were measured on one idle core; `BASE_S` is bookkeeping.
+    """
+
+    program = "OpenMM"
+    batch = 1000
+    name: ClassVar[str]
+    atom_s: ClassVar[float]
+    pair_s: ClassVar[float]
+
+    def __init__(
+        self, memory_bytes: int = DEFAULT_MEMORY_BYTES, *, energy_only: bool = False
+    ) -> None:
+        method = Method(Tier.EMPIRICAL, self.name)
+        super().__init__(method, memory_bytes, energy_only=energy_only)
+        self._prepared: dict[str, _Prepared] = {}
+
+    @abstractmethod
+    def field(self, molecule: Molecule) -> Field:
+        """The molecule with its parameters; `InputError` where the force field has none."""
+
+    @property
+    def version(self) -> str:
+        """Versions of OpenMM, which computes, and RDKit, which finds bonds or parameters."""
+        import rdkit
+
+        return f"{openmm.Platform.getOpenMMVersion()} (RDKit {rdkit.__version__})"
+
+    def available(self) -> None:
+        """Raise `MissingProgram` without OpenMM or RDKit."""
+        need("openmm", self.method.name)
+        need("rdkit", self.method.name)
+
+    def check(self, molecule: Molecule) -> None:
+        """Closed shells with parameters for every atom."""
+        self._checked(molecule)
+
+    def estimate(self, molecule: Molecule, threads: int = 1) -> Estimate:  # noqa: ARG002
+        """A fit to measured times, the building of the context left out."""
+        atoms = len(molecule.numbers)
+        seconds = BASE_S + self.atom_s * atoms + self.pair_s * atoms**2
+        memory_bytes = PROCESS_BYTES + PAIR_BYTES * atoms**2 // 2
+        return Estimate(seconds, seconds / SPREAD, seconds * SPREAD, memory_bytes)
+
+    def threads_set(self, threads: int) -> AbstractContextManager[None]:  # noqa: ARG002
+        """Nothing: a context has one thread, and setting others would cost more than a label."""
+        return nullcontext()
+
+    def prepare(self, molecule: Molecule) -> None:
+        """Build the molecule's context, for its configurations to come."""
+        field = self._checked(molecule)
+        order_A = np.array(field.order_A, dtype=np.intp)
+        context = self.context(field.system)
+        self._prepared[molecule.name] = _Prepared(molecule.numbers, order_A, context)
+
+    def context(self, system: openmm.System) -> openmm.Context:
+        """Where the system is computed: the Reference platform, in double precision."""
+        return reference_context(system, openmm.VerletIntegrator(0.001))
+
+    def compute(self, configuration: Configuration, threads: int) -> Computed:  # noqa: ARG002
+        """Energy in eV, forces in eV/Å unless `energy_only`."""
+        prepared = self._of(configuration)
+        positions_A3 = configuration.positions_A3[prepared.order_A]
+        prepared.context.setPositions(positions_A3 * NM_PER_ANGSTROM)
+        state = prepared.context.getState(energy=True, forces=not self.energy_only)
+        energy_kj = state.getPotentialEnergy()._value  # noqa: SLF001
+        if self.energy_only:
+            return Computed(float(energy_kj) * EV_PER_KJ_PER_MOL, None)
+        forces_A3 = np.empty_like(positions_A3)
+        forces_A3[prepared.order_A] = state.getForces(asNumpy=True)._value  # noqa: SLF001
+        return Computed(
+            energy=float(energy_kj) * EV_PER_KJ_PER_MOL,
+            forces_A3=forces_A3 * (EV_PER_KJ_PER_MOL * NM_PER_ANGSTROM),
+        )
+
+    def _checked(self, molecule: Molecule) -> Field:
+        if molecule.multiplicity != 1:
+            raise InputError(
+                f"{self.name} has no parameters for radicals ({molecule.name} has multiplicity "
+                f"{molecule.multiplicity}); leave the {self.name} tier out"
+            )
+        return self.field(molecule)
+
+    def _of(self, configuration: Configuration) -> "_Prepared":
+        if configuration.molecule not in self._prepared:
+            self.prepare(find_molecule(configuration.molecule))
+        prepared = self._prepared[configuration.molecule]
+        if prepared.numbers != configuration.numbers:
+            raise InputError(
+                f"configuration of {configuration.molecule} with other atoms, or in another "
+                "order, than the molecule that was prepared; call prepare(molecule) first"
+            )
+        return prepared
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Prepared:
+    numbers: tuple[int, ...]
+    order_A: NDArray[np.intp]
+    context: openmm.Context

@@ -1,0 +1,94 @@
+"""The molecules that the frames of a file are geometries of.
+
+Frames of the same atoms in the same order, charge and spin are one molecule. A force field also
+minds bonds: with `bonds`, they are perceived from each frame's distances, or taken from the file
+where it has them, and frames that differ in them are molecules apart.
+"""
+
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+from rdkit import rdBase
+
+from forgefield.labelers.frame_files import Frame
+from forgefield.labelers.structure_files import connected, perceived
+from forgefield.storage.elements import SYMBOLS
+from forgefield.storage.records import Configuration, Molecule
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Geometries:
+    """Configurations in the file's order, and by name the molecules that they belong to."""
+
+    configurations: tuple[Configuration, ...]
+    molecules: Mapping[str, Molecule]
+
+    def molecule(self, number: int) -> Molecule:
+        """The molecule of frame `number`."""
+        return self.molecules[self.configurations[number].molecule]
+
+
+def geometries_of(frames: Sequence[Frame], *, bonds: bool) -> Geometries:
+    """Sort frames into molecules, named by formula: `CH4O`, `CH4O (2)`, `H4N+`."""
+    known: dict[Hashable, Molecule] = {}
+    named: Counter[str] = Counter()
+    configurations = []
+    for frame in frames:
+        identity = _identity(frame, bonds=bonds)
+        if identity not in known:
+            plain = formula(frame.numbers, frame.charge)
+            named[plain] += 1
+            name = plain if named[plain] == 1 else f"{plain} ({named[plain]})"
+            known[identity] = _molecule(frame, name, bonds=bonds)
+        molecule = known[identity]
+        configurations.append(
+            Configuration(
+                molecule.name,
+                frame.numbers,
+                frame.positions_A3,
+                frame.charge,
+                frame.multiplicity,
+            )
+        )
+    return Geometries(tuple(configurations), {m.name: m for m in known.values()})
+
+
+def _identity(frame: Frame, *, bonds: bool) -> Hashable:
+    species = (frame.numbers, frame.charge, frame.multiplicity)
+    if not bonds:
+        return species
+    if frame.mol_block:
+        return (*species, *frame.mol_block.splitlines()[4 + len(frame.numbers) :])
+    with rdBase.BlockLogs():
+        graph = connected(frame.numbers, frame.positions_A3)
+    pairs = (sorted((b.GetBeginAtomIdx(), b.GetEndAtomIdx())) for b in graph.GetBonds())
+    return (*species, tuple(sorted(map(tuple, pairs))))
+
+
+def _molecule(frame: Frame, name: str, *, bonds: bool) -> Molecule:
+    if bonds and not frame.mol_block:
+        found = perceived(name, frame.numbers, frame.positions_A3, frame.charge)
+        smiles, mol_block = found.smiles, found.mol_block
+    else:
+        smiles, mol_block = frame.smiles, frame.mol_block
+    return Molecule(
+        name,
+        frame.numbers,
+        frame.positions_A3,
+        frame.charge,
+        frame.multiplicity,
+        smiles,
+        mol_block,
+    )
+
+
+def formula(numbers: Sequence[int], charge: int = 0) -> str:
+    """Hill's formula: carbon, hydrogen, then by symbol; the charge at the end (`2-`, `+`)."""
+    counts = Counter(SYMBOLS[number] for number in numbers)
+    first = [symbol for symbol in ("C", "H") if "C" in counts and symbol in counts]
+    symbols = first + sorted(set(counts) - set(first))
+    sign = "+" if charge > 0 else "-"
+    size = str(abs(charge)) if abs(charge) > 1 else ""
+    end = f"{size}{sign}" if charge else ""
+    return "".join(s + (str(counts[s]) if counts[s] > 1 else "") for s in symbols) + end

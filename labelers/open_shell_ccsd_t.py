@@ -1,0 +1,96 @@
+"""CCSD(T) energies of open shells on a UHF reference, by PySCF. Forces there are none.
+
+Radicals have more than one UHF solution; the one found from the superposition of atoms is taken,
+and `spin_contamination`, ⟨S²⟩ of UHF less its exact value, tells how good a start that was.
+"""
+
+from typing import TYPE_CHECKING
+
+from forgefield.labelers.costs import open_shell_ccsd_t_estimate
+from forgefield.labelers.labeler import ENERGY_ONLY, Computed
+from forgefield.labelers.mean_field import diagnostics_of
+from forgefield.labelers.self_consistent import converge, pyscf_molecule
+from forgefield.storage.errors import InputError, NeedsLargerMachine, NotConverged
+from forgefield.storage.records import Configuration, Molecule
+from forgefield.storage.units import EV_PER_HARTREE
+
+if TYPE_CHECKING:
+    from pyscf.cc.uccsd import UCCSD
+    from pyscf.scf.uhf import UHF
+
+SCF_ENERGY, SCF_GRADIENT = 1e-10, 1e-6
+CC_ENERGY, AMPLITUDES = 1e-8, 1e-5
+MAX_CYCLES = 100
+
+
+def refuse_open_shell_forces(molecule: Molecule, method: str) -> None:
+    """Raise `InputError`, naming the method without forces, for anything but a singlet."""
+    if molecule.multiplicity != 1:
+        raise InputError(
+            f"{method} forces are for closed shells; {molecule.name} has multiplicity "
+            f"{molecule.multiplicity}: ask for '{method}{ENERGY_ONLY}', or make a DFT method the "
+            "target"
+        )
+
+
+def open_shell_energy(
+    configuration: Configuration, basis: str, frozen_core: bool, memory_bytes: int
+) -> Computed:
+    """UCCSD(T) energy, eV, of any multiplicity.
+
+    Raises `NeedsLargerMachine` before it is begun, `NotConverged` after a second try with damped
+    amplitudes.
+    """
+    from pyscf import scf
+
+    _refuse_too_large(configuration, basis, frozen_core, memory_bytes)
+    field = scf.UHF(pyscf_molecule(configuration, basis, memory_bytes))
+    record = converge(field, SCF_ENERGY, SCF_GRADIENT)
+    solver, triples_hartree = _correlated(field, frozen_core)
+    return Computed(
+        energy=float(solver.e_tot + triples_hartree) * EV_PER_HARTREE,
+        forces_A3=None,
+        diagnostics={
+            **diagnostics_of(field, record),
+            "t1": float(solver.get_t1_diagnostic()),
+            "cc_iterations": int(solver.cycles),
+        },
+    )
+
+
+def _correlated(field: "UHF", frozen_core: bool) -> tuple["UCCSD", float]:
+    """Converged amplitudes and the (T) energy, hartree."""
+    from pyscf import cc
+    from pyscf.data.elements import chemcore
+
+    solver = cc.UCCSD(field, frozen=chemcore(field.mol) if frozen_core else 0)
+    solver.conv_tol, solver.conv_tol_normt = CC_ENERGY, AMPLITUDES
+    solver.max_cycle, solver.diis_space = MAX_CYCLES, 8
+    integrals = solver.ao2mo()
+    for damping in (1.0, 0.6):
+        solver.iterative_damping = damping
+        solver.kernel(solver.t1, solver.t2, eris=integrals)
+        if solver.converged:
+            return solver, float(solver.ccsd_t(eris=integrals))
+    raise NotConverged(
+        f"UCCSD did not converge in {2 * MAX_CYCLES} iterations; drop this configuration"
+    )
+
+
+def _refuse_too_large(
+    configuration: Configuration, basis: str, frozen_core: bool, memory_bytes: int
+) -> None:
+    molecule = Molecule(
+        configuration.molecule,
+        configuration.numbers,
+        configuration.positions_A3,
+        configuration.charge,
+        configuration.multiplicity,
+    )
+    estimate = open_shell_ccsd_t_estimate(molecule, basis, frozen_core=frozen_core, threads=1)
+    if estimate.memory_bytes > memory_bytes:
+        raise NeedsLargerMachine(
+            f"UCCSD(T)/{basis} for {configuration.molecule} needs about "
+            f"{estimate.memory_bytes / 1e9:.1f} GB and may have {memory_bytes / 1e9:.1f} GB; raise "
+            "the memory of a label or take a smaller basis"
+        )
