@@ -160,13 +160,18 @@ class CcsdTLabeler(MeanFieldLabeler):
 
         core = int(chemcore(field.mol)) if self.frozen_core else 0
         loewdin_bm = half_powers(field.get_ovlp())[0] @ field.mo_coeff[:, core:]
-        found = coupled_cluster(
-            field,
-            Wanted(core, triples=self.triples, gradient=not self.energy_only),
-            thresholds_for(self.noise),
-            guess=self._guess(configuration, field, loewdin_bm),
-            device=best_device(),
-        )
+        try:
+            found = coupled_cluster(
+                field,
+                Wanted(core, triples=self.triples, gradient=not self.energy_only),
+                thresholds_for(self.noise),
+                guess=self._guess(configuration, field, loewdin_bm),
+                device=best_device(),
+            )
+        except RuntimeError as error:
+            if "memory" in str(error):  # torch's own complaint, on a processor or a GPU
+                raise MemoryError from error
+            raise
         if found.multipliers is not None:
             kept = solved(loewdin_bm, found.mp2, found.amplitudes, found.multipliers)
             self._solved.keep(configuration, kept)

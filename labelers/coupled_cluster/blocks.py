@@ -24,6 +24,10 @@ class Amplitudes(NamedTuple):
         """Size in memory."""
         return self.one.nbytes + self.two.nbytes
 
+    def to(self, dtype: torch.dtype) -> "Amplitudes":
+        """The same in another precision."""
+        return Amplitudes(self.one.to(dtype), self.two.to(dtype))
+
     def detached(self, *, requires_grad: bool = False) -> "Amplitudes":
         """The same numbers as leaves of a new graph."""
         return Amplitudes(
@@ -65,6 +69,15 @@ class Blocks:
         """ε_a − ε_i, and ε_a + ε_b − ε_i − ε_j: positive."""
         one = self.e_v - self.e_o[:, None]
         return Amplitudes(one, one[:, None, :, None] + one[None, :, None, :])
+
+    def to(self, dtype: torch.dtype) -> "Blocks":
+        """The same in another precision."""
+        tensors = {
+            field.name: getattr(self, field.name).to(dtype)
+            for field in fields(self)
+            if field.name != "vvvv"
+        }
+        return Blocks(**tensors, vvvv=self.vvvv.to(dtype))
 
     def leaves(self) -> "Blocks":
         """The same numbers as leaves to differentiate by; `vvvv` stays constant."""

@@ -23,6 +23,10 @@ class Ladder:
     plus: Tensor
     minus: Tensor
 
+    def to(self, dtype: torch.dtype) -> "Ladder":
+        """The same in another precision."""
+        return Ladder(self.plus.to(dtype), self.minus.to(dtype))
+
     @property
     def virtual(self) -> int:
         """V."""

@@ -17,6 +17,10 @@ from forgefield.labelers.coupled_cluster.iteration import Solution, iterate
 from forgefield.labelers.coupled_cluster.residuals import correlation_energy, residuals, tau
 from forgefield.labelers.coupled_cluster.triples import TripleDerivatives
 
+Equations = Callable[[Amplitudes], Amplitudes]
+SINGLE_PRECISION_ENDS = 3e-5
+"""Norm of an update that rounding to single precision (some 1e-6 of it) doesn't disturb."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Densities:
@@ -37,15 +41,12 @@ def solve_amplitudes(
     blocks: Blocks, start: Amplitudes, *, tolerance: float, most: int, damping: float = 1.0
 ) -> Solution:
     """CCSD amplitudes."""
+
+    def equations(rounded: Blocks) -> Equations:
+        return lambda t: residuals(rounded, t)
+
     with torch.no_grad():
-        return iterate(
-            lambda t: residuals(blocks, t),
-            start,
-            blocks.gaps,
-            tolerance=tolerance,
-            most=most,
-            damping=damping,
-        )
+        return _twice(equations, blocks, start, tolerance, most, damping)
 
 
 def solve_multipliers(
@@ -58,14 +59,43 @@ def solve_multipliers(
     most: int,
 ) -> Solution:
     """λ of CCSD, or of CCSD(T) where the derivatives of E(T) are given."""
-    return iterate(
-        _stationarity(blocks, t, triples), start, blocks.gaps, tolerance=tolerance, most=most
+
+    def equations(rounded: Blocks) -> Equations:
+        dtype = rounded.ovov.dtype
+        return _stationarity(rounded, t.to(dtype), triples.to(dtype) if triples else None)
+
+    return _twice(equations, blocks, start, tolerance, most)
+
+
+def _twice(
+    equations: Callable[[Blocks], Equations],
+    blocks: Blocks,
+    start: Amplitudes,
+    tolerance: float,
+    most: int,
+    damping: float = 1.0,
+) -> Solution:
+    """Iterate in single precision as far as that carries, at half the cost, then in double."""
+    spent = 0
+    if tolerance < SINGLE_PRECISION_ENDS:
+        rounded = blocks.to(torch.float32)
+        rough = iterate(
+            equations(rounded),
+            start.to(torch.float32),
+            rounded.gaps,
+            tolerance=SINGLE_PRECISION_ENDS,
+            most=most,
+            damping=damping,
+        )
+        spent = rough.iterations
+        start = rough.amplitudes.to(torch.float64) if rough.converged else start
+    exact = iterate(
+        equations(blocks), start, blocks.gaps, tolerance=tolerance, most=most, damping=damping
     )
+    return Solution(exact.amplitudes, spent + exact.iterations, exact.converged)
 
 
-def _stationarity(
-    blocks: Blocks, t: Amplitudes, triples: TripleDerivatives | None
-) -> Callable[[Amplitudes], Amplitudes]:
+def _stationarity(blocks: Blocks, t: Amplitudes, triples: TripleDerivatives | None) -> Equations:
     """∂L/∂t as a function of λ."""
     leaves = t.detached(requires_grad=True)
     omega = residuals(blocks, leaves)

@@ -7,7 +7,7 @@ names are those of `triples`; `_acb` arrays hold b and c swapped.
 
 import numba
 
-TILE = 8
+TILE = 16
 _compiled = numba.njit(cache=True, nogil=True, fastmath={"contract", "nsz"})
 _inlined = numba.njit(inline="always")
 

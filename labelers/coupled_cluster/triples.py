@@ -33,7 +33,7 @@ from forgefield.labelers.coupled_cluster.triple_kernels import (
     kernels_for,
 )
 
-CLOSE_HARTREE = {torch.float64: 1e-5, torch.float32: 1e-2}
+CLOSE_HARTREE = {torch.float64: 1e-6, torch.float32: 3e-4}
 """Orbital energies nearer than this: goo by its own sum, not by division by their difference."""
 
 
