@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 ENERGY_HARTREE, GRADIENT_HARTREE = 1e-10, 1e-6
 """Tight enough for a correlated method to build on."""
-MIXED_FRAMES = 6
-"""Solved frames in a starting density."""
+MIXED_FRAMES, FARTHEST = 8, 0.3
+"""Solved frames in a starting density, and the distance, Å, beyond which one is none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,7 +106,8 @@ class MeanFieldLabeler(Labeler):
     def compute(self, configuration: Configuration, threads: int) -> Computed:  # noqa: ARG002
         """Energy and forces, eV and eV/Å."""
         molecule = pyscf_molecule(configuration, self.basis, self.memory_bytes)
-        near = self._neighbours.nearest(configuration, MIXED_FRAMES)
+        nearest = self._neighbours.nearest(configuration, MIXED_FRAMES)
+        near = [frame for frame in nearest if frame.rmsd < FARTHEST]
         field = self.field(molecule)
         record = self.solve(field, starting_density(molecule, near) if near else None)
         if configuration.multiplicity == 1:
@@ -131,6 +132,7 @@ def starting_density(molecule: "Mole", near: list[Near[Orbitals]]) -> Array:
     their sum that are filled most are the orbitals of the start.
     """
     weights_N = mixture(near, molecule.atom_coords(unit="Angstrom"))
+    # PySCF's rotation matrix takes the transpose of the rotation that its docstring asks for.
     turned = [molecule.ao_rotation_matrix(n.rotation_33.T) @ n.solution.loewdin_bm for n in near]
     mixed_bb = sum(
         (w * orbitals_bm @ orbitals_bm.T for w, orbitals_bm in zip(weights_N, turned, strict=True)),

@@ -34,7 +34,8 @@ LABELERS: dict[str, type[Labeler]] = {
 KNOWN_FORMS = (
     "MMFF94; UFF; amber14; SPC/Fw; GFN1-xTB; GFN2-xTB; FUNCTIONAL/BASIS such as PBE/def2-SVP, "
     "FUNCTIONAL-D3(BJ)/BASIS, FUNCTIONAL-D4/BASIS, with ', grid N' for another grid; HF/BASIS; "
-    "MP2/BASIS or CCSD(T)/BASIS, each with ', frozen core' or ', all electrons'; each of them with ', energy only' at the end for labels without forces"
+    "MP2/BASIS or CCSD(T)/BASIS, each with ', frozen core' or ', all electrons'; "
+    "each of them with ', energy only' at the end for labels without forces"
 )
 
 
@@ -99,9 +100,7 @@ _FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], Options], Labeler]
     (re.compile(r"SPC/Fw", re.IGNORECASE), lambda _, options: SpcFwLabeler(**options)),
     (re.compile(r"GFN([12])-?xTB", re.IGNORECASE), _xtb),
     (
-        re.compile(
-            r"(CCSD\(T\)|MP2)/([^/,]+?)(?:, ?(frozen core|all electrons))?", re.IGNORECASE
-        ),
+        re.compile(r"(CCSD\(T\)|MP2)/([^/,]+?)(?:, ?(frozen core|all electrons))?", re.IGNORECASE),
         _correlated,
     ),
     (re.compile(r"HF/([^/,]+)", re.IGNORECASE), _hartree_fock),
@@ -133,6 +132,7 @@ def functional_name(text: str) -> str:
     if not known or _INCOMPLETE.search(text.lower()):
         raise InputError(
             f"{text!r} is no functional that PySCF computes whole (no double hybrids, no non-local "
-            "correlation; dispersion is written -D3(BJ) or -D4); known are PBE, PBE0, B3LYP, TPSS, r2SCAN, …"
+            "correlation; dispersion is written -D3(BJ) or -D4); known are PBE, PBE0, B3LYP, "
+            "TPSS, r2SCAN, …"
         )
     return _MIXED_CASE.get(plain, text.upper())

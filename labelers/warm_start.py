@@ -21,7 +21,7 @@ from forgefield.storage.records import Array, Configuration
 
 MOST_FRAMES = 64
 MOST_BYTES = 200_000_000
-RIDGE = 3e-3
+RIDGE = 1e-4
 """Share of the mean squared distance that keeps the weights of a mixture small."""
 
 

@@ -24,7 +24,7 @@ from forgefield.platform.configurations import (
 )
 from forgefield.platform.evaluating import Evaluation
 from forgefield.platform.labelling import Labelling, labelling
-from forgefield.platform.machine import Machine, share_slots, this_machine
+from forgefield.platform.machine import Machine, this_machine
 from forgefield.platform.plan import Document, Plan, TierCost
 from forgefield.platform.quoting import estimated_costs, measured_costs, refuse_what_does_not_fit
 from forgefield.platform.recipe import Recipe
@@ -32,6 +32,7 @@ from forgefield.platform.reporter import Reporter
 from forgefield.platform.request import Request, claim_folder, known_plan
 from forgefield.platform.run_folder import RunFolder, write_atomically
 from forgefield.platform.status import TierStatus, status_of
+from forgefield.platform.throughput import choose_slots
 from forgefield.platform.training import evaluate_and_keep, train_run
 from forgefield.storage.errors import BudgetTooSmall
 from forgefield.storage.records import Molecule, Tier
@@ -162,8 +163,10 @@ class Campaign:
         self, molecule: Molecule, recipe: Recipe, costs: Mapping[Tier, TierCost]
     ) -> Iterator[Labelling]:
         memory = max(cost.memory_bytes for cost in costs.values())
-        slots = share_slots(self.machine, memory, recipe.labels.threads)
-        with labelling(self.folder, molecule, recipe, costs, slots, self.reporter) as phase:
+        threads, target = recipe.labels.threads, recipe.methods.of(Tier.CCSD)
+        choice = choose_slots(self.machine, memory, threads, target)
+        self.reporter.say(choice.why)
+        with labelling(self.folder, molecule, recipe, costs, choice.slots, self.reporter) as phase:
             with self._timed("loading workers"):
                 phase.dispatcher.warm()
             yield phase

@@ -1,7 +1,6 @@
 """Screens: the quote, the state of a run, its result, drawn with rich."""
 
 import time
-from collections.abc import Iterable
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -12,28 +11,11 @@ from rich.text import Text
 from forgefield.platform.campaign import Result
 from forgefield.platform.doctor import Checkup
 from forgefield.platform.evaluating import Evaluation, verdict
+from forgefield.platform.panels import grid, panel
 from forgefield.platform.plan import Plan, TierQuote
 from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.status import Status, status_of
 from forgefield.platform.wording import amount, duration, gigabytes, three_digits
-
-ACCENT = "cyan"
-
-
-def grid(rows: Iterable[tuple[str, RenderableType]]) -> Table:
-    """Two columns: what, and its value."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column()
-    for name, value in rows:
-        table.add_row(name, Text(value) if isinstance(value, str) else value)
-    return table
-
-
-def panel(title: str, *parts: RenderableType) -> Panel:
-    """Parts one below another, a line between, in a titled frame."""
-    spaced = [item for part in parts for item in (part, "")][:-1]
-    return Panel(Group(*spaced), title=title, title_align="left", border_style=ACCENT)
 
 
 def show_plan(console: Console, plan: Plan) -> None:
@@ -87,15 +69,14 @@ def _tiers(plan: Plan) -> Table:
 def _notes(plan: Plan) -> RenderableType:
     target = plan.tiers[-1]
     split = ", ".join(f"{n} {name}" for name, n in target.labels.items())
-    threads = "1 thread" if plan.threads == 1 else f"{plan.threads} threads"
-    at_once = f"{plan.slots} at a time here" if plan.slots else "none fits here"
+    here = plan.slots_why or f"{plan.slots} workers × {plan.threads} threads"
     lines = [
         Text(f"The {target.total} {target.tier} labels: {split}."),
         Text(
-            f"A label costs core-seconds, on {threads}, {at_once}; nine in ten "
-            "lie within the factor ×/÷.",
+            "A label costs core-seconds; nine in ten lie within the factor ×/÷.",
             style="dim",
         ),
+        Text(f"Here: {here}.", style="dim"),
     ]
     lines += [Text(_too_large(quote), style="bold red") for quote in plan.tiers if not quote.fits]
     return Group(*lines)

@@ -4,7 +4,6 @@ Everything that needs both Ray and the ledger is put together here; `campaign` d
 bought and when.
 """
 
-import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from types import FrameType
 
 from forgefield.platform.cluster import slot_strategies
 from forgefield.platform.dispatch import Dispatcher, Order
+from forgefield.platform.interrupts import Interrupted, signals_to
 from forgefield.platform.ledger_service import LedgerClient
 from forgefield.platform.machine import Slots
 from forgefield.platform.metrics import CampaignMetrics
@@ -29,10 +29,6 @@ from forgefield.storage.recovery import Recovery
 
 HOPELESS = frozenset({"BadConfiguration", "NotConverged"})
 """Failures that a new start of the run doesn't mend."""
-
-
-class Interrupted(KeyboardInterrupt):
-    """The user stopped the run; what was in flight has been settled."""
 
 
 @dataclass(slots=True)
@@ -99,7 +95,7 @@ def labelling(
         watch = _watcher(metrics, reporter)
         dispatcher = Dispatcher(places, ledger, recipe.labels, watch)
         phase = Labelling(dispatcher, ledger, reporter)
-        with _signals_to(phase):
+        with signals_to(phase.on_signal):
             yield phase
             phase.leave_if_stopped()
     ledger.stop()
@@ -119,15 +115,3 @@ def _watcher(metrics: CampaignMetrics, reporter: Reporter) -> Callable[[Progress
         metrics.show(progress)
 
     return watch
-
-
-@contextmanager
-def _signals_to(phase: Labelling) -> Iterator[None]:
-    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in kept:
-        signal.signal(number, phase.on_signal)
-    try:
-        yield
-    finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)

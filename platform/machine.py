@@ -1,4 +1,4 @@
-"""The machines a plan may count on, and how many labels run side by side on them."""
+"""The machines a plan may count on, and how long labels take that share them."""
 
 import os
 from dataclasses import dataclass
@@ -41,21 +41,6 @@ def machines_asked(nodes: int, cores_per_node: int | None) -> tuple[Machine, ...
     if (nodes, cores) == (1, here.cores):
         return ()
     return (Machine(nodes, cores, max(here.memory_bytes, here.memory_bytes * cores // here.cores)),)
-
-
-def share_slots(machine: Machine, label_memory_bytes: int, threads: int | None) -> Slots:
-    """Slots for labels of `label_memory_bytes` each; `count` 0 where not even one fits.
-
-    Without `threads` the fewest that keep every core busy within the memory are taken: one
-    label a core where memory allows, otherwise fewer labels of several threads each.
-    """
-    at_once = machine.memory_bytes // max(label_memory_bytes, 1)
-    if at_once == 0:
-        return Slots(0, threads or machine.cores)
-    if threads is None:
-        threads = -(-machine.cores // min(at_once, machine.cores))
-    per_node = min(machine.cores // threads, at_once)
-    return Slots(machine.nodes * per_node, threads)
 
 
 def wall_seconds(core_seconds: float, longest_core_seconds: float, slots: Slots) -> float:

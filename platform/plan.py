@@ -121,6 +121,7 @@ class Plan(Document):
     tiers: tuple[TierQuote, ...]
     slots: int
     threads: int
+    slots_why: str = ""
     wall: tuple[WallTime, ...]
     expected_error: str
     workdir: str

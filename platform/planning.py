@@ -6,9 +6,10 @@ from importlib.metadata import version
 
 from forgefield.platform.allocation import TARGET, Allocation, allocate
 from forgefield.platform.budget import Budget, unit_core_seconds, worth_micro
-from forgefield.platform.machine import Machine, Slots, share_slots, wall_seconds
+from forgefield.platform.machine import Machine, Slots, wall_seconds
 from forgefield.platform.plan import Plan, TierCost, TierQuote, WallTime, to_document
 from forgefield.platform.recipe import Recipe
+from forgefield.platform.throughput import choose_slots
 from forgefield.storage.records import Molecule, Purpose, Tier
 from forgefield.storage.units import from_micro
 
@@ -29,7 +30,9 @@ def make_plan(
     cap_micro = worth_micro(budget, label_cost, recipe.prices)
     allocation = allocate(from_micro(cap_micro), label_cost, recipe.allocation)
     memory = max(cost.memory_bytes for cost in costs.values())
-    slots = share_slots(machines[0], memory, recipe.labels.threads)
+    target = recipe.methods.of(TARGET)
+    choice = choose_slots(machines[0], memory, recipe.labels.threads, target)
+    slots = choice.slots
     return Plan(
         forgefield=version("forgefield"),
         created=time.time(),
@@ -43,7 +46,8 @@ def make_plan(
         ),
         slots=slots.count,
         threads=slots.threads,
-        wall=_wall_times(allocation, costs, machines, recipe.labels.threads),
+        slots_why=choice.why,
+        wall=_wall_times(allocation, costs, machines, recipe),
         expected_error=expected_error(molecule.name, allocation.of(TARGET, Purpose.TRAIN)),
         workdir=workdir,
         recipe=recipe,
@@ -77,14 +81,15 @@ def _wall_times(
     allocation: Allocation,
     costs: Mapping[Tier, TierCost],
     machines: Sequence[Machine],
-    threads: int | None,
+    recipe: Recipe,
 ) -> tuple[WallTime, ...]:
     work = allocation.cost({tier: cost.core_seconds for tier, cost in costs.items()})
     longest = max(cost.core_seconds for cost in costs.values())
     memory = max(cost.memory_bytes for cost in costs.values())
+    target = recipe.methods.of(TARGET)
     wall = []
     for machine in machines:
-        slots = share_slots(machine, memory, threads)
+        slots = choose_slots(machine, memory, recipe.labels.threads, target).slots
         seconds = wall_seconds(work, longest, slots) if slots.count else None
         wall.append(WallTime(nodes=machine.nodes, cores=machine.cores, seconds=seconds))
     return tuple(wall)

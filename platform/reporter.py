@@ -11,8 +11,8 @@ class Reporter(Protocol):
     def say(self, text: str) -> None:
         """A line for people."""
 
-    def bar(self, name: str, done: int, total: int) -> None:
-        """Progress of a step that knows its length."""
+    def bar(self, name: str, done: int, total: int, detail: str = "") -> None:
+        """Progress of a step that knows its length, and a word on it."""
 
     def end(self, name: str) -> None:
         """A step is over, whether or not it went its whole length."""

@@ -9,6 +9,7 @@ from ray.actor import ActorHandle
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from forgefield.platform.ledger_service import LedgerClient
+from forgefield.platform.throughput import thread_variables
 from forgefield.platform.workers import LabelJobs, LabelWorker
 from forgefield.storage.records import Tier
 
@@ -53,7 +54,7 @@ class Slot:
             name=f"{tier.value} labels, {place} (worker {next(NUMBERS)})",
             num_cpus=0,
             scheduling_strategy=self.strategy,
-            runtime_env={"env_vars": {"OMP_NUM_THREADS": str(work.threads)}},
+            runtime_env={"env_vars": thread_variables(work.threads)},
         )
         return options.remote(work, self.ledger.service)
 

@@ -7,7 +7,7 @@ ledger service, of the driver and of Ray; settling twice is a no-op in the ledge
 import logging
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +37,17 @@ class LabelJobs:
 
 
 @dataclass(frozen=True, slots=True)
+class FileJobs:
+    """What a worker needs to label a file: its molecules by name; results go to `folder`."""
+
+    method: str
+    molecules: Mapping[str, Molecule]
+    threads: int
+    memory_bytes: int
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Worked:
     """What a worker did with one reservation; the frames themselves went to the ledger."""
 
@@ -54,11 +65,7 @@ class LabelWorker:
 
     def load(self) -> bool:
         """Load the method's libraries; raises `MissingProgram`, or `StorageError` if far away."""
-        if not self._work.spool.is_dir():
-            raise StorageError(
-                f"The node {platform.node()} doesn't see {self._work.spool}. Put the run on a file "
-                "system that all nodes share (--workdir)."
-            )
+        _refuse_far_away(self._work.spool, "Put the run", "--workdir")
         self._labeler = labeler_for(self._work.method, memory_bytes=self._work.memory_bytes)
         self._labeler.available()
         self._labeler.prepare(self._work.molecule)
@@ -88,8 +95,60 @@ class LabelWorker:
         _spool_if_possible(spool, reservation, outcomes, to_micro(used))
         ray.get(self._ledger.call.remote("settle", reservation, outcomes, to_micro(used)))
         remove_spool(spool, reservation)
-        failures = tuple((o.job.key(), o.result) for o in outcomes if isinstance(o.result, Failure))
-        return Worked(len(outcomes) - len(failures), failures, used)
+        return worked_of(outcomes, used)
+
+
+class FileLabelWorker:
+    """Computes labels of one method for any of a file's molecules; no money, no ledger.
+
+    A batch's results are a file before they are reported, and that file is all that counts.
+    """
+
+    def __init__(self, work: FileJobs) -> None:
+        self._work = work
+        self._prepared: set[str] = set()
+
+    def load(self) -> bool:
+        """Load the method's libraries; raises as `LabelWorker.load` does."""
+        _refuse_far_away(self._work.folder, "Write the labels", "-o")
+        self._labeler = labeler_for(self._work.method, memory_bytes=self._work.memory_bytes)
+        self._labeler.available()
+        return True
+
+    def label(self, number: int, jobs: Sequence[Job]) -> Worked:
+        """Compute a batch and write its results durably; raises `StorageError` if it can't."""
+        start = time.perf_counter()
+        outcomes = [self._attempt(job) for job in jobs]
+        used = self._work.threads * (time.perf_counter() - start)
+        try:
+            write_spool(self._work.folder, number, outcomes, to_micro(used))
+        except OSError as error:
+            raise StorageError(
+                f"Can't write to {self._work.folder}: {error.strerror}. Mend that, then run the "
+                "same command again: it goes on from the labels that are there."
+            ) from error
+        return worked_of(outcomes, used)
+
+    def _attempt(self, job: Job) -> Outcome:
+        name = job.configuration.molecule
+        if name not in self._prepared:
+            self._labeler.prepare(self._work.molecules[name])
+            self._prepared.add(name)
+        return _attempt(self._labeler, job, self._work.threads)
+
+
+def _refuse_far_away(folder: Path, advice: str, option: str) -> None:
+    if not folder.is_dir():
+        raise StorageError(
+            f"The node {platform.node()} doesn't see {folder}. {advice} on a file system that all "
+            f"nodes share ({option})."
+        )
+
+
+def worked_of(outcomes: Sequence[Outcome], used: float) -> Worked:
+    """The summary of outcomes that took `used` core-seconds."""
+    failures = tuple((o.job.key(), o.result) for o in outcomes if isinstance(o.result, Failure))
+    return Worked(len(outcomes) - len(failures), failures, used)
 
 
 def _spool_if_possible(

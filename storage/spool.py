@@ -68,6 +68,11 @@ def read_spools(folder: Path | str) -> tuple[Spool, ...]:
     return tuple(sorted((s for s in found if s is not None), key=lambda s: s.reservation))
 
 
+def read_spool(folder: Path | str, reservation: int) -> Spool | None:
+    """The spooled outcomes of one reservation, `None` where there are none."""
+    return _read(Path(folder) / f"{reservation}{SPOOL}")
+
+
 def remove_spool(folder: Path | str, reservation: int) -> None:
     """Forget the spooled outcomes and the heartbeat of a settled reservation."""
     for suffix in (SPOOL, BEAT):

@@ -21,6 +21,20 @@ CITATIONS: dict[str, Citation] = {
         "J. Cheminform. 6, 37 (2014)",
         "https://doi.org/10.1186/s13321-014-0037-3",
     ),
+    "UFF": Citation(
+        "A. K. Rappé et al., UFF, a full periodic table force field, J. Am. Chem. Soc. 114, "
+        "10024–10035 (1992)",
+        "https://doi.org/10.1021/ja00051a040",
+    ),
+    "amber14": Citation(
+        "J. A. Maier et al., ff14SB, J. Chem. Theory Comput. 11, 3696–3713 (2015)",
+        "https://doi.org/10.1021/acs.jctc.5b00255",
+    ),
+    "SPC/Fw": Citation(
+        "Y. Wu, H. L. Tepper, G. A. Voth, Flexible simple point-charge water model with improved "
+        "liquid-state properties, J. Chem. Phys. 124, 024503 (2006)",
+        "https://doi.org/10.1063/1.2136877",
+    ),
     "RDKit": Citation(
         "RDKit: open-source cheminformatics, www.rdkit.org", "https://doi.org/10.5281/zenodo.591637"
     ),
@@ -131,6 +145,6 @@ class References:
 def keys_of_method(name: str) -> tuple[str, ...]:
     """What to cite for a method by its full name, such as `PBE/def2-SVP`."""
     level, _, basis = name.partition("/")
-    found = [level] if level in CITATIONS else []
+    found = [key for key in (name, level) if key in CITATIONS][:1]
     found += [prefix for prefix in ("def2", "cc-pV") if basis.startswith(prefix)]
     return tuple(found)

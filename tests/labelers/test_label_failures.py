@@ -65,7 +65,10 @@ def test_core_potentials_come_with_def2_and_heavy_elements() -> None:
         ("MMFF94", 5e-6, 5e-4),
         ("GFN2-xTB", 6e-3, 3e-2),
         ("PBE/def2-SVP", 40, 200),
-        ("CCSD(T)/cc-pVDZ", 1e5, 1e6),
+        ("CCSD(T)/cc-pVDZ", 3e3, 5e4),
+        ("HF/def2-SVP", 50, 300),
+        ("MP2/cc-pVDZ", 150, 900),
+        ("MP2/cc-pVDZ, energy only", 15, 90),
     ],
 )
 def test_costs_of_aspirin_are_foreseen(method: str, low: float, high: float) -> None:

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from forgefield.platform.budget import parse_budget
-from forgefield.platform.machine import Machine, Slots, share_slots, wall_seconds
+from forgefield.platform.machine import Machine, Slots, wall_seconds
 from forgefield.platform.plan import Plan, TierCost, load_plan
 from forgefield.platform.planning import make_plan
 from forgefield.platform.recipe import Recipe
+from forgefield.platform.throughput import choose_slots
 from forgefield.platform.wording import duration, three_digits
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Molecule, Tier
@@ -83,7 +84,7 @@ def test_slots_fill_the_cores_within_the_memory(
     memory_gb: int, threads: int | None, slots: Slots
 ) -> None:
     machine = Machine(nodes=1, cores=8, memory_bytes=16 * GB)
-    assert share_slots(machine, memory_gb * GB, threads) == slots
+    assert choose_slots(machine, memory_gb * GB, threads).slots == slots
     assert slots.count * slots.threads <= machine.cores
     assert slots.count * memory_gb * GB <= machine.memory_bytes
 

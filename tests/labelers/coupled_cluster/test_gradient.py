@@ -102,12 +102,12 @@ def test_labels_do_not_depend_on_the_frames_before() -> None:
     """A path of frames, also turned in space: fewer iterations, the same forces."""
     generator = np.random.default_rng(3)
     start_A3 = np.array([(0, 0, 0.1), (0.03, 0.78, -0.5), (0.0, -0.74, -0.46)])
-    direction_A3 = generator.normal(0, 0.015, start_A3.shape)
+    direction_A3 = generator.normal(0, 0.006, start_A3.shape)
     turn_33 = np.linalg.qr(generator.normal(size=(3, 3)))[0]
     turn_33 *= np.sign(np.linalg.det(turn_33))
     warm = CcsdTLabeler("cc-pVDZ")
     labels = []
-    for step in range(4):
+    for step in range(5):
         turned_A3 = (start_A3 + step * direction_A3) @ (turn_33 if step % 2 else np.eye(3))
         configuration = Configuration("water", (8, 1, 1), turned_A3)
         labels.append(warm.label(configuration))
