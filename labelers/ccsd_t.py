@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 DEFAULT_NOISE = 1e-3
 """kcal/mol/Å, the most that convergence may leave in a force component."""
+NEAR_A = 0.2
+"""Å rms; amplitudes of frames farther away save no iteration (`tests/benchmarks/labels`)."""
 SHARE_FOR_STARTS = 0.1
 """Of a label's memory, for solutions of earlier frames."""
 
@@ -140,6 +142,7 @@ class CcsdTLabeler(MeanFieldLabeler):
 
         limits = thresholds_for(self.noise)
         molecule = pyscf_molecule(configuration, self.basis, self.memory_bytes)
+        molecule.incore_anyway = True  # `refuse_too_large` has weighed it; PySCF counts the process
         field = self.field(molecule)
         near = self._neighbours.nearest(configuration, MIXED_FRAMES)
         start_bb = starting_density(molecule, near) if near else None
@@ -182,7 +185,8 @@ class CcsdTLabeler(MeanFieldLabeler):
     ) -> "Guess | None":
         from forgefield.labelers.coupled_cluster.transport import guess_from
 
-        near = self._solved.nearest(configuration, MIXED_FRAMES)
+        nearest = self._solved.nearest(configuration, MIXED_FRAMES)
+        near = [each for each in nearest if each.rmsd < NEAR_A]
         if not near:
             return None
         weights_N = mixture(near, np.asarray(configuration.positions_A3))
