@@ -8,6 +8,7 @@ core or not changes the number too. Frames labelled one after another start from
 orbitals and amplitudes; what they end at differs by less than the noise of `thresholds`.
 """
 
+import importlib.metadata
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,8 @@ SHARE_FOR_STARTS = 0.1
 class CcsdTLabeler(MeanFieldLabeler):
     """CCSD(T), or CCSD without `triples`, in one basis."""
 
+    program = "Forgefield with PySCF"
+
     def __init__(
         self,
         basis: str,
@@ -69,6 +72,11 @@ class CcsdTLabeler(MeanFieldLabeler):
         self._solved: Neighbours[Solved] = Neighbours(
             most_bytes=int(SHARE_FOR_STARTS * memory_bytes)
         )
+
+    @property
+    def version(self) -> str:
+        """Ours and PySCF's."""
+        return f"{importlib.metadata.version('forgefield')} with {super().version}"
 
     def available(self) -> None:
         """Raise `MissingProgram` without PySCF, torch or Numba."""

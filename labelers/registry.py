@@ -34,7 +34,8 @@ LABELERS: dict[str, type[Labeler]] = {
 KNOWN_FORMS = (
     "MMFF94; UFF; amber14; SPC/Fw; GFN1-xTB; GFN2-xTB; FUNCTIONAL/BASIS such as PBE/def2-SVP, "
     "FUNCTIONAL-D3(BJ)/BASIS, FUNCTIONAL-D4/BASIS, with ', grid N' for another grid; HF/BASIS; "
-    "MP2/BASIS or CCSD(T)/BASIS, each with ', frozen core' or ', all electrons'; "
+    "MP2/BASIS, CCSD/BASIS, CCSD(T)/BASIS or DF-CCSD(T)/BASIS (density-fitted), each with "
+    "', frozen core' or ', all electrons'; "
     "each of them with ', energy only' at the end for labels without forces"
 )
 
@@ -70,10 +71,22 @@ def _xtb(found: re.Match[str], options: Options) -> Labeler:
     return XtbLabeler(f"GFN{found[1]}-xTB", **options)
 
 
-def _correlated(found: re.Match[str], options: Options) -> Labeler:
-    kind = Mp2Labeler if found[1].upper() == "MP2" else CcsdTLabeler
-    frozen = found[3] is None or found[3].lower() == "frozen core"
-    return kind(basis_name(found[2]), frozen_core=frozen, **options)
+def _mp2(found: re.Match[str], options: Options) -> Labeler:
+    return Mp2Labeler(basis_name(found[1]), frozen_core=_frozen(found[2]), **options)
+
+
+def _coupled_cluster(found: re.Match[str], options: Options) -> Labeler:
+    return CcsdTLabeler(
+        basis_name(found[3]),
+        frozen_core=_frozen(found[4]),
+        triples=found[2] is not None,
+        fitted=found[1] is not None,
+        **options,
+    )
+
+
+def _frozen(text: str | None) -> bool:
+    return text is None or text.lower() == "frozen core"
 
 
 def _hartree_fock(found: re.Match[str], options: Options) -> Labeler:
@@ -93,16 +106,15 @@ def _scheme(text: str | None) -> Scheme | None:
 
 
 _ENERGY_ONLY = re.compile(re.escape(ENERGY_ONLY).replace(r"\ ", " ?", 1) + "$", re.IGNORECASE)
+_BASIS_AND_CORE = r"([^/,]+?)(?:, ?(frozen core|all electrons))?"
 _FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], Options], Labeler]], ...] = (
     (re.compile(r"MMFF94", re.IGNORECASE), _mmff),
     (re.compile(r"UFF", re.IGNORECASE), lambda _, options: UffLabeler(**options)),
     (re.compile(r"amber14", re.IGNORECASE), lambda _, options: Amber14Labeler(**options)),
     (re.compile(r"SPC/Fw", re.IGNORECASE), lambda _, options: SpcFwLabeler(**options)),
     (re.compile(r"GFN([12])-?xTB", re.IGNORECASE), _xtb),
-    (
-        re.compile(r"(CCSD\(T\)|MP2)/([^/,]+?)(?:, ?(frozen core|all electrons))?", re.IGNORECASE),
-        _correlated,
-    ),
+    (re.compile(rf"(DF-)?CCSD(\(T\))?/{_BASIS_AND_CORE}", re.IGNORECASE), _coupled_cluster),
+    (re.compile(rf"MP2/{_BASIS_AND_CORE}", re.IGNORECASE), _mp2),
     (re.compile(r"HF/([^/,]+)", re.IGNORECASE), _hartree_fock),
     (
         re.compile(
@@ -113,7 +125,7 @@ _FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], Options], Labeler]
         _dft,
     ),
 )
-_WAVE_FUNCTIONS = frozenset({"HF", "RHF", "UHF", "RIMP2", "MP3", "CCSD", "CISD", "CC2"})
+_WAVE_FUNCTIONS = frozenset({"HF", "RHF", "UHF", "RIMP2", "MP3", "CISD", "CC2"})
 _INCOMPLETE = re.compile(r"d[34]|[-_]d$|vv10|[-_]r?v$|2plyp|dsd")
 _MIXED_CASE = {"wb97x": "wB97X", "wb97": "wB97", "camb3lyp": "CAM-B3LYP", "b97": "B97"}
 

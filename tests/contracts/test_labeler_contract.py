@@ -305,3 +305,11 @@ class TestCcsdTAllElectrons(LabelerContract):
     repeated_tolerance = 4e-5
     energy_tolerance = 1e-5
     diagnostics = TestCcsdTFrozenCore.diagnostics
+
+
+class TestCcsd(TestCcsdTAllElectrons):
+    method = "CCSD/6-31G, frozen core"
+
+
+class TestFittedCcsdT(TestCcsdTAllElectrons):
+    method = "DF-CCSD(T)/6-31G, frozen core"

@@ -1,0 +1,146 @@
+"""Starting points from earlier frames: geometry, bounds, and labels that don't depend on them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from forgefield.labelers import mean_field, self_consistent
+from forgefield.labelers.labeler import Labeler
+from forgefield.labelers.molecules import find_molecule
+from forgefield.labelers.registry import labeler_for
+from forgefield.labelers.warm_start import Neighbours, half_powers, mixture, transported
+from forgefield.storage.records import Configuration
+from forgefield.storage.units import KCAL_PER_MOL_PER_EV
+
+SAME = 1e-3 / KCAL_PER_MOL_PER_EV
+TURN = Rotation.from_rotvec([0.3, -1.1, 0.7])
+WATER = find_molecule("water")
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """A solution of a given size."""
+
+    nbytes: int
+    word: str = ""
+
+
+def water(seed: int = 0, amplitude: float = 0.03, name: str = "water") -> Configuration:
+    noise_A3 = np.random.default_rng(seed).normal(0, amplitude, (3, 3))
+    return Configuration(name, WATER.numbers, WATER.positions_A3 + noise_A3)
+
+
+def turned(shape: Configuration) -> Configuration:
+    return Configuration(shape.molecule, shape.numbers, TURN.apply(shape.positions_A3) + 2.0)
+
+
+def test_a_turned_frame_is_found_and_turned_back() -> None:
+    neighbours, shape = Neighbours[Weighed](), water()
+    neighbours.keep(water(1), Weighed(1, "far"))
+    neighbours.keep(shape, Weighed(1, "near"))
+    near = neighbours.nearest(turned(shape), 2)
+    assert [each.solution.word for each in near] == ["near", "far"]
+    assert near[0].rmsd < 1e-12 < near[1].rmsd
+    np.testing.assert_allclose(near[0].rotation_33, TURN.as_matrix(), atol=1e-12)
+    back_A3 = near[0].turned(turned(shape).positions_A3)
+    np.testing.assert_allclose(back_A3, shape.positions_A3, atol=1e-12)
+    vectors_A3 = np.random.default_rng(2).normal(size=(3, 3))
+    np.testing.assert_allclose(near[0].back(vectors_A3), TURN.apply(vectors_A3), atol=1e-12)
+
+
+def test_a_mirror_image_is_not_the_same_molecule() -> None:
+    corners_A3 = np.array([(0, 0, 0), (1, 0, 0), (0, 1.3, 0), (0, 0, 1.7)], dtype=float)
+    neighbours = Neighbours[Weighed]()
+    neighbours.keep(Configuration("m", (6, 1, 9, 17), corners_A3), Weighed(1))
+    mirrored = Configuration("m", (6, 1, 9, 17), corners_A3 * [-1, 1, 1])
+    (near,) = neighbours.nearest(mirrored)
+    assert np.linalg.det(near.rotation_33) == pytest.approx(1)
+    assert near.rmsd > 0.1
+
+
+def test_other_molecules_charges_and_spins_are_no_neighbours() -> None:
+    neighbours, shape = Neighbours[Weighed](), water()
+    neighbours.keep(shape, Weighed(1))
+    for other in (
+        water(name="other"),
+        Configuration("water", shape.numbers, shape.positions_A3, 1, 2),
+        Configuration("water", (16, 1, 1), shape.positions_A3),
+    ):
+        assert neighbours.nearest(other) == []
+
+
+def test_frames_and_bytes_are_bounded_and_the_oldest_go() -> None:
+    neighbours = Neighbours[Weighed](most=3, most_bytes=1000)
+    for seed in range(5):
+        neighbours.keep(water(seed), Weighed(100, str(seed)))
+    assert {n.solution.word for n in neighbours.nearest(water(), 9)} == {"2", "3", "4"}
+    neighbours.keep(water(name="other"), Weighed(900))
+    assert neighbours.nbytes == 1000
+    assert [n.solution.word for n in neighbours.nearest(water(), 9)] == ["4"]
+    neighbours.keep(water(9), Weighed(1001))
+    assert len(neighbours) == 0
+
+
+def test_a_mixture_extrapolates_a_straight_line() -> None:
+    neighbours, step_A3 = Neighbours[Weighed](), 0.01 * WATER.positions_A3
+    for count in (0, 1):
+        positions_A3 = WATER.positions_A3 + count * step_A3
+        neighbours.keep(Configuration("water", WATER.numbers, positions_A3), Weighed(1))
+    ahead = Configuration("water", WATER.numbers, WATER.positions_A3 + 2 * step_A3)
+    weights = mixture(neighbours.nearest(ahead, 2), ahead.positions_A3)
+    np.testing.assert_allclose(weights, [2, -1], atol=0.01)
+
+
+def test_transported_orbitals_are_orthonormal_in_the_new_overlap() -> None:
+    random = np.random.default_rng(0)
+    old, new = (np.eye(6) + 0.02 * (m + m.T) for m in random.normal(size=(2, 6, 6)))
+    orbitals = half_powers(old)[1] @ np.linalg.qr(random.normal(size=(6, 3)))[0]
+    moved = transported(orbitals, old, new)
+    np.testing.assert_allclose(moved.T @ new @ moved, np.eye(3), atol=1e-12)
+    np.testing.assert_allclose(transported(orbitals, old, old), orbitals, atol=1e-12)
+
+
+@pytest.mark.parametrize("method", ["PBE/def2-SVP", "HF/cc-pVTZ", "MP2/cc-pVDZ"])
+def test_labels_do_not_depend_on_the_start(method: str) -> None:
+    """Neighbours, turned ones among them, make a label cheaper and leave its numbers."""
+    frame, warm = water(7), labeler_for(method)
+    cold = labeler_for(method).label(frame)
+    for shape in (turned(water(7, 0.0301)), water(7, 0.0298), water(8)):
+        warm.label(shape)
+    found = warm.label(frame)
+    assert found.energy == pytest.approx(cold.energy, abs=1e-7)
+    np.testing.assert_allclose(found.forces_A3, cold.forces_A3, atol=SAME)
+    assert iterations(found) < iterations(cold)
+
+
+def test_a_turned_copy_starts_converged() -> None:
+    """F functions too: PySCF's rotation of them is the transpose of what it says."""
+    labeler = labeler_for("HF/cc-pVTZ, energy only")
+    labeler.label(water())
+    assert iterations(labeler.label(turned(water()))) <= 2
+
+
+def test_a_useless_start_is_followed_by_a_cold_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Orbitals of noise, and too few iterations from there: the label is what it would be."""
+    cold = labeler_for("HF/6-31G").label(water())
+    labeler = labeler_for("HF/6-31G")
+    assert isinstance(labeler, mean_field.MeanFieldLabeler)
+    noise = np.linalg.qr(np.random.default_rng(0).normal(size=(13, 5)))[0]
+    labeler._neighbours.keep(water(), mean_field.Orbitals(noise))
+    monkeypatch.setattr(self_consistent, "MAX_CYCLES", iterations(cold))
+    found = labeler.label(water())
+    np.testing.assert_allclose(found.forces_A3, cold.forces_A3, atol=SAME)
+    assert iterations(found) > iterations(cold)
+
+
+def test_open_shells_start_cold() -> None:
+    radical = find_molecule("[OH]")
+    shape = Configuration("[OH]", radical.numbers, radical.positions_A3, 0, 2)
+    labeler: Labeler = labeler_for("HF/6-31G, energy only")
+    assert iterations(labeler.label(shape)) == iterations(labeler.label(shape))
+
+
+def iterations(label) -> int:  # noqa: ANN001
+    return label.provenance.diagnostics["scf_iterations"]
