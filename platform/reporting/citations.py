@@ -1,5 +1,6 @@
 """Who is to be cited for what a run used: plain data, in the order of a paper's reference list."""
 
+import re
 from dataclasses import dataclass
 
 
@@ -144,7 +145,8 @@ class References:
 
 def keys_of_method(name: str) -> tuple[str, ...]:
     """What to cite for a method by its full name, such as `PBE/def2-SVP`."""
-    level, _, basis = name.partition("/")
+    level, _, basis = name.removeprefix("DF-").partition("/")
+    level = re.sub(r"-D[34](\(BJ\))?$", "", level)
     found = [key for key in (name, level) if key in CITATIONS][:1]
     found += [prefix for prefix in ("def2", "cc-pV") if basis.startswith(prefix)]
     return tuple(found)

@@ -73,7 +73,7 @@ def _programs(facts: Facts, cite: References) -> str:
     if facts.frames is None:
         return ""
     used = sorted({(p.name, p.version) for p in facts.frames.provenance.programs})
-    return ", by " + listed([f"{name} {version}{cite(name)}" for name, version in used])
+    return ", by " + listed([f"{name} {version}{cite(*name.split())}" for name, version in used])
 
 
 def _training(facts: Facts, about: Metadata, cite: References) -> str:
