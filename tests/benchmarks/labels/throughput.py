@@ -5,9 +5,10 @@
 Each labeler is a process of its own, as under Ray. All start together after a warm-up label, and
 label distorted geometries of one molecule; labels a minute are counted until the first of them
 has run out of work, so that no core idles in the count. The layouts take turns, and the medians
-over the rounds are printed, with the largest share of the cores that other processes had in any
-of these rounds. Every measurement waits until others leave the cores alone, at most `--patience`
-seconds, and is made again a few times where they had more than `--others` of them.
+over the rounds are printed, with the share of the cores that other processes had meanwhile:
+labels a minute mean little where that is large, CPU seconds stay good. Every measurement waits
+until others leave the cores alone, at most `--patience` seconds, and is made again a few times
+where they had more than `--others` of them.
 """
 
 import argparse
@@ -39,9 +40,10 @@ MEMORY_BYTES = 4_000_000_000
 
 @dataclass(frozen=True)
 class Speed:
-    """Labels a minute of all labelers; memory of the largest; share of cores that others had."""
+    """Labels a minute of all labelers, CPU seconds of one label, peak of one, others' share."""
 
     labels_a_minute: float
+    cpu_s: float
     memory_bytes: int
     others: float
 
@@ -106,12 +108,15 @@ def _await_quiet(others: float, patience_s: float) -> None:
 def _row(method: str, molecule: str, rounds: Sequence[Sequence[Speed]]) -> str:
     speeds = [statistics.median(r[i].labels_a_minute for r in rounds) for i in range(len(LAYOUTS))]
     memory = max(speed.memory_bytes for r in rounds for speed in r)
-    others = max(speed.others for r in rounds for speed in r)
     numbers = " | ".join(f"{speed:.1f}" for speed in speeds)
-    return (
-        f"| {method} | {molecule} | {numbers} | {speeds[1] / speeds[2]:.2f} "
-        f"| {memory / 1e9:.2f} GB | {others:.0%} |"
+    seconds, others = (
+        " / ".join(format(statistics.median(column), form) for column in columns)
+        for form, columns in (
+            (".2f", zip(*([speed.cpu_s for speed in r] for r in rounds), strict=True)),
+            (".0%", zip(*([speed.others for speed in r] for r in rounds), strict=True)),
+        )
     )
+    return f"| {method} | {molecule} | {numbers} | {seconds} | {memory / 1e9:.2f} GB | {others} |"
 
 
 def _speed(method: str, molecule: str, labelers: int, threads: int, labels: int) -> Speed:
@@ -136,7 +141,8 @@ def _speed(method: str, molecule: str, labelers: int, threads: int, labels: int)
     start, end = min(t.times[0] for t in told), min(t.times[-1] for t in told)
     done = sum(_finished_by(end, each.times) for each in told)
     memory = max(each.memory_bytes for each in told)
-    return Speed(60 * done / (end - start), memory, max(0.0, others))
+    cpu_s = ours_s / labelers / labels
+    return Speed(60 * done / (end - start), cpu_s, memory, max(0.0, others))
 
 
 def _busy_s() -> float:
