@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MAX_CYCLES = 60
 LEVEL_SHIFT_HARTREE = 0.3
 DAMPING = 0.5
+LOWEST_GAP_EV = -1.0
+"""Of a closed shell; below it second-order SCF has ended at an excited state, as it may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +69,11 @@ def converge(
     _set_thresholds(field, energy_hartree, gradient_hartree)
     for rank, remedy in enumerate((_plain, _second_order, _shifted)):
         iterations += remedy(field)
-        if field.converged:
+        if field.converged and (field.mol.spin or not frontier_gap(field) < LOWEST_GAP_EV):
             return ScfRecord(iterations, rank, frontier_gap(field))
     raise NotConverged(
         f"the SCF did not converge in {iterations} iterations of DIIS, second-order and "
-        "level-shifted SCF; drop this configuration"
+        "level-shifted SCF, or only to an excited state; drop this configuration"
     )
 
 

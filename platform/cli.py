@@ -2,7 +2,7 @@
 
 Results go to standard output (with `--json` as one JSON document), progress and errors to
 standard error. Exit codes: 0 done, 1 a bug, 2 bad input, 3 a missing program, 4 no money,
-5 the run is busy, 6 storage trouble, 7 failed labels, 130 interrupted.
+5 the run is busy, 6 storage trouble, 7 failed labels, 8 a failed audit, 130 interrupted.
 """
 
 import json
@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from forgefield.platform.commands import campaigns, label, runs
+from forgefield.platform.commands import audit, campaigns, label, runs
 from forgefield.platform.commands.shared import messages
 from forgefield.storage.errors import ForgefieldError
 
@@ -20,6 +20,7 @@ COMMANDS = (
     runs.status,
     runs.report,
     runs.evaluate,
+    audit.audit,
     runs.export,
     label.label,
     runs.doctor,

@@ -45,7 +45,10 @@ class Methods(Section):
     @classmethod
     def _known_at_its_tier(cls, name: str, info: ValidationInfo) -> str:
         """The name in its one spelling."""
-        method = labeler_for(name).method
+        labeler = labeler_for(name)
+        method = labeler.method
+        if labeler.energy_only:
+            raise ValueError(f"campaigns train on forces, and {method.name} has none")
         if method.tier != info.field_name:
             raise ValueError(f"{method.name} is a method of the tier {method.tier}")
         return method.name
@@ -103,7 +106,13 @@ def describe(error: ValidationError) -> str:
     """A pydantic error in one line a problem, without its web links."""
     problems = [
         f"{'.'.join(map(str, problem['loc'])) or 'the whole'} = {str(problem['input'])[:60]}: "
-        f"{problem['msg'].lower()}"
+        f"{_plain(problem['msg'])}"
         for problem in error.errors(include_url=False)
     ]
     return f"{len(problems)} problem(s): " + "; ".join(problems)
+
+
+def _plain(message: str) -> str:
+    """Pydantic's message as the middle of a sentence."""
+    bare = message.removeprefix("Value error, ")
+    return bare[:1].lower() + bare[1:] if bare[1:2].islower() else bare

@@ -9,6 +9,7 @@
     ├── StorageError             the stored bytes are wrong or can't be written (exit code 6)
     │   └── AlreadyBought        a job is done or in flight; leave it out of the reservation
     ├── WaveOfFailures           labels fail one after another; read the reason (exit code 7)
+    ├── AuditFailed              a stored label isn't what its method gives (exit code 8)
     └── LabelError               one label went wrong; the campaign goes on
         ├── BadConfiguration     give up on this configuration at once
         ├── NeedsLargerMachine   more memory or time than a label may have here
@@ -68,6 +69,12 @@ class WaveOfFailures(ForgefieldError):
     """So many labels fail in a row that going on would burn the budget."""
 
     exit_code = 7
+
+
+class AuditFailed(ForgefieldError):
+    """A label of a run differs from what its own method gives, by more than noise."""
+
+    exit_code = 8
 
 
 class LabelError(ForgefieldError):

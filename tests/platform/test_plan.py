@@ -104,3 +104,8 @@ def test_numbers_read_well() -> None:
     assert duration(None) == "–"
     assert three_digits(1234567) == "1,234,567"
     assert three_digits(0.012345) == "0.0123"
+
+
+def test_a_target_without_forces_is_refused() -> None:
+    with pytest.raises(ValueError, match="campaigns train on forces"):
+        Recipe.model_validate({"methods": {"ccsd": "CCSD(T)/cc-pVDZ, energy only"}})

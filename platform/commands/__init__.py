@@ -1,0 +1,1 @@
+"""The commands of `platform`, a file for each group; `platform.cli` puts them together."""

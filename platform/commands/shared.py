@@ -1,0 +1,59 @@
+"""What commands share: options with their help, the consoles, ways to answer."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pydantic import BaseModel
+
+    from forgefield.platform.reporter import Reporter
+
+Result = TypeVar("Result")
+
+screen = Console(highlight=False)
+messages = Console(stderr=True, highlight=False)
+
+Charge = Annotated[int | None, typer.Option(help="Total charge, if the structure doesn't say.")]
+Multiplicity = Annotated[
+    int | None,
+    typer.Option(help="Spin multiplicity 2S+1. [default: what the structure says, or the lowest]"),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--ray-address",
+        "--address",
+        help="Join this Ray cluster (auto, or host:port). [default: start Ray here]",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
+
+
+def listening(work: "Callable[[Reporter], Result]") -> "Result":
+    """Do long work with bars on standard error."""
+    from forgefield.platform.terminal import Terminal
+
+    try:
+        with Terminal(messages).shown() as reporter:
+            return work(reporter)
+    except KeyboardInterrupt:
+        messages.print("Stopped. The same command goes on from here; nothing paid for is lost.")
+        raise
+
+
+def print_json(document: "BaseModel") -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(document.model_dump_json() + "\n")
+
+
+def say(facts: dict[str, object], text: str, *, as_json: bool) -> None:
+    """Facts as JSON, or the same as a line of text."""
+    sys.stdout.write((json.dumps(facts) if as_json else text) + "\n")

@@ -1,0 +1,1 @@
+"""Labels for every frame of a structure file: `platform label`."""
