@@ -1,5 +1,7 @@
 """Gaussian basis sets by name: spelling, existence, and how many functions a molecule gets."""
 
+import contextlib
+import io
 import re
 import warnings
 from functools import lru_cache
@@ -9,6 +11,9 @@ from forgefield.storage.records import Molecule
 
 KNOWN_EXAMPLES = "def2-SVP, def2-TZVP, cc-pVDZ, cc-pVTZ, aug-cc-pVDZ, 6-31G*"
 _LAST_ALL_ELECTRON_DEF2 = 36
+_NOT_FOR_ALL_ELECTRONS = re.compile(
+    r"lanl|sbkjc|crenb|stuttgart|bfd|ccecp|gth|v[dtq5]zpp$|fit$|ri$|weigend|demon|ahlrichs"
+)
 
 
 def basis_name(text: str) -> str:
@@ -19,6 +24,11 @@ def basis_name(text: str) -> str:
     from pyscf.gto.basis import ALIAS
 
     plain = re.sub(r"[\s_-]", "", text.strip().lower())
+    if _NOT_FOR_ALL_ELECTRONS.search(plain):
+        raise InputError(
+            f"{text.strip()!r} is made for core potentials or for fitting; known basis sets are "
+            f"{KNOWN_EXAMPLES}, …"
+        )
     if plain not in ALIAS:
         raise InputError(f"PySCF has no basis set {text.strip()!r}; known are {KNOWN_EXAMPLES}, …")
     dunning = re.fullmatch(r"(aug)?ccp(c|wc)?v([dtq56])z", plain)
@@ -29,6 +39,24 @@ def basis_name(text: str) -> str:
     if plain.startswith("def2"):
         return f"def2-{plain[4:].upper()}"
     return text.strip().upper()
+
+
+def refuse_unfitted(molecule: Molecule, basis: str) -> None:
+    """Raise `InputError` where PySCF has no set to fit Coulomb and exchange of an element with."""
+    from pyscf import df, gto, scf
+
+    for number in sorted(set(molecule.numbers)):
+        symbol = _symbol(number)
+        atom = gto.M(atom=[(symbol, (0, 0, 0))], basis=basis, spin=None, verbose=0)
+        try:
+            with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+                warnings.simplefilter("ignore")
+                df.addons.make_auxmol(atom, scf.ROHF(atom).density_fit().with_df.auxbasis)
+        except (KeyError, RuntimeError, ValueError, OSError) as error:
+            raise InputError(
+                f"PySCF has no set to fit {symbol} in {basis} with; ask for exact integrals: "
+                "leave out DF-"
+            ) from error
 
 
 def refuse_missing_elements(molecule: Molecule, basis: str) -> None:

@@ -4,8 +4,8 @@ Closed shells go to our own engine, `coupled_cluster`, on PySCF's integrals; ope
 
 Exact integrals unless the name begins with DF, which means density-fitted ones throughout, from
 the self-consistent field to the derivative integrals: its own method, and another number. Frozen
-core or not changes the number too. Frames labelled one after another start from each other's
-orbitals and amplitudes; what they end at differs by less than the noise of `thresholds`.
+core or not changes the number too. Labels with forces start from the amplitudes of frames like
+them, where the occupied orbitals are alike too; the field itself always starts anew.
 """
 
 import importlib.metadata
@@ -14,18 +14,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forgefield.labelers.costs import correlated_orbitals, coupled_cluster_estimate
+from forgefield.labelers.basis_sets import refuse_unfitted
+from forgefield.labelers.costs import correlated_orbitals, coupled_cluster_estimate, spin_orbitals
 from forgefield.labelers.labeler import DEFAULT_MEMORY_BYTES, Computed, Estimate
 from forgefield.labelers.mean_field import (
-    MIXED_FRAMES,
     MeanFieldLabeler,
     diagnostics_of,
-    solved_orbitals,
-    starting_density,
 )
 from forgefield.labelers.open_shell_ccsd_t import open_shell_energy, refuse_open_shell_forces
 from forgefield.labelers.programs import need
-from forgefield.labelers.self_consistent import ScfRecord, converge, pyscf_molecule
+from forgefield.labelers.self_consistent import (
+    ScfRecord,
+    converge,
+    pyscf_molecule,
+    refuse_mixed_core,
+)
 from forgefield.labelers.threads import pyscf_and_torch_threads
 from forgefield.labelers.warm_start import Neighbours, half_powers, mixture
 from forgefield.storage.errors import InputError
@@ -41,8 +44,8 @@ if TYPE_CHECKING:
 
 DEFAULT_NOISE = 1e-3
 """kcal/mol/Å, the most that convergence may leave in a force component."""
-NEAR_A = 0.2
-"""Å rms; amplitudes of frames farther away save no iteration (`tests/benchmarks/labels`)."""
+MIXED_FRAMES, FARTHEST = 8, 0.2
+"""Solved frames in a guess, and Å rms: frames farther away save no iteration."""
 SHARE_FOR_STARTS = 0.1
 """Of a label's memory, for solutions of earlier frames."""
 
@@ -89,6 +92,8 @@ class CcsdTLabeler(MeanFieldLabeler):
         if molecule.multiplicity != 1:
             self._check_open_shell(molecule)
             return
+        if self.fitted:
+            refuse_unfitted(molecule, self.basis)
         occupied, virtual = correlated_orbitals(molecule, self.basis, frozen_core=self.frozen_core)
         if occupied < 1 or virtual < 1:
             raise InputError(
@@ -99,10 +104,11 @@ class CcsdTLabeler(MeanFieldLabeler):
     def _check_open_shell(self, molecule: Molecule) -> None:
         if not self.energy_only:
             refuse_open_shell_forces(molecule, self.method.name)
+        spin_orbitals(molecule, self.basis, frozen_core=self.frozen_core)
         if self.fitted or not self.triples:
             raise InputError(
                 f"{self.method.name} is for closed shells; {molecule.name} has multiplicity "
-                f"{molecule.multiplicity}: ask for 'CCSD(T)/{self.basis}, energy only'"
+                f"{molecule.multiplicity}: ask for the energy-only form of CCSD(T)/{self.basis}"
             )
 
     def estimate(self, molecule: Molecule, threads: int = 1) -> Estimate:
@@ -142,6 +148,7 @@ class CcsdTLabeler(MeanFieldLabeler):
             "t1": found.t1_diagnostic,
             "cc_iterations": found.t_iterations,
             "lambda_iterations": found.multiplier_iterations,
+            "orbital_asymmetry": found.asymmetry,
         }
         return Computed(float(energy_hartree) * EV_PER_HARTREE, forces_A3, diagnostics)
 
@@ -152,10 +159,7 @@ class CcsdTLabeler(MeanFieldLabeler):
         molecule = pyscf_molecule(configuration, self.basis, self.memory_bytes)
         molecule.incore_anyway = True  # `refuse_too_large` has weighed it; PySCF counts the process
         field = self.field(molecule)
-        near = self._neighbours.nearest(configuration, MIXED_FRAMES)
-        start_bb = starting_density(molecule, near) if near else None
-        record = converge(field, limits.scf_energy, limits.scf_gradient, start_bb)
-        self._neighbours.keep(configuration, solved_orbitals(field))
+        record = converge(field, limits.scf_energy, limits.scf_gradient)
         return field, record
 
     def _correlated(self, configuration: Configuration, field: "RHF") -> "CoupledCluster":
@@ -170,6 +174,7 @@ class CcsdTLabeler(MeanFieldLabeler):
         from forgefield.labelers.coupled_cluster.transport import solved
 
         core = int(chemcore(field.mol)) if self.frozen_core else 0
+        refuse_mixed_core(field, core)
         loewdin_bm = half_powers(field.get_ovlp())[0] @ field.mo_coeff[:, core:]
         try:
             found = coupled_cluster(
@@ -194,11 +199,12 @@ class CcsdTLabeler(MeanFieldLabeler):
         from forgefield.labelers.coupled_cluster.transport import guess_from
 
         nearest = self._solved.nearest(configuration, MIXED_FRAMES)
-        near = [each for each in nearest if each.rmsd < NEAR_A]
+        near = [each for each in nearest if each.rmsd < FARTHEST]
         if not near:
             return None
         weights_N = mixture(near, np.asarray(configuration.positions_A3))
+        # PySCF's rotation matrix takes the transpose of the rotation that its docstring asks for.
         turned = [
-            each.solution.turned(field.mol.ao_rotation_matrix(each.rotation_33)) for each in near
+            each.solution.turned(field.mol.ao_rotation_matrix(each.rotation_33.T)) for each in near
         ]
         return guess_from(turned, weights_N, loewdin_bm)

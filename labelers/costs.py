@@ -136,7 +136,7 @@ def spin_orbitals(
     core = sum(int(chemcore_atm[z]) for z in molecule.numbers) if frozen_core else 0
     n = count_functions(molecule.numbers, basis)
     alpha, beta = (electrons + unpaired) // 2, (electrons - unpaired) // 2
-    if alpha - core < 1 or n - beta < 1 or n < alpha or beta < core:
+    if alpha - core < 1 or n - beta < 1 or n <= alpha or beta < core:
         raise InputError(
             f"{molecule.name} has {alpha - core} occupied and {n - beta} empty orbitals to "
             f"correlate in {basis}; take a larger basis or all electrons"

@@ -17,7 +17,7 @@ from forgefield.labelers.labeler import DEFAULT_MEMORY_BYTES, Computed, Estimate
 from forgefield.labelers.mean_field import Found, MeanFieldLabeler
 from forgefield.labelers.programs import need
 from forgefield.labelers.self_consistent import ScfRecord, attempt, converge
-from forgefield.storage.records import Array, Configuration, Method, Molecule, Tier
+from forgefield.storage.records import Configuration, Method, Molecule, Tier
 
 if TYPE_CHECKING:
     from pyscf.dft.rks import KohnShamDFT as KohnSham
@@ -88,12 +88,12 @@ class DftLabeler(MeanFieldLabeler):
         field.with_df.build()  # without it PySCF makes the Coulomb integrals anew in each iteration
         return field
 
-    def solve(self, field: "KohnSham", start_bb: Array | None) -> ScfRecord:
+    def solve(self, field: "KohnSham") -> ScfRecord:
         """The rough pass, then the one that counts."""
-        rough = 0
+        rough, start_bb = 0, None
         if self.grid > ROUGH_GRID:
-            rough = attempt(field, ROUGH_ENERGY_HARTREE, ROUGH_GRADIENT_HARTREE, start_bb)
-            start_bb = field.make_rdm1() if field.converged else start_bb
+            rough = attempt(field, ROUGH_ENERGY_HARTREE, ROUGH_GRADIENT_HARTREE, None)
+            start_bb = field.make_rdm1() if field.converged else None
             field.grids.level = self.grid
             field.grids.reset()
         record = converge(field, ENERGY_HARTREE, GRADIENT_HARTREE, start_bb)

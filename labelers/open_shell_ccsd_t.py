@@ -12,7 +12,7 @@ import numpy as np
 from forgefield.labelers.costs import open_shell_ccsd_t_estimate
 from forgefield.labelers.labeler import ENERGY_ONLY, Computed
 from forgefield.labelers.mean_field import diagnostics_of
-from forgefield.labelers.self_consistent import converge, pyscf_molecule
+from forgefield.labelers.self_consistent import converge, pyscf_molecule, refuse_mixed_core
 from forgefield.storage.errors import InputError, NeedsLargerMachine, NotConverged
 from forgefield.storage.records import Configuration, Molecule
 from forgefield.storage.units import EV_PER_HARTREE
@@ -45,10 +45,12 @@ def open_shell_energy(
     amplitudes.
     """
     from pyscf import scf
+    from pyscf.data.elements import chemcore
 
     _refuse_too_large(configuration, basis, frozen_core, memory_bytes)
     field = scf.UHF(pyscf_molecule(configuration, basis, memory_bytes))
     record = converge(field, SCF_ENERGY, SCF_GRADIENT)
+    refuse_mixed_core(field, chemcore(field.mol) if frozen_core else 0)
     solver, triples_hartree = _correlated(field, frozen_core)
     return Computed(
         energy=float(solver.e_tot + triples_hartree) * EV_PER_HARTREE,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forgefield.labelers.basis_sets import core_potentials
-from forgefield.storage.errors import NotConverged
+from forgefield.storage.errors import BadConfiguration, NotConverged
 from forgefield.storage.records import Array, Configuration
 from forgefield.storage.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MAX_CYCLES = 60
 LEVEL_SHIFT_HARTREE = 0.3
 DAMPING = 0.5
+CORE_GAP_HARTREE = 0.2
+"""Between frozen and correlated orbitals; carbon's is 10 hartree."""
 LOWEST_GAP_EV = -1.0
 """Of a closed shell; below it second-order SCF has ended at an excited state, as it may."""
 
@@ -123,6 +125,20 @@ def _shifted(field: "SCF") -> int:
     field.level_shift, field.damp = 0.0, 0.0
     field.kernel(field.make_rdm1())
     return before + int(field.cycles)
+
+
+def refuse_mixed_core(field: "SCF", core: int) -> None:
+    """Raise `BadConfiguration` where the `core` lowest orbitals are not cores of their own.
+
+    A frozen orbital that is near the next one in energy mixes with it, and which one is frozen
+    would change along a path.
+    """
+    for energies in np.atleast_2d(field.mo_energy):
+        if core and energies[core] - energies[core - 1] < CORE_GAP_HARTREE:
+            raise BadConfiguration(
+                f"no gap separates the {core} frozen orbitals ({energies[core - 1]:.2f} hartree) "
+                f"from the next one ({energies[core]:.2f}); ask for ', all electrons'"
+            )
 
 
 def frontier_gap(field: "SCF") -> float:

@@ -12,6 +12,7 @@ import torch
 
 from forgefield.labelers.coupled_cluster.blocks import Amplitudes, Blocks, mp2_amplitudes
 from forgefield.labelers.coupled_cluster.integrals import blocks_of
+from forgefield.labelers.coupled_cluster.iteration import Solution
 from forgefield.labelers.coupled_cluster.lagrangian import (
     densities,
     solve_amplitudes,
@@ -94,15 +95,7 @@ def coupled_cluster(
             energy, triples_hartree, None, t, None, mp2, t_iterations, 0, diagnostic, 0.0
         )
     triples = _triples(blocks, t, thresholds) if wanted.triples else None
-    start = guess.multipliers(t) if guess else t
-    solved = solve_multipliers(
-        blocks, t, triples, start, tolerance=thresholds.amplitudes, most=MAX_ITERATIONS
-    )
-    if not solved.converged:
-        raise NotConverged(
-            f"the Λ equations did not converge in {solved.iterations} iterations; drop this "
-            "configuration"
-        )
+    solved = _multipliers(blocks, t, triples, guess.multipliers(t) if guess else t, thresholds)
     densities_ = densities(blocks, t, solved.amplitudes, triples)
     triples_hartree = triples.energy if triples else 0.0
     del blocks, triples
@@ -134,8 +127,29 @@ def _amplitudes(
         if solved.converged:
             return solved.amplitudes, spent
     raise NotConverged(
-        f"CCSD did not converge in {spent} iterations, the last {MAX_ITERATIONS} of them damped; "
+        f"CCSD did not converge in {spent} iterations, the second try damped; "
         "drop this configuration"
+    )
+
+
+def _multipliers(
+    blocks: Blocks,
+    t: Amplitudes,
+    triples: TripleDerivatives | None,
+    start: Amplitudes,
+    thresholds: Thresholds,
+) -> Solution:
+    """Converged λ; the second try starts from t."""
+    spent = 0
+    for first in (start, t):
+        solved = solve_multipliers(
+            blocks, t, triples, first, tolerance=thresholds.amplitudes, most=MAX_ITERATIONS
+        )
+        spent += solved.iterations
+        if solved.converged:
+            return Solution(solved.amplitudes, spent, converged=True)
+    raise NotConverged(
+        f"the Λ equations did not converge in {spent} iterations; drop this configuration"
     )
 
 

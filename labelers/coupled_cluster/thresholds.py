@@ -15,7 +15,7 @@ DEFAULT_NOISE = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """SCF energy (hartree) and gradient, norms of amplitude and Z-vector updates, precision."""
+    """SCF energy (hartree) and gradient, norms of amplitude updates and Z-vector residuals."""
 
     scf_energy: float
     scf_gradient: float

@@ -19,6 +19,9 @@ from torch import Tensor
 from forgefield.labelers.coupled_cluster.blocks import Amplitudes
 from forgefield.storage.records import Array
 
+ALIKE = 0.9
+"""Least singular value of the overlap of occupied orbitals: 1 where they span the same space."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Solved:
@@ -59,15 +62,19 @@ def solved(loewdin_bm: Array, mp2: Amplitudes, t: Amplitudes, multipliers: Ampli
     return Solved(loewdin_bm, _difference(t, mp2), _difference(multipliers, t))
 
 
-def guess_from(frames: Sequence[Solved], weights_N: Array, new_loewdin_bm: Array) -> Guess:
+def guess_from(frames: Sequence[Solved], weights_N: Array, new_loewdin_bm: Array) -> Guess | None:
     """Differences of `frames` turned into the new orbitals and mixed.
 
-    The frames' orbitals must be turned as their atoms are on the new ones.
+    The frames' orbitals must be turned as their atoms are on the new ones. `None` where the
+    occupied orbitals of a frame are others than the new ones: a start from there could lead to
+    another solution.
     """
     o = frames[0].beyond_t.one.shape[0]
     of_mp2, of_t = [], []
     for frame in frames:
         overlap = torch.from_numpy(frame.loewdin_bm.T @ new_loewdin_bm)
+        if torch.linalg.svdvals(overlap[:o, :o]).min() < ALIKE:
+            return None
         occupied, virtual = _nearest_rotation(overlap[:o, :o]), _nearest_rotation(overlap[o:, o:])
         of_mp2.append(_turned(frame.beyond_mp2, occupied, virtual))
         of_t.append(_turned(frame.beyond_t, occupied, virtual))

@@ -1,10 +1,12 @@
 """Names of methods: one spelling each, and errors that name the known forms."""
 
+import numpy as np
 import pytest
 
+from forgefield.labelers.molecules import find_molecule
 from forgefield.labelers.registry import labeler_for
-from forgefield.storage.errors import InputError
-from forgefield.storage.records import Tier
+from forgefield.storage.errors import BadConfiguration, InputError
+from forgefield.storage.records import Configuration, Tier
 
 
 @pytest.mark.parametrize(
@@ -64,3 +66,32 @@ def test_unknown_methods_are_input_errors(text: str, reason: str) -> None:
     with pytest.raises(InputError, match=reason) as caught:
         labeler_for(text)
     assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize(
+    "basis", ["LANL2DZ", "def2-SVPJKFIT", "cc-pVDZ-RI", "stuttgart", "cc-pVDZ-PP"]
+)
+def test_bases_for_potentials_or_fitting_are_refused(basis: str) -> None:
+    with pytest.raises(InputError, match="basis set"):
+        labeler_for(f"HF/{basis}")
+
+
+def test_fitted_methods_need_a_set_to_fit_with() -> None:
+    labeler_for("DF-CCSD(T)/cc-pVDZ").check(find_molecule("ethanol"))
+    with pytest.raises(InputError, match="leave out DF-"):
+        labeler_for("DF-CCSD(T)/cc-pVDZ").check(find_molecule("[LiH]"))
+
+
+def test_open_shells_with_nothing_to_correlate_are_refused() -> None:
+    with pytest.raises(InputError, match="larger basis"):
+        labeler_for("CCSD(T)/STO-3G, energy only").check(find_molecule("[H]"))
+
+
+def test_a_core_that_mixes_with_the_valence_is_not_frozen() -> None:
+    """Zinc's 3s and phosphorus' 2p are at one energy: freezing the lowest ten cuts a shell."""
+    positions_A3 = np.array(
+        [(0, 0, 0), (0, 0, 2.3), (1.2, 0, 2.9), (-0.6, 1.04, 2.9), (-0.6, -1.04, 2.9)]
+    )
+    shape = Configuration("complex", (30, 15, 1, 1, 1), positions_A3, 2)
+    with pytest.raises(BadConfiguration, match="all electrons"):
+        labeler_for("CCSD(T)/STO-3G").label(shape)

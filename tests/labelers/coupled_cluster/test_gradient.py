@@ -116,5 +116,5 @@ def test_labels_do_not_depend_on_the_frames_before() -> None:
     assert np.abs(labels[-1].forces_A3 - cold.forces_A3).max() < noise
     assert labels[-1].energy == pytest.approx(cold.energy, abs=1e-5)
     few, many = (x.provenance.diagnostics for x in (labels[-1], cold))
-    for name in ("cc_iterations", "lambda_iterations", "scf_iterations"):
-        assert few[name] < many[name]
+    for name in ("cc_iterations", "lambda_iterations"):
+        assert few[name] <= many[name] - 3
