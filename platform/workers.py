@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import ray
 from ray.actor import ActorHandle
 
@@ -21,6 +22,8 @@ from forgefield.storage.errors import LabelError, StorageError
 from forgefield.storage.records import Configuration, Failure, Job, Label, Molecule, Outcome
 from forgefield.storage.spool import Heartbeat, remove_spool, write_spool
 from forgefield.storage.units import to_micro
+
+HYDROGEN = Molecule("hydrogen", (1, 1), np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.74]]))
 
 logger = logging.getLogger(__name__)
 
@@ -69,13 +72,15 @@ class LabelWorker:
         self._labeler = labeler_for(self._work.method, memory_bytes=self._work.memory_bytes)
         self._labeler.available()
         self._labeler.prepare(self._work.molecule)
-        if self._labeler.batch > 1:
-            self._throw_away_one()
+        self._throw_away_one()
         return True
 
     def _throw_away_one(self) -> None:
-        """One label of a cheap tier, thrown away: the first is slow by a hundred others."""
-        molecule = self._work.molecule
+        """One label, thrown away: the first loads the libraries, which nobody shall pay for.
+
+        Of an expensive method it is one of H2, which takes a moment.
+        """
+        molecule = self._work.molecule if self._labeler.batch > 1 else HYDROGEN
         start = Configuration(
             molecule.name,
             molecule.numbers,

@@ -20,7 +20,9 @@ def audit(
     seed: Annotated[int, typer.Option(min=0, help="Another seed draws other labels.")] = 0,
     threads: Annotated[
         int | None,
-        typer.Option(min=1, help="Threads here. [default: all cores for more than a minute's work, else 1]"),
+        typer.Option(
+            min=1, help="Threads here. [default: all cores for more than a minute's work, else 1]"
+        ),
     ] = None,
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Say what it would cost, and compute nothing.")

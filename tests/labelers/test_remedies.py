@@ -87,7 +87,7 @@ def test_second_order_scf_rescues_an_ionic_molecule_pulled_apart() -> None:
             SMALL,
             (7, 7),
             2.2,
-            "CCSD did not converge in 400 iterations, the last 100 of them damped",
+            "CCSD did not converge in 400 iterations.*damped",
         ),
         ("CCSD(T)/6-31G", (3, 9), 5.0, "Λ equations did not converge"),
     ],
