@@ -78,7 +78,10 @@ def coupled_cluster_estimate(
     seconds = 0.4 + n**4 * (1.6e-7 if forces else 5e-8) + o**3 * v**3 * (1.3e-8 if forces else 6e-9)
     if triples:
         seconds += o**3 * v**4 * (2.2e-10 if forces else 8e-11)
-    arrays_bytes = 10 * (n**4 // 2 + v**4 // 2 + 6 * o * v**3 + 40 * o**2 * v**2 + 8 * v**3)
+    numbers = n**4 // 2 + v**4 // 2 + 6 * o * v**3 + 40 * o**2 * v**2 + 8 * v**3
+    if not forces:
+        numbers = 3 * n**4 // 8 + v**4 // 2 + 2 * o * v**3 + 20 * o**2 * v**2
+    arrays_bytes = 10 * numbers
     return _spread(_wasteful(seconds, threads), CORRELATED_PROCESS_BYTES + arrays_bytes)
 
 

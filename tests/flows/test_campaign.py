@@ -174,7 +174,7 @@ def test_status_report_evaluate_and_export(finished: tuple[Path, RunFolder]) -> 
     status = json.loads(platform("status", "run", "--json", cwd=cwd).stdout)
     assert not status["running"]
     assert status["spent"] + status["left"] == pytest.approx(status["cap"])
-    assert "CCSD(T)/STO-3G" in platform("status", "run", cwd=cwd).stdout
+    assert "CCSD(T)/cc-pVDZ" in platform("status", "run", cwd=cwd).stdout
     exported = platform("export", "run", "-o", "all.xyz", cwd=cwd)
     assert exported.returncode == 0, exported.stderr
     nowhere = platform("export", "run", "-o", "nowhere/all.xyz", cwd=cwd)
