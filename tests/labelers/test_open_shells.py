@@ -66,7 +66,8 @@ def test_forces_are_the_slope_of_the_energy(
 
 
 def test_triplet_oxygen_lies_below_the_singlet() -> None:
-    labeler = labeler_for("PBE/def2-SVP, grid 2, energy only")
+    """In larger bases the closed shell ends at an excited state only, and is refused."""
+    labeler = labeler_for("PBE/STO-3G, grid 2, energy only")
     triplet = labeler.label(at(OXYGEN)).energy
     assert labeler.label(at(replace(OXYGEN, multiplicity=1))).energy > triplet + 0.5
 
