@@ -50,7 +50,7 @@ def _wall(plan: Plan) -> str:
 def _tiers(plan: Plan) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("tier", no_wrap=True)
-    table.add_column("method")
+    table.add_column("method", min_width=16)
     for name in ("a label", "×/÷", "memory", "labels", "core-hours"):
         table.add_column(name, justify="right", no_wrap=True)
     for quote in plan.tiers:
@@ -141,8 +141,8 @@ def _rate(status: Status) -> str:
 def _tier_states(status: Status) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("tier", no_wrap=True)
-    table.add_column("method")
-    for name in ("done", "in flight", "failed", "core-hours", "wasted"):
+    table.add_column("method", min_width=16)
+    for name in ("done", "running", "failed", "core-hours", "wasted"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in status.tiers:
         table.add_row(
