@@ -17,10 +17,7 @@ import numpy as np
 from forgefield.labelers.basis_sets import refuse_unfitted
 from forgefield.labelers.costs import correlated_orbitals, coupled_cluster_estimate, spin_orbitals
 from forgefield.labelers.labeler import DEFAULT_MEMORY_BYTES, Computed, Estimate
-from forgefield.labelers.mean_field import (
-    MeanFieldLabeler,
-    diagnostics_of,
-)
+from forgefield.labelers.mean_field import MeanFieldLabeler, diagnostics_of
 from forgefield.labelers.open_shell_ccsd_t import open_shell_energy, refuse_open_shell_forces
 from forgefield.labelers.programs import need
 from forgefield.labelers.self_consistent import (

@@ -110,20 +110,8 @@ class Labeler(ABC):
 
     def refuse_too_large(self, configuration: Configuration, threads: int) -> None:
         """Raise `NeedsLargerMachine` where the estimate exceeds the memory of a label."""
-        molecule = Molecule(
-            configuration.molecule,
-            configuration.numbers,
-            configuration.positions_A3,
-            configuration.charge,
-            configuration.multiplicity,
-        )
-        need_bytes = self.estimate(molecule, threads).memory_bytes
-        if need_bytes > self.memory_bytes:
-            raise NeedsLargerMachine(
-                f"{self.method.name} for {configuration.molecule} needs about "
-                f"{need_bytes / 1e9:.1f} GB and may have {self.memory_bytes / 1e9:.1f} GB; raise "
-                "the memory of a label or take a smaller basis"
-            )
+        estimate = self.estimate(molecule_of(configuration), threads)
+        refuse_over(self.method.name, configuration, estimate, self.memory_bytes)
 
     def label(self, configuration: Configuration, threads: int = 1) -> Label:
         """Energy of one configuration, forces unless `energy_only`, and where they came from.
@@ -154,6 +142,29 @@ class Labeler(ABC):
             diagnostics=dict(computed.diagnostics) | residuals(configuration, computed.forces_A3),
         )
         return Label(computed.energy, computed.forces_A3, provenance)
+
+
+def molecule_of(configuration: Configuration) -> Molecule:
+    """A molecule at this geometry, for what asks about molecules; its bonds aren't known."""
+    return Molecule(
+        configuration.molecule,
+        configuration.numbers,
+        configuration.positions_A3,
+        configuration.charge,
+        configuration.multiplicity,
+    )
+
+
+def refuse_over(
+    method: str, configuration: Configuration, estimate: Estimate, memory_bytes: int
+) -> None:
+    """Raise `NeedsLargerMachine`, naming both, where the estimate exceeds `memory_bytes`."""
+    if estimate.memory_bytes > memory_bytes:
+        raise NeedsLargerMachine(
+            f"{method} for {configuration.molecule} needs about "
+            f"{estimate.memory_bytes / 1e9:.1f} GB and may have {memory_bytes / 1e9:.1f} GB; raise "
+            "the memory of a label or take a smaller basis"
+        )
 
 
 def refuse_overlap(configuration: Configuration) -> None:

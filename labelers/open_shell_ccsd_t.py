@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forgefield.labelers.costs import open_shell_ccsd_t_estimate
-from forgefield.labelers.labeler import ENERGY_ONLY, Computed
+from forgefield.labelers.labeler import ENERGY_ONLY, Computed, molecule_of, refuse_over
 from forgefield.labelers.mean_field import diagnostics_of
 from forgefield.labelers.self_consistent import converge, pyscf_molecule, refuse_mixed_core
-from forgefield.storage.errors import InputError, NeedsLargerMachine, NotConverged
+from forgefield.storage.errors import InputError, NotConverged
 from forgefield.storage.records import Configuration, Molecule
 from forgefield.storage.units import EV_PER_HARTREE
 
@@ -47,11 +47,14 @@ def open_shell_energy(
     from pyscf import scf
     from pyscf.data.elements import chemcore
 
-    _refuse_too_large(configuration, basis, frozen_core, memory_bytes)
+    molecule = molecule_of(configuration)
+    estimate = open_shell_ccsd_t_estimate(molecule, basis, frozen_core=frozen_core, threads=1)
+    refuse_over(f"UCCSD(T)/{basis}", configuration, estimate, memory_bytes)
     field = scf.UHF(pyscf_molecule(configuration, basis, memory_bytes))
     record = converge(field, SCF_ENERGY, SCF_GRADIENT)
-    refuse_mixed_core(field, chemcore(field.mol) if frozen_core else 0)
-    solver, triples_hartree = _correlated(field, frozen_core)
+    core = chemcore(field.mol) if frozen_core else 0
+    refuse_mixed_core(field, core)
+    solver, triples_hartree = _correlated(field, core)
     return Computed(
         energy=float(solver.e_tot + triples_hartree) * EV_PER_HARTREE,
         forces_A3=None,
@@ -63,12 +66,11 @@ def open_shell_energy(
     )
 
 
-def _correlated(field: "UHF", frozen_core: bool) -> tuple["UCCSD", float]:
+def _correlated(field: "UHF", core: int) -> tuple["UCCSD", float]:
     """Converged amplitudes and the (T) energy, hartree."""
     from pyscf import cc
-    from pyscf.data.elements import chemcore
 
-    solver = cc.UCCSD(field, frozen=chemcore(field.mol) if frozen_core else 0)
+    solver = cc.UCCSD(field, frozen=core)
     solver.conv_tol, solver.conv_tol_normt = CC_ENERGY, AMPLITUDES
     solver.max_cycle, solver.diis_space = MAX_CYCLES, 8
     integrals = solver.ao2mo()
@@ -86,22 +88,3 @@ def _t1_diagnostic(solver: "UCCSD") -> float:
     """Norm of the singles over √(2 electrons), which for a closed shell is the usual one."""
     squares = sum(float(np.vdot(t1, t1)) for t1 in solver.t1)
     return math.sqrt(squares / (2 * sum(solver.nocc)))
-
-
-def _refuse_too_large(
-    configuration: Configuration, basis: str, frozen_core: bool, memory_bytes: int
-) -> None:
-    molecule = Molecule(
-        configuration.molecule,
-        configuration.numbers,
-        configuration.positions_A3,
-        configuration.charge,
-        configuration.multiplicity,
-    )
-    estimate = open_shell_ccsd_t_estimate(molecule, basis, frozen_core=frozen_core, threads=1)
-    if estimate.memory_bytes > memory_bytes:
-        raise NeedsLargerMachine(
-            f"UCCSD(T)/{basis} for {configuration.molecule} needs about "
-            f"{estimate.memory_bytes / 1e9:.1f} GB and may have {memory_bytes / 1e9:.1f} GB; raise "
-            "the memory of a label or take a smaller basis"
-        )

@@ -1,10 +1,10 @@
 """Solutions of earlier frames, kept as starting points for frames that are like them.
 
-An iteration that starts near its end takes fewer steps to the same end: nothing here may change
-a label by more than the thresholds of its solver do. What a solution is, is its labeler's affair;
-here it is an object with a size. Superposition: Kabsch, Acta Cryst. A 32, 922 (1976). Mixtures:
-Polack, Dusson, Stamm and Lipparini, J. Chem. Theory Comput. 17, 6965 (2021). Transport: Löwdin's
-orthogonalisation.
+An iteration that starts near its end takes fewer steps, and must end where it would have ended:
+whoever keeps solutions here makes sure of that (`coupled_cluster.transport` does). What a solution
+is, is its labeler's affair; here it is an object with a size. Superposition: Kabsch, Acta Cryst.
+A 32, 922 (1976). Mixtures: Polack, Dusson, Stamm and Lipparini, J. Chem. Theory Comput. 17, 6965
+(2021). Transport: Löwdin's orthogonalisation.
 
 Legend: `N` solved frames, `A` atoms, `b` basis functions, `m` orbitals. Å.
 """

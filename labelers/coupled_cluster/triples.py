@@ -19,7 +19,6 @@ Nothing here knows of molecules or programs. Arrays are torch tensors of one flo
 device. Legend: `i j k m` (o) occupied, `a b c f` (v) virtual.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -84,18 +83,13 @@ def triples_energy(inputs: TripleInputs) -> float:
     return energy
 
 
-def triples_derivatives(
-    inputs: TripleInputs, progress: Callable[[float], None] | None = None
-) -> TripleDerivatives:
-    """E(T) and every derivative; `progress` is told the share that is done."""
+def triples_derivatives(inputs: TripleInputs) -> TripleDerivatives:
+    """E(T) and every derivative."""
     sweep = _Sweep(inputs)
     adjoint = _Adjoints(sweep)
-    triples = list(_ordered(len(inputs.e_o)))
-    for number, (i, j, k) in enumerate(triples, start=1):
+    for i, j, k in _ordered(len(inputs.e_o)):
         sweep.amplitudes(i, j, k)
         adjoint.add(i, j, k)
-        if progress is not None:
-            progress(number / len(triples))
     return adjoint.result()
 
 
