@@ -21,8 +21,8 @@ from forgefield.platform.plan import Plan, TierCost
 from forgefield.platform.purchasing import Claim
 from forgefield.platform.recipe import Recipe
 from forgefield.platform.run_folder import RunFolder
-from forgefield.storage.durable_store import replace_file
 from forgefield.storage.errors import InputError, StorageError
+from forgefield.storage.frame_store.durable_store import replace_file
 from forgefield.storage.ledger import Ledger
 from forgefield.storage.records import Configuration, Job, Method, Molecule, Purpose, Tier
 

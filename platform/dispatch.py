@@ -33,7 +33,7 @@ from forgefield.platform.score import Progress, Score
 from forgefield.platform.slots import Slot
 from forgefield.platform.workers import Worked
 from forgefield.storage.errors import BudgetExhausted, ForgefieldError, StorageError, WaveOfFailures
-from forgefield.storage.ledger_records import State
+from forgefield.storage.ledger.entries import State
 from forgefield.storage.records import Failure, Job, Tier
 from forgefield.storage.units import from_micro, to_micro
 

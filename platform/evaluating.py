@@ -12,7 +12,7 @@ from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.wording import three_digits
 from forgefield.storage.errors import InputError
 from forgefield.storage.frame_store import load_frames
-from forgefield.storage.frames import Frames, StoredFrame, from_stored
+from forgefield.storage.frames import Frames
 from forgefield.storage.records import (
     Configuration,
     Job,
@@ -21,6 +21,7 @@ from forgefield.storage.records import (
     Provenance,
     Purpose,
 )
+from forgefield.storage.settled_frames import StoredFrame, from_stored
 from forgefield.trainers.evaluation import compare, evaluate
 from forgefield.trainers.force_field import ForceField
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.errors import InputError
-from forgefield.storage.exporting import write_extended_xyz
+from forgefield.storage.formats.extended_xyz import write_extended_xyz
 from forgefield.storage.frame_store import load_frames
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import Purpose, Tier

@@ -23,9 +23,9 @@ from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.score import Progress
 from forgefield.platform.slots import NUMBERS, Slot
 from forgefield.platform.workers import LabelJobs
-from forgefield.storage.ledger_records import JobState, State
+from forgefield.storage.ledger.entries import JobState, State
+from forgefield.storage.ledger.recovery import Recovery
 from forgefield.storage.records import Molecule, Tier
-from forgefield.storage.recovery import Recovery
 
 HOPELESS = frozenset({"BadConfiguration", "NotConverged"})
 """Failures that a new start of the run doesn't mend."""

@@ -17,10 +17,10 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from forgefield.storage.errors import ForgefieldError, RunBusy, StorageError
 from forgefield.storage.frame_store import FrameStore
 from forgefield.storage.ledger import Ledger
-from forgefield.storage.ledger_records import Balance, JobState, TierTally
-from forgefield.storage.packing import pack
+from forgefield.storage.ledger.entries import Balance, JobState, TierTally
+from forgefield.storage.ledger.packing import pack
+from forgefield.storage.ledger.recovery import Recovery, close_dead, recover
 from forgefield.storage.records import Failure, Job
-from forgefield.storage.recovery import Recovery, close_dead, recover
 
 PATIENCE_S = 30.0
 
@@ -45,7 +45,7 @@ class LedgerService:
         return getattr(self._ledger, name)(*arguments)
 
     def close_dead(self, reservation: int, failure: Failure, used_micro: int | None) -> None:
-        """See `storage.recovery.close_dead`."""
+        """See `forgefield.storage.ledger.recovery.close_dead`."""
         close_dead(self._ledger, self._spool, reservation, failure, used_micro)
 
     def pack(self) -> int:
@@ -66,7 +66,7 @@ def _open_when_free(frames: Path) -> FrameStore:
 
 
 class LedgerClient:
-    """The ledger as the driver sees it; methods as in `storage.ledger.Ledger`."""
+    """The ledger as the driver sees it; methods as in `forgefield.storage.ledger.Ledger`."""
 
     def __init__(self, url: str, frames: Path, spool: Path, name: str) -> None:
         here = ray.get_runtime_context().get_node_id()

@@ -7,7 +7,7 @@ from forgefield.platform.machine import Machine
 from forgefield.platform.plan import TierCost
 from forgefield.platform.recipe import Recipe
 from forgefield.storage.errors import InputError
-from forgefield.storage.ledger_records import TierTally
+from forgefield.storage.ledger.entries import TierTally
 from forgefield.storage.records import Molecule, Purpose, Tier
 
 SPREAD_OF_A_FEW = 1.3

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from forgefield.storage.durable_store import replace_file
 from forgefield.storage.errors import InputError
+from forgefield.storage.frame_store.durable_store import replace_file
 
 
 @dataclass(frozen=True, slots=True)

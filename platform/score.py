@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-from forgefield.storage.ledger_records import TierTally
+from forgefield.storage.ledger.entries import TierTally
 from forgefield.storage.records import Tier
 from forgefield.storage.units import from_micro
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from forgefield.platform.plan import Document, Plan, load_plan
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.ledger import Ledger
-from forgefield.storage.ledger_records import Entry, EntryKind, TierTally
+from forgefield.storage.ledger.entries import Entry, EntryKind, TierTally
 from forgefield.storage.records import Tier
 from forgefield.storage.run_lock import RunLock
 from forgefield.storage.units import from_micro

@@ -19,8 +19,8 @@ from forgefield.labelers.labeler import Labeler
 from forgefield.labelers.registry import labeler_for
 from forgefield.platform.ledger_service import LedgerService
 from forgefield.storage.errors import LabelError, StorageError
+from forgefield.storage.ledger.spool import Heartbeat, remove_spool, write_spool
 from forgefield.storage.records import Configuration, Failure, Job, Label, Molecule, Outcome
-from forgefield.storage.spool import Heartbeat, remove_spool, write_spool
 from forgefield.storage.units import to_micro
 
 HYDROGEN = Molecule("hydrogen", (1, 1), np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.74]]))

@@ -7,7 +7,8 @@
     ├── BudgetExhausted          nothing to mend: the money is spent (exit code 4)
     ├── RunBusy                  another driver holds this run; wait or stop it (exit code 5)
     ├── StorageError             the stored bytes are wrong or can't be written (exit code 6)
-    │   └── AlreadyBought        a job is done or in flight; leave it out of the reservation
+    │   ├── AlreadyBought        a job is done or in flight; leave it out of the reservation
+    │   └── HoldoutLocked        training asked for the hold-out; leave it to the evaluation
     ├── WaveOfFailures           labels fail one after another; read the reason (exit code 7)
     ├── AuditFailed              a stored label isn't what its method gives (exit code 8)
     └── LabelError               one label went wrong; the campaign goes on
@@ -63,6 +64,10 @@ class StorageError(ForgefieldError):
 
 class AlreadyBought(StorageError):
     """A job of the reservation is done or reserved already; nothing was reserved."""
+
+
+class HoldoutLocked(StorageError):
+    """Frames of the hold-out were asked for where a model is trained or chosen."""
 
 
 class WaveOfFailures(ForgefieldError):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from forgefield.storage.ragged import Integers, merge
+from forgefield.storage.ragged import Integers, merge, merge_columns
 from forgefield.storage.records import Array
 
 _PROVENANCE_FIELDS = ("wall_F", "cpu_F", "threads_F", "program_F", "host_F")
@@ -36,6 +36,12 @@ class FrameProvenance:
     diagnostics: Mapping[str, Array]
 
 
+def empty_origins() -> FrameProvenance:
+    """Provenance of no frames."""
+    none, nowhere = np.empty(0), np.empty(0, dtype=np.int64)
+    return FrameProvenance(none, none, nowhere, nowhere, nowhere, (), (), {})
+
+
 def select_origins(provenance: FrameProvenance, index: Integers) -> FrameProvenance:
     """The rows `index` of every array; the tables stay."""
     picked = {name: getattr(provenance, name)[index] for name in _PROVENANCE_FIELDS}
@@ -47,8 +53,6 @@ def concatenate_origins(parts: Sequence[FrameProvenance]) -> FrameProvenance:
     """All rows in their order, the tables merged."""
     programs, program_F = merge([(part.programs, part.program_F) for part in parts])
     hosts, host_F = merge([(part.hosts, part.host_F) for part in parts])
-    names = dict.fromkeys(name for part in parts for name in part.diagnostics)
-    absent = [np.full(len(part.wall_F), np.nan) for part in parts]
     return FrameProvenance(
         wall_F=np.concatenate([part.wall_F for part in parts]),
         cpu_F=np.concatenate([part.cpu_F for part in parts]),
@@ -57,10 +61,5 @@ def concatenate_origins(parts: Sequence[FrameProvenance]) -> FrameProvenance:
         host_F=host_F,
         programs=programs,
         hosts=hosts,
-        diagnostics={
-            name: np.concatenate(
-                [p.diagnostics.get(name, nan) for p, nan in zip(parts, absent, strict=True)]
-            )
-            for name in names
-        },
+        diagnostics=merge_columns([(len(part.wall_F), part.diagnostics) for part in parts]),
     )

@@ -3,13 +3,14 @@
 Molecules of all sizes lie one after another on one atom axis; frame `i` owns the atoms
 `ptr[i]:ptr[i + 1]`. Ids are integers into vocabularies that travel with the arrays.
 
-Legend of shapes: `F` frames, `A` atoms of all frames together. Units: Å, eV, eV/Å, e; costs in
-core-seconds, times in seconds. NaN means absent: forces of an energy-only label, a diagnostic
-that the method doesn't give.
+Legend of shapes: `F` frames, `A` atoms of all frames together. Units: Å, eV, eV/Å, eV/Å³, e; costs
+in core-seconds, times in seconds. NaN means absent: forces of an energy-only label, the cell of a
+molecule in free space, a diagnostic that the method doesn't give.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,45 +19,30 @@ from forgefield.storage.frame_provenance import (
     FrameProvenance,
     Program,
     concatenate_origins,
+    empty_origins,
     select_origins,
 )
-from forgefield.storage.ragged import Integers, index_into, merge, offsets
-from forgefield.storage.records import Array, Job, Label, Method, Purpose, Tier
-from forgefield.storage.units import from_micro
+from forgefield.storage.ragged import Integers, merge, merge_columns, offsets
+from forgefield.storage.records import Array, Method, Purpose, Tier
 
 Bytes = NDArray[np.uint8]
 Index = NDArray[np.bool_] | Integers
+AddedColumns = Mapping[str, NDArray[Any]]
 
-__all__ = [
-    "TRAINING_PURPOSES",
-    "FrameProvenance",
-    "Frames",
-    "Program",
-    "StoredFrame",
-    "from_stored",
-    "hex_keys",
-]
+__all__ = ["TRAINING_PURPOSES", "FrameProvenance", "Frames", "Program", "hex_keys"]
 TRAINING_PURPOSES = (Purpose.CALIBRATION, Purpose.TRAIN, Purpose.VALIDATION)
 """What may be read without saying so; the hold-out must be asked for by name."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class StoredFrame:
-    """A settled label on its way into the frame store; `seq` is the ledger's number for it."""
-
-    seq: int
-    job: Job
-    label: Label
-    cost_micro: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frames:
     """Labelled configurations, flat and ragged.
 
-    `ptr` (F + 1,), `numbers` (A,), `positions_A3` and `forces_A3` (A, 3); all others (F,), and
-    `key_F` (job) and `geometry_F` (configuration) are 16-byte hashes, (F, 16) uint8. `method_F`
-    and `molecule_F` are indices into `methods` and `molecules`, `purpose_F` is a `Purpose`.
+    `ptr` (F + 1,), `numbers` (A,), `positions_A3` and `forces_A3` (A, 3), `cell_F33` and
+    `stress_F33` (F, 3, 3); all others (F,), and `key_F` (job) and `geometry_F` (configuration) are
+    16-byte hashes, (F, 16) uint8. `method_F` and `molecule_F` are indices into `methods` and
+    `molecules`, `purpose_F` is a `Purpose`. `added_F` and `added_A` hold columns that were added
+    to the store after the labels, such as a committee's spread, by name: (F, ...) and (A, ...).
     """
 
     ptr: Integers
@@ -64,6 +50,8 @@ class Frames:
     positions_A3: Array
     forces_A3: Array
     energy_F: Array
+    cell_F33: Array
+    stress_F33: Array
     method_F: Integers
     purpose_F: Integers
     molecule_F: Integers
@@ -76,6 +64,8 @@ class Frames:
     methods: tuple[Method, ...]
     molecules: tuple[str, ...]
     provenance: FrameProvenance
+    added_F: AddedColumns = field(default_factory=dict)
+    added_A: AddedColumns = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.energy_F)
@@ -114,6 +104,8 @@ class Frames:
             self,
             ptr=ptr,
             provenance=select_origins(self.provenance, index),
+            added_F={name: values[index] for name, values in self.added_F.items()},
+            added_A={name: values[atoms] for name, values in self.added_A.items()},
             **per_frame,
             **per_atom,
         )
@@ -122,7 +114,7 @@ class Frames:
     def concatenate(cls, parts: Sequence["Frames"]) -> "Frames":
         """All frames of `parts` in their order, their vocabularies merged."""
         if not parts:
-            return from_stored([])
+            return cls.empty()
         methods, method_F = merge([(p.methods, p.method_F) for p in parts])
         molecules, molecule_F = merge([(p.molecules, p.molecule_F) for p in parts])
         plain = [name for name in (*FRAME_FIELDS, *ATOM_FIELDS) if name not in _POINTERS]
@@ -133,12 +125,46 @@ class Frames:
             methods=methods,
             molecules=molecules,
             provenance=concatenate_origins([p.provenance for p in parts]),
+            added_F=merge_columns([(len(p), p.added_F) for p in parts]),
+            added_A=merge_columns([(len(p.numbers), p.added_A) for p in parts]),
             **{name: np.concatenate([getattr(p, name) for p in parts]) for name in plain},
         )
 
+    @classmethod
+    def empty(cls) -> "Frames":
+        """No frames."""
+        none, nowhere = np.empty(0), np.empty((0, 3))
+        integers = {name: np.empty(0, dtype=np.int64) for name in INTEGER_FIELDS}
+        hashes = {name: np.empty((0, 16), dtype=np.uint8) for name in ("key_F", "geometry_F")}
+        return cls(
+            ptr=np.zeros(1, dtype=np.int64),
+            positions_A3=nowhere,
+            forces_A3=nowhere,
+            energy_F=none,
+            cell_F33=np.empty((0, 3, 3)),
+            stress_F33=np.empty((0, 3, 3)),
+            cost_F=none,
+            methods=(),
+            molecules=(),
+            provenance=empty_origins(),
+            **integers,
+            **hashes,
+        )
 
+
+INTEGER_FIELDS = (
+    "numbers",
+    "method_F",
+    "purpose_F",
+    "molecule_F",
+    "charge_F",
+    "multiplicity_F",
+    "seq_F",
+)
 FRAME_FIELDS = (
     "energy_F",
+    "cell_F33",
+    "stress_F33",
     "method_F",
     "purpose_F",
     "molecule_F",
@@ -153,75 +179,10 @@ ATOM_FIELDS = ("numbers", "positions_A3", "forces_A3")
 _POINTERS = ("method_F", "molecule_F")
 
 
-def from_stored(stored: Sequence[StoredFrame]) -> Frames:
-    """Flat arrays of settled labels, in their order."""
-    jobs = [frame.job for frame in stored]
-    shapes = [job.configuration for job in jobs]
-    methods, method_F = index_into((), [job.method for job in jobs])
-    molecules, molecule_F = index_into((), [shape.molecule for shape in shapes])
-    return Frames(
-        ptr=offsets(_integers([len(shape.numbers) for shape in shapes])),
-        numbers=_integers([number for shape in shapes for number in shape.numbers]),
-        positions_A3=_rows([shape.positions_A3 for shape in shapes]),
-        forces_A3=_rows([_forces(frame) for frame in stored]),
-        energy_F=np.array([frame.label.energy for frame in stored], dtype=np.float64),
-        method_F=method_F,
-        purpose_F=_integers([int(job.purpose) for job in jobs]),
-        molecule_F=molecule_F,
-        charge_F=_integers([shape.charge for shape in shapes]),
-        multiplicity_F=_integers([shape.multiplicity for shape in shapes]),
-        seq_F=_integers([frame.seq for frame in stored]),
-        cost_F=np.array([from_micro(frame.cost_micro) for frame in stored], dtype=np.float64),
-        key_F=_hashes([job.key() for job in jobs]),
-        geometry_F=_hashes([shape.key() for shape in shapes]),
-        methods=methods,
-        molecules=molecules,
-        provenance=_provenance(stored),
-    )
-
-
 def hex_keys(hashes: Bytes) -> list[str]:
     """Hashes (F, 16) as the hexadecimal keys that jobs and configurations give."""
     return [row.tobytes().hex() for row in hashes]
 
 
-def _provenance(stored: Sequence[StoredFrame]) -> FrameProvenance:
-    origins = [frame.label.provenance for frame in stored]
-    programs, program_F = index_into((), [Program(o.program, o.version) for o in origins])
-    hosts, host_F = index_into((), [origin.host for origin in origins])
-    names = dict.fromkeys(name for origin in origins for name in origin.diagnostics)
-    return FrameProvenance(
-        wall_F=np.array([origin.wall_s for origin in origins], dtype=np.float64),
-        cpu_F=np.array([origin.cpu_s for origin in origins], dtype=np.float64),
-        threads_F=_integers([origin.threads for origin in origins]),
-        program_F=program_F,
-        host_F=host_F,
-        programs=programs,
-        hosts=hosts,
-        diagnostics={
-            name: np.array([o.diagnostics.get(name, np.nan) for o in origins], dtype=np.float64)
-            for name in names
-        },
-    )
-
-
-def _forces(frame: StoredFrame) -> Array:
-    if frame.label.forces_A3 is None:
-        return np.full((len(frame.job.configuration.numbers), 3), np.nan)
-    return frame.label.forces_A3
-
-
 def _as_index(which: Index, length: int) -> Integers:
     return np.arange(length)[which]
-
-
-def _integers(values: Sequence[int]) -> Integers:
-    return np.array(values, dtype=np.int64)
-
-
-def _rows(parts: Sequence[Array]) -> Array:
-    return np.concatenate(parts) if parts else np.empty((0, 3))
-
-
-def _hashes(keys: Sequence[str]) -> Bytes:
-    return np.frombuffer(bytes.fromhex("".join(keys)), dtype=np.uint8).reshape(-1, 16)

@@ -1,12 +1,13 @@
 """Ragged arrays and vocabularies: offsets of frames, integers that point into tables of words."""
 
-from collections.abc import Hashable, Sequence
-from typing import TypeVar
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Integers = NDArray[np.int64]
+NamedColumns = Mapping[str, NDArray[Any]]
 Item = TypeVar("Item", bound=Hashable)
 
 
@@ -32,3 +33,22 @@ def merge(parts: Sequence[tuple[tuple[Item, ...], Integers]]) -> tuple[tuple[Ite
         merged, places = index_into(merged, vocabulary)
         pointers.append(places[pointer])
     return merged, np.concatenate(pointers)
+
+
+def absent(values: NDArray[Any], rows: int) -> NDArray[Any]:
+    """`rows` rows like those of `values` that hold nothing: NaN, or -1 among integers."""
+    fill = np.nan if values.dtype.kind == "f" else -1
+    return np.full((rows, *values.shape[1:]), fill, dtype=values.dtype)
+
+
+def merge_columns(
+    parts: Sequence[tuple[int, Mapping[str, NDArray[Any]]]],
+) -> dict[str, NDArray[Any]]:
+    """Columns of several parts, each with its number of rows, one after another by name."""
+    known = {name: values for _, columns in parts for name, values in columns.items()}
+    return {
+        name: np.concatenate(
+            [columns[name] if name in columns else absent(like, rows) for rows, columns in parts]
+        )
+        for name, like in known.items()
+    }

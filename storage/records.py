@@ -60,21 +60,28 @@ class Molecule:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Configuration:
-    """One geometry of a molecule: `numbers` (A,), `positions_A3` (A, 3) Å."""
+    """One geometry of a molecule: `numbers` (A,), `positions_A3` (A, 3) Å.
+
+    `cell_33` holds the lattice vectors of a periodic box as rows, Å, zero where the direction is
+    not periodic; `None` for a molecule in free space.
+    """
 
     molecule: str
     numbers: tuple[int, ...]
     positions_A3: Array
     charge: int = 0
     multiplicity: int = 1
+    cell_33: Array | None = None
 
     def key(self) -> str:
-        """128-bit hash of species, charge, spin and coordinates rounded to 1e-8 Å."""
+        """128-bit hash of species, charge, spin, coordinates and cell rounded to 1e-8 Å."""
         digest = hashlib.blake2b(digest_size=16)
         species = tuple(map(int, self.numbers)), int(self.charge), int(self.multiplicity)
         digest.update(repr(species).encode())
-        rounded = np.round(np.asarray(self.positions_A3, dtype=np.float64), 8) + 0.0
-        digest.update(rounded.astype("<f8").tobytes())
+        for lengths in (self.positions_A3, self.cell_33):
+            if lengths is not None:
+                rounded = np.round(np.asarray(lengths, dtype=np.float64), 8) + 0.0
+                digest.update(rounded.astype("<f8").tobytes())
         return digest.hexdigest()
 
 
@@ -107,11 +114,16 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Label:
-    """Energy (eV) and forces (A, 3) (eV/Å; `None` for an energy-only label) with provenance."""
+    """Energy (eV) and forces (A, 3) (eV/Å; `None` for an energy-only label) with provenance.
+
+    `stress_33` (3, 3) is the derivative of the energy by strain over the volume, eV/Å³ (positive
+    under tension, as in ASE), `None` where the method gives none.
+    """
 
     energy: float
     forces_A3: Array | None
     provenance: Provenance
+    stress_33: Array | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,11 @@ from forgefield.platform.request import FolderIdentity
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.errors import InputError
 from forgefield.storage.frame_store import load_frames
-from forgefield.storage.frames import Frames, from_stored, hex_keys
+from forgefield.storage.frames import Frames, hex_keys
 from forgefield.storage.ledger import Ledger
 from forgefield.storage.ragged import Integers
 from forgefield.storage.records import Array, Configuration, Method, Molecule, Purpose, Tier
+from forgefield.storage.settled_frames import from_stored
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 
 

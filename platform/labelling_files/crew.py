@@ -16,8 +16,8 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from forgefield.platform.throughput import thread_variables
 from forgefield.platform.workers import FileJobs, FileLabelWorker, Worked, worked_of
 from forgefield.storage.errors import ForgefieldError, StorageError
+from forgefield.storage.ledger.spool import read_spool
 from forgefield.storage.records import Job
-from forgefield.storage.spool import read_spool
 from forgefield.storage.units import from_micro
 
 LOAD_PATIENCE_S = 120.0

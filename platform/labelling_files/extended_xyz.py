@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from forgefield.storage.durable_store import replace_file
 from forgefield.storage.elements import SYMBOLS
 from forgefield.storage.errors import InputError
+from forgefield.storage.frame_store.durable_store import replace_file
 from forgefield.storage.records import Job, Label
 
 STALE = frozenset({"energy", "free_energy", "forces", "stress", "virial", "dipole", "pbc"})

@@ -19,8 +19,8 @@ from pydantic import ValidationError
 from forgefield.platform.plan import Document
 from forgefield.platform.run_folder import write_atomically
 from forgefield.storage.errors import InputError
+from forgefield.storage.ledger.spool import read_spools
 from forgefield.storage.records import Failure, Job, Outcome
-from forgefield.storage.spool import read_spools
 
 FORMAT = 1
 _KEY = re.compile(rb" job=([0-9a-f]{32})(?= |\n)")

@@ -19,7 +19,7 @@ from forgefield.storage.errors import InputError, StorageError
 from forgefield.storage.frame_store import load_frames
 from forgefield.storage.frames import Frames
 from forgefield.storage.ledger import Ledger
-from forgefield.storage.ledger_records import Balance, Entry, FailureRow, TierTally
+from forgefield.storage.ledger.entries import Balance, Entry, FailureRow, TierTally
 from forgefield.storage.records import Purpose
 from forgefield.storage.units import CORE_SECONDS_PER_CORE_HOUR
 from forgefield.trainers.asteroid import TrainingOutcome

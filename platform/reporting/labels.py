@@ -15,7 +15,7 @@ from forgefield.platform.reporting.parts import (
     percent,
 )
 from forgefield.platform.wording import duration, three_digits
-from forgefield.storage.ledger_records import TierTally
+from forgefield.storage.ledger.entries import TierTally
 from forgefield.storage.records import Purpose, Tier
 from forgefield.storage.units import from_micro
 

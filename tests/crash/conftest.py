@@ -22,9 +22,9 @@ from forgefield.platform.slots import NUMBERS, Slot
 from forgefield.platform.workers import LabelJobs, LabelWorker, Worked
 from forgefield.storage import errors
 from forgefield.storage.ledger import Ledger
-from forgefield.storage.ledger_records import Balance, FailureRow, State
+from forgefield.storage.ledger.entries import Balance, FailureRow, State
+from forgefield.storage.ledger.recovery import Recovery
 from forgefield.storage.records import Configuration, Job, Label, Molecule, Purpose, Tier
-from forgefield.storage.recovery import Recovery
 from forgefield.storage.testing import CCSD, labelled, make_job
 from forgefield.storage.units import to_micro
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from forgefield.storage.frame_store import FrameStore
 from forgefield.storage.ledger import Ledger, State
-from forgefield.storage.packing import pack
-from forgefield.storage.recovery import recover
+from forgefield.storage.ledger.packing import pack
+from forgefield.storage.ledger.recovery import recover
+from forgefield.storage.ledger.spool import Heartbeat, remove_spool, write_spool
 from forgefield.storage.run_lock import RunLock
-from forgefield.storage.spool import Heartbeat, remove_spool, write_spool
 from forgefield.storage.testing import failed, labelled, make_job
 
 CAP = 10**12

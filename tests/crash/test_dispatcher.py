@@ -13,9 +13,9 @@ import pytest
 from forgefield.platform.dispatch import Order
 from forgefield.platform.purchasing import TIGHTEST_LIMIT, running_cost
 from forgefield.storage.errors import StorageError, WaveOfFailures
-from forgefield.storage.ledger_records import State
+from forgefield.storage.ledger.entries import State
+from forgefield.storage.ledger.recovery import Recovery
 from forgefield.storage.records import Configuration, Job, Method, Purpose, Tier
-from forgefield.storage.recovery import Recovery
 from forgefield.storage.testing import CCSD, XTB, make_job
 from forgefield.storage.units import from_micro
 

@@ -12,7 +12,7 @@ import pytest
 from forgefield.platform.dispatch import Order
 from forgefield.platform.score import Progress
 from forgefield.storage.errors import WaveOfFailures
-from forgefield.storage.ledger_records import State
+from forgefield.storage.ledger.entries import State
 from forgefield.storage.records import Configuration, Job, Method, Purpose, Tier
 from forgefield.storage.testing import CCSD, XTB, make_job
 

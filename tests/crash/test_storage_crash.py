@@ -13,8 +13,8 @@ import pytest
 
 from forgefield.storage.frame_store import FrameStore, load_frames
 from forgefield.storage.ledger import Ledger
+from forgefield.storage.ledger.recovery import recover
 from forgefield.storage.records import Purpose
-from forgefield.storage.recovery import recover
 from forgefield.storage.testing import expected_energy, make_job
 
 WORKER = Path(__file__).with_name("storage_worker.py")

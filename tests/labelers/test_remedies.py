@@ -35,7 +35,7 @@ from forgefield.storage.errors import (
     WaveOfFailures,
 )
 from forgefield.storage.ledger import Ledger
-from forgefield.storage.ledger_records import EntryKind, FailureRow, JobState, State
+from forgefield.storage.ledger.entries import EntryKind, FailureRow, JobState, State
 from forgefield.storage.records import Configuration, Job, Label, Method, Molecule, Purpose, Tier
 from forgefield.storage.units import to_micro
 

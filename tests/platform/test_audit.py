@@ -24,7 +24,7 @@ from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.errors import AuditFailed
 from forgefield.storage.frame_store import FrameStore, load_frames
 from forgefield.storage.ledger import Ledger
-from forgefield.storage.packing import pack
+from forgefield.storage.ledger.packing import pack
 from forgefield.storage.records import (
     Array,
     Configuration,

@@ -11,8 +11,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from forgefield.platform.evaluating import Errors, Evaluation, evaluate_run, verdict
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.errors import InputError
-from forgefield.storage.exporting import write_extended_xyz
-from forgefield.storage.frames import StoredFrame, from_stored
+from forgefield.storage.formats.extended_xyz import write_extended_xyz
 from forgefield.storage.records import (
     Configuration,
     Job,
@@ -22,6 +21,7 @@ from forgefield.storage.records import (
     Purpose,
     Tier,
 )
+from forgefield.storage.settled_frames import StoredFrame, from_stored
 from forgefield.trainers.egnn import EGNNSettings
 from forgefield.trainers.force_field import ForceField, Metadata
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from ase.build import molecule
 
-from forgefield.storage.spool import read_spools
+from forgefield.storage.ledger.spool import read_spools
 
 FRAMES, BROKEN = 7, 3
 COMMAND = [sys.executable, "-c", "from forgefield.platform.cli import main; main()", "label"]

@@ -30,7 +30,7 @@ from forgefield.platform.wording import three_digits
 from forgefield.storage.errors import InputError
 from forgefield.storage.frame_store import FrameStore, load_frames
 from forgefield.storage.ledger import Ledger
-from forgefield.storage.packing import pack
+from forgefield.storage.ledger.packing import pack
 from forgefield.storage.records import (
     Array,
     Configuration,

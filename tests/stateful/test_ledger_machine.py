@@ -24,10 +24,10 @@ from hypothesis.stateful import (
 from forgefield.storage.errors import AlreadyBought, BudgetExhausted, InputError
 from forgefield.storage.frame_store import FrameStore, load_frames
 from forgefield.storage.ledger import Ledger, State
-from forgefield.storage.packing import pack
+from forgefield.storage.ledger.packing import pack
+from forgefield.storage.ledger.recovery import recover
+from forgefield.storage.ledger.spool import write_spool
 from forgefield.storage.records import Failure, Job, Purpose
-from forgefield.storage.recovery import recover
-from forgefield.storage.spool import write_spool
 from forgefield.storage.testing import expected_energy, failed, labelled, make_job
 
 JOBS = {number: make_job(number) for number in range(12)}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forgefield.storage.cost_sharing import apportion, share_cost
+from forgefield.storage.ledger.cost_sharing import apportion, share_cost
 from forgefield.storage.testing import failed, labelled, make_job
 
 outcomes = st.lists(st.one_of(st.none(), st.floats(0, 1e4)), min_size=1, max_size=20)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from forgefield.storage.errors import InputError
-from forgefield.storage.exporting import write_extended_xyz
-from forgefield.storage.frames import StoredFrame, from_stored
+from forgefield.storage.formats.extended_xyz import write_extended_xyz
 from forgefield.storage.records import Configuration, Job, Label, Method, Purpose, Tier
+from forgefield.storage.settled_frames import StoredFrame, from_stored
 from forgefield.storage.testing import CCSD, XTB, labelled, make_job
 
 

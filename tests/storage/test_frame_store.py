@@ -9,12 +9,12 @@ import tensorstore
 import xarray
 import zarr
 
-from forgefield.storage import frame_layout
-from forgefield.storage.durable_store import DurableStore
 from forgefield.storage.errors import RunBusy, StorageError
-from forgefield.storage.frame_store import FrameStore, dataset_version, load_frames
-from forgefield.storage.frames import Frames, StoredFrame, from_stored
+from forgefield.storage.frame_store import FrameStore, columns, dataset_version, load_frames
+from forgefield.storage.frame_store.durable_store import DurableStore
+from forgefield.storage.frames import Frames
 from forgefield.storage.records import Label, Purpose, Tier
+from forgefield.storage.settled_frames import StoredFrame, from_stored
 from forgefield.storage.testing import CCSD, XTB, expected_energy, labelled, make_job
 
 PURPOSES = tuple(Purpose)
@@ -61,8 +61,8 @@ def test_frames_come_back_as_they_went_in(store: FrameStore) -> None:
 def test_chunks_fill_up_over_many_appends(
     store: FrameStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(frame_layout, "FRAMES_A_CHUNK", 7)
-    monkeypatch.setattr(frame_layout, "ATOMS_A_CHUNK", 11)
+    monkeypatch.setattr(columns, "FRAMES_A_CHUNK", 7)
+    monkeypatch.setattr(columns, "ATOMS_A_CHUNK", 11)
     frames = stored(1, 30)
     with FrameStore.open_for_writing(tmp_path / "small.zarr") as small:
         for start in range(0, 30, 4):

@@ -9,17 +9,17 @@ import pytest
 from forgefield.storage.errors import RunBusy, StorageError
 from forgefield.storage.frame_store import FrameStore, load_frames
 from forgefield.storage.ledger import Ledger, State
-from forgefield.storage.packing import pack
-from forgefield.storage.records import Label
-from forgefield.storage.recovery import Recovery, recover
-from forgefield.storage.run_lock import RunLock
-from forgefield.storage.spool import (
+from forgefield.storage.ledger.packing import pack
+from forgefield.storage.ledger.recovery import Recovery, recover
+from forgefield.storage.ledger.spool import (
     Heartbeat,
     last_beat,
     read_spools,
     remove_spool,
     write_spool,
 )
+from forgefield.storage.records import Label
+from forgefield.storage.run_lock import RunLock
 from forgefield.storage.testing import CCSD, failed, labelled, make_job, make_jobs
 
 

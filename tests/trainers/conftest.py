@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from forgefield.storage.frame_store import FrameStore
-from forgefield.storage.frames import Frames, StoredFrame, from_stored
+from forgefield.storage.frames import Frames
 from forgefield.storage.records import (
     Array,
     Configuration,
@@ -22,6 +22,7 @@ from forgefield.storage.records import (
     Purpose,
     Tier,
 )
+from forgefield.storage.settled_frames import StoredFrame, from_stored
 
 NUMBERS = (6, 8, 1, 1)
 SHAPE = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 1.2], [0.94, 0.0, -0.54], [-0.94, 0.0, -0.54]])

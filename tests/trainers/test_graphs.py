@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from forgefield.storage.frames import Frames, StoredFrame, from_stored
+from forgefield.storage.frames import Frames
+from forgefield.storage.settled_frames import StoredFrame, from_stored
 from forgefield.storage.testing import labelled, make_job
 from forgefield.trainers.graphs import GraphSet, ragged_ranges
 

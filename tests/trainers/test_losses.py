@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from forgefield.storage.errors import InputError
-from forgefield.storage.frames import Frames, StoredFrame, from_stored
+from forgefield.storage.frames import Frames
 from forgefield.storage.records import Tier
+from forgefield.storage.settled_frames import StoredFrame, from_stored
 from forgefield.storage.testing import labelled, make_job
 from forgefield.trainers.graphs import Batch, Graph
 from forgefield.trainers.losses import HUBER, loss_sum, penalty

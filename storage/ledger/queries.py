@@ -6,8 +6,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, Double, RowMapping, cast, func, select
 
-from forgefield.storage.frames import StoredFrame
-from forgefield.storage.ledger_records import (
+from forgefield.storage.ledger.entries import (
     Balance,
     Entry,
     EntryKind,
@@ -17,9 +16,10 @@ from forgefield.storage.ledger_records import (
     State,
     TierTally,
 )
+from forgefield.storage.ledger.row_forms import job_of, stored_frame
+from forgefield.storage.ledger.schema import attempt, budget, entry, inbox, job, reservation
 from forgefield.storage.records import Failure, Job, Method, Purpose, Tier
-from forgefield.storage.row_forms import job_of, stored_frame
-from forgefield.storage.schema import attempt, budget, entry, inbox, job, reservation
+from forgefield.storage.settled_frames import StoredFrame
 from forgefield.storage.units import MICRO
 
 ITEMS_A_QUERY = 500

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from sqlalchemy import Connection, func, select
 
-from forgefield.storage import queries
-from forgefield.storage.frame_reading import stored_rows
+from forgefield.storage.frame_store.reading import stored_rows
 from forgefield.storage.frames import hex_keys
-from forgefield.storage.ledger_records import Balance, Entry, EntryKind, State
-from forgefield.storage.schema import attempt, inbox, job, reservation
+from forgefield.storage.ledger import queries
+from forgefield.storage.ledger.entries import Balance, Entry, EntryKind, State
+from forgefield.storage.ledger.schema import attempt, inbox, job, reservation
 
 Sums = Mapping[int | None, Counter[EntryKind]]
 _MOVES = {

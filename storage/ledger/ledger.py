@@ -13,12 +13,10 @@ from typing import Any, Self
 
 from sqlalchemy import delete, insert, select, update
 
-from forgefield.storage import money_log, queries, reserving, settling
-from forgefield.storage.database import open_engine, reading, writing
 from forgefield.storage.errors import InputError, StorageError
-from forgefield.storage.frames import StoredFrame
-from forgefield.storage.invariants import broken_invariants
-from forgefield.storage.ledger_records import (
+from forgefield.storage.ledger import money_log, queries, reserving, settling
+from forgefield.storage.ledger.database import open_engine, reading, writing
+from forgefield.storage.ledger.entries import (
     Balance,
     Entry,
     FailureRow,
@@ -27,8 +25,17 @@ from forgefield.storage.ledger_records import (
     State,
     TierTally,
 )
+from forgefield.storage.ledger.invariants import broken_invariants
+from forgefield.storage.ledger.schema import (
+    BUDGET_ROW,
+    SCHEMA_VERSION,
+    budget,
+    fact,
+    inbox,
+    metadata,
+)
 from forgefield.storage.records import Failure, Job, Outcome
-from forgefield.storage.schema import BUDGET_ROW, SCHEMA_VERSION, budget, fact, inbox, metadata
+from forgefield.storage.settled_frames import StoredFrame
 
 __all__ = [
     "Balance",

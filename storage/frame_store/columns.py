@@ -1,14 +1,16 @@
 """What `frames.zarr` looks like: plain Zarr v3, one flat group, ragged, about 1000 frames a chunk.
 
-Axes: `frame` (F), `edge` (F + 1, offsets into the atom axis), `atom` (A), `xyz` (3), `byte` (16).
-Ids and enums are integers; what they mean stands in the root's `forgefield` attributes. Other
-numbers that labels came with (T1, gaps, iterations) are arrays `diagnostic_<name>`, added when
-first met, NaN where absent.
+Axes: `frame` (F), `edge` (F + 1, offsets into the atom axis), `atom` (A), `xyz` (3), `vector` (3),
+`byte` (16). Ids and enums are integers; what they mean stands in the root's `forgefield`
+attributes. Some arrays are there only once a frame needs them, filled with NaN (integers: -1) for
+all others: `cell` and `stress` of periodic boxes; `withdraws`, by which a row without atoms takes
+back the frame of that `seq`; `diagnostic_<name>`, other numbers that labels came with (T1, gaps,
+iterations); and `added_<name>`, columns that somebody added later (a bias, a committee's spread).
 """
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,29 +28,43 @@ FORMAT = 1
 FRAMES_A_CHUNK = 1000
 ATOMS_A_CHUNK = 20_000
 DIAGNOSTIC = "diagnostic_"
+ADDED = "added_"
+LENGTHS = {"xyz": 3, "vector": 3, "byte": 16}
 Columns = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One array of the store; `axis` is `frame`, `edge` or `atom`, `width` its second axis."""
+    """One array of the store; `axis` is `frame`, `edge` or `atom`, `inner` the axes behind it."""
 
     name: str
     dtype: str
     axis: str = "frame"
-    width: int = 0
+    inner: tuple[str, ...] = ()
     units: str = ""
 
     @property
     def dimensions(self) -> tuple[str, ...]:
         """Names of the axes."""
-        return (self.axis, {3: "xyz", 16: "byte"}[self.width]) if self.width else (self.axis,)
+        return (self.axis, *self.inner)
+
+    @property
+    def inner_shape(self) -> tuple[int, ...]:
+        """Lengths of the axes behind the first."""
+        return tuple(LENGTHS[name] for name in self.inner)
+
+    @property
+    def fill(self) -> float:
+        """What stands where nothing was written."""
+        if self.dtype == "float64":
+            return np.nan
+        return 0 if self in COLUMNS else -1
 
 
 COLUMNS = (
     Column("numbers", "uint8", "atom", units="atomic number"),
-    Column("positions", "float64", "atom", 3, "angstrom"),
-    Column("forces", "float64", "atom", 3, "eV/angstrom"),
+    Column("positions", "float64", "atom", ("xyz",), "angstrom"),
+    Column("forces", "float64", "atom", ("xyz",), "eV/angstrom"),
     Column("energy", "float64", units="eV"),
     Column("method", "int32", units="index into methods"),
     Column("purpose", "int8", units="index into purposes"),
@@ -57,8 +73,8 @@ COLUMNS = (
     Column("multiplicity", "int32", units="2S + 1"),
     Column("seq", "int64", units="sequence number in the ledger"),
     Column("cost_micro", "int64", units="micro core-seconds"),
-    Column("key", "uint8", width=16, units="hash of the job"),
-    Column("geometry", "uint8", width=16, units="hash of the configuration"),
+    Column("key", "uint8", inner=("byte",), units="hash of the job"),
+    Column("geometry", "uint8", inner=("byte",), units="hash of the configuration"),
     Column("wall", "float64", units="s"),
     Column("cpu", "float64", units="s"),
     Column("threads", "int32", units="threads"),
@@ -68,15 +84,25 @@ COLUMNS = (
 )
 """In the order of their commit: whoever reads `ptr` first finds all the rest at least as long."""
 
+OPTIONAL = (
+    Column("cell", "float64", inner=("vector", "xyz"), units="angstrom"),
+    Column("stress", "float64", inner=("vector", "xyz"), units="eV/angstrom^3"),
+    Column("withdraws", "int64", units="seq of the frame that this row takes back"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Vocabularies:
-    """What the store's integers mean. They only grow at their ends."""
+    """What the store's integers mean; they only grow at their ends.
+
+    `added` names the columns that were added later, and the axis of each, `frame` or `atom`.
+    """
 
     methods: tuple[Method, ...] = ()
     molecules: tuple[str, ...] = ()
     programs: tuple[Program, ...] = ()
     hosts: tuple[str, ...] = ()
+    added: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, about: Mapping[str, Any]) -> "Vocabularies":
@@ -86,6 +112,7 @@ class Vocabularies:
             tuple(about["molecules"]),
             tuple(Program(item["name"], item["version"]) for item in about["programs"]),
             tuple(about["hosts"]),
+            dict(about.get("added", {})),
         )
 
 
@@ -100,14 +127,22 @@ def about_store(identity: str, words: Vocabularies, frames: int, atoms: int) -> 
         "molecules": list(words.molecules),
         "programs": [{"name": p.name, "version": p.version} for p in words.programs],
         "hosts": list(words.hosts),
+        "added": dict(words.added),
         "purposes": [purpose.name.lower() for purpose in Purpose],
     }
 
 
 def column_of(name: str) -> Column:
     """The column of an array's name, diagnostics included."""
-    known = {column.name: column for column in COLUMNS}
+    known = {column.name: column for column in (*COLUMNS, *OPTIONAL)}
     return known.get(name, Column(name, "float64", units="as its label's program gives it"))
+
+
+def added_column(name: str, values: NDArray[Any], axis: str, units: str) -> Column:
+    """The column for values (F, ...) or (A, ...) that are added to a store afterwards."""
+    dtype = "float64" if values.dtype.kind == "f" else "int32"
+    inner = {(): (), (3,): ("xyz",), (3, 3): ("vector", "xyz")}[values.shape[1:]]
+    return Column(ADDED + name, dtype, axis, inner, units)
 
 
 def diagnostic_column(name: str) -> str:
@@ -118,14 +153,14 @@ def diagnostic_column(name: str) -> str:
 def new_array(column: Column, length: int) -> ArrayV3Metadata:
     """Metadata of an array of `length` fill values; writes nothing."""
     rows = ATOMS_A_CHUNK if column.axis == "atom" else FRAMES_A_CHUNK
-    wide = (column.width,) if column.width else ()
+    wide = column.inner_shape
     array = zarr.create_array(
         MemoryStore(),
         shape=(length, *wide),
         chunks=(rows, *wide),
         dtype=column.dtype,
         compressors=(ZstdCodec(level=1), Crc32cCodec()),
-        fill_value=np.nan if column.dtype == "float64" else 0,
+        fill_value=column.fill,
         dimension_names=column.dimensions,
         attributes={"units": column.units},
     )
@@ -139,6 +174,7 @@ def to_columns(frames: Frames, pointers: Mapping[str, NDArray[np.int64]], atoms:
     """New rows of each array; `pointers` index the store's vocabularies, `atoms` lie before."""
     origin = frames.provenance
     diagnostics = {diagnostic_column(n): values for n, values in origin.diagnostics.items()}
+    boxes = {"cell": frames.cell_F33, "stress": frames.stress_F33}
     return {
         "numbers": frames.numbers,
         "positions": frames.positions_A3,
@@ -155,6 +191,7 @@ def to_columns(frames: Frames, pointers: Mapping[str, NDArray[np.int64]], atoms:
         "cpu": origin.cpu_F,
         "threads": origin.threads_F,
         "ptr": frames.ptr[1:] + atoms,
+        **{name: values for name, values in boxes.items() if not np.isnan(values).all()},
         **pointers,
         **diagnostics,
     }
@@ -162,7 +199,12 @@ def to_columns(frames: Frames, pointers: Mapping[str, NDArray[np.int64]], atoms:
 
 def from_columns(columns: Mapping[str, NDArray[Any]], words: Vocabularies) -> Frames:
     """Frames of whole arrays, as they lie in the store."""
-    integer = {n: c.astype(np.int64) for n, c in columns.items() if c.dtype.kind == "i"}
+    integer = {
+        name: values.astype(np.int64)
+        for name, values in columns.items()
+        if values.dtype.kind == "i" and not name.startswith(ADDED)
+    }
+    no_box = np.full((len(columns["energy"]), 3, 3), np.nan)
     origin = FrameProvenance(
         wall_F=columns["wall"],
         cpu_F=columns["cpu"],
@@ -179,6 +221,8 @@ def from_columns(columns: Mapping[str, NDArray[Any]], words: Vocabularies) -> Fr
         positions_A3=columns["positions"],
         forces_A3=columns["forces"],
         energy_F=columns["energy"],
+        cell_F33=columns.get("cell", no_box),
+        stress_F33=columns.get("stress", no_box),
         method_F=integer["method"],
         purpose_F=integer["purpose"],
         molecule_F=integer["molecule"],
@@ -191,7 +235,15 @@ def from_columns(columns: Mapping[str, NDArray[Any]], words: Vocabularies) -> Fr
         methods=words.methods,
         molecules=words.molecules,
         provenance=origin,
+        added_F=_added(columns, words, "frame"),
+        added_A=_added(columns, words, "atom"),
     )
+
+
+def _added(
+    columns: Mapping[str, NDArray[Any]], words: Vocabularies, axis: str
+) -> dict[str, NDArray[Any]]:
+    return {name: columns[ADDED + name] for name in words.added if words.added[name] == axis}
 
 
 def _diagnostics(columns: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float64]]:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from forgefield.storage.durable_store import replace_file
 from forgefield.storage.elements import SYMBOLS
 from forgefield.storage.errors import InputError
+from forgefield.storage.frame_store.durable_store import replace_file
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import Purpose
 

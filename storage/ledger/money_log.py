@@ -5,8 +5,8 @@ import time
 from sqlalchemy import Connection, insert, select, update
 
 from forgefield.storage.errors import InputError
-from forgefield.storage.ledger_records import EntryKind
-from forgefield.storage.schema import budget, entry
+from forgefield.storage.ledger.entries import EntryKind
+from forgefield.storage.ledger.schema import budget, entry
 from forgefield.storage.units import from_micro
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from forgefield.storage.errors import TransientFailure
 from forgefield.storage.frame_store import FrameStore
 from forgefield.storage.ledger import Ledger
-from forgefield.storage.packing import pack
+from forgefield.storage.ledger.packing import pack
+from forgefield.storage.ledger.spool import BEAT, last_beat, read_spools, remove_spool
 from forgefield.storage.records import Failure
-from forgefield.storage.spool import BEAT, last_beat, read_spools, remove_spool
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from sqlalchemy import RowMapping
 
-from forgefield.storage.frames import StoredFrame
 from forgefield.storage.records import (
     Array,
     Configuration,
@@ -22,6 +21,7 @@ from forgefield.storage.records import (
     Purpose,
     Tier,
 )
+from forgefield.storage.settled_frames import StoredFrame
 
 Row = Mapping[str, Any] | RowMapping
 

@@ -19,7 +19,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from forgefield.storage.durable_store import replace_file
+from forgefield.storage.frame_store.durable_store import replace_file
 from forgefield.storage.records import (
     Array,
     Configuration,

@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from forgefield.storage.cost_sharing import share_cost
 from forgefield.storage.errors import StorageError
-from forgefield.storage.ledger_records import EntryKind, State
-from forgefield.storage.money_log import note
-from forgefield.storage.outcome_checks import checked
+from forgefield.storage.ledger.cost_sharing import share_cost
+from forgefield.storage.ledger.entries import EntryKind, State
+from forgefield.storage.ledger.money_log import note
+from forgefield.storage.ledger.outcome_checks import checked
+from forgefield.storage.ledger.row_forms import inbox_row, job_of
+from forgefield.storage.ledger.schema import attempt, budget, inbox, job, reservation
 from forgefield.storage.records import Failure, Label, Outcome
-from forgefield.storage.row_forms import inbox_row, job_of
-from forgefield.storage.schema import attempt, budget, inbox, job, reservation
 
 
 def settle(

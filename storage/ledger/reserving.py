@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from forgefield.storage.errors import AlreadyBought, BudgetExhausted, InputError
-from forgefield.storage.ledger_records import EntryKind, State
-from forgefield.storage.money_log import note
-from forgefield.storage.queries import balance, parts
+from forgefield.storage.ledger.entries import EntryKind, State
+from forgefield.storage.ledger.money_log import note
+from forgefield.storage.ledger.queries import balance, parts
+from forgefield.storage.ledger.row_forms import job_row
+from forgefield.storage.ledger.schema import budget, job, reservation
 from forgefield.storage.records import Job
-from forgefield.storage.row_forms import job_row
-from forgefield.storage.schema import budget, job, reservation
 from forgefield.storage.units import from_micro
 
 

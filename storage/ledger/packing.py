@@ -6,8 +6,9 @@ leaves labels in both places; the next packing finds them in the store and only 
 
 from forgefield.storage.errors import StorageError
 from forgefield.storage.frame_store import FrameStore
-from forgefield.storage.frames import StoredFrame, hex_keys
+from forgefield.storage.frames import hex_keys
 from forgefield.storage.ledger import Ledger
+from forgefield.storage.settled_frames import StoredFrame
 
 FRAMES_A_COMMIT = 5000
 

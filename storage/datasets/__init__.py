@@ -1,0 +1,1 @@
+"""Frames for training: batches from memory or from disk, for our trainers and others."""

@@ -1,0 +1,96 @@
+"""Settled labels: frames on their way from the ledger's inbox into the frame store."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from forgefield.storage.frame_provenance import FrameProvenance, Program
+from forgefield.storage.frames import Bytes, Frames
+from forgefield.storage.ragged import Integers, index_into, offsets
+from forgefield.storage.records import Array, Job, Label
+from forgefield.storage.units import from_micro
+
+_NO_BOX = np.full((3, 3), np.nan)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredFrame:
+    """A settled label on its way into the frame store; `seq` is the ledger's number for it."""
+
+    seq: int
+    job: Job
+    label: Label
+    cost_micro: int
+
+
+def from_stored(stored: Sequence[StoredFrame]) -> Frames:
+    """Flat arrays of settled labels, in their order."""
+    jobs = [frame.job for frame in stored]
+    shapes = [job.configuration for job in jobs]
+    methods, method_F = index_into((), [job.method for job in jobs])
+    molecules, molecule_F = index_into((), [shape.molecule for shape in shapes])
+    return Frames(
+        ptr=offsets(_integers([len(shape.numbers) for shape in shapes])),
+        numbers=_integers([number for shape in shapes for number in shape.numbers]),
+        positions_A3=_rows([shape.positions_A3 for shape in shapes]),
+        forces_A3=_rows([_forces(frame) for frame in stored]),
+        energy_F=np.array([frame.label.energy for frame in stored], dtype=np.float64),
+        cell_F33=_boxes([shape.cell_33 for shape in shapes]),
+        stress_F33=_boxes([frame.label.stress_33 for frame in stored]),
+        method_F=method_F,
+        purpose_F=_integers([int(job.purpose) for job in jobs]),
+        molecule_F=molecule_F,
+        charge_F=_integers([shape.charge for shape in shapes]),
+        multiplicity_F=_integers([shape.multiplicity for shape in shapes]),
+        seq_F=_integers([frame.seq for frame in stored]),
+        cost_F=np.array([from_micro(frame.cost_micro) for frame in stored], dtype=np.float64),
+        key_F=_hashes([job.key() for job in jobs]),
+        geometry_F=_hashes([shape.key() for shape in shapes]),
+        methods=methods,
+        molecules=molecules,
+        provenance=_provenance(stored),
+    )
+
+
+def _provenance(stored: Sequence[StoredFrame]) -> FrameProvenance:
+    origins = [frame.label.provenance for frame in stored]
+    programs, program_F = index_into((), [Program(o.program, o.version) for o in origins])
+    hosts, host_F = index_into((), [origin.host for origin in origins])
+    names = dict.fromkeys(name for origin in origins for name in origin.diagnostics)
+    return FrameProvenance(
+        wall_F=np.array([origin.wall_s for origin in origins], dtype=np.float64),
+        cpu_F=np.array([origin.cpu_s for origin in origins], dtype=np.float64),
+        threads_F=_integers([origin.threads for origin in origins]),
+        program_F=program_F,
+        host_F=host_F,
+        programs=programs,
+        hosts=hosts,
+        diagnostics={
+            name: np.array([o.diagnostics.get(name, np.nan) for o in origins], dtype=np.float64)
+            for name in names
+        },
+    )
+
+
+def _forces(frame: StoredFrame) -> Array:
+    if frame.label.forces_A3 is None:
+        return np.full((len(frame.job.configuration.numbers), 3), np.nan)
+    return frame.label.forces_A3
+
+
+def _integers(values: Sequence[int]) -> Integers:
+    return np.array(values, dtype=np.int64)
+
+
+def _boxes(boxes: Sequence[Array | None]) -> Array:
+    filled = [_NO_BOX if box is None else box for box in boxes]
+    return np.array(filled, dtype=np.float64).reshape(-1, 3, 3)
+
+
+def _rows(parts: Sequence[Array]) -> Array:
+    return np.concatenate(parts) if parts else np.empty((0, 3))
+
+
+def _hashes(keys: Sequence[str]) -> Bytes:
+    return np.frombuffer(bytes.fromhex("".join(keys)), dtype=np.uint8).reshape(-1, 16)
