@@ -8,7 +8,8 @@ from rdkit import rdBase
 from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 
 from forgefield.labelers.chemgraph import embedding, graph_of
-from forgefield.labelers.distinct import distinct, pair_distances, sorted_distances
+from forgefield.labelers.distinct import distinct
+from forgefield.storage.geometry import pair_distances, sorted_distances
 from forgefield.storage.records import Array, Molecule
 
 ALIKE = 0.1

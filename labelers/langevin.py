@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import openmm
 
-from forgefield.labelers.distinct import pair_distances
 from forgefield.labelers.openmm_terms import reference_context
+from forgefield.storage.geometry import pair_distances
 from forgefield.storage.records import Array
 
 _NM, _PS = 0.1, 1e-3

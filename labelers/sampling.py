@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from forgefield.labelers.conformers import conformers
-from forgefield.labelers.distinct import collided, distinct, pair_distances, sorted_distances
+from forgefield.labelers.distinct import collided, distinct
 from forgefield.labelers.langevin import Dynamics, Walker, decorrelation
 from forgefield.labelers.mmff import mmff_system
+from forgefield.storage.geometry import pair_distances, sorted_distances
 from forgefield.storage.records import Array, Molecule
 
 Progress = Callable[[int, int], None]

@@ -1,10 +1,20 @@
-"""When two geometries are the same: up to translation and rotation, atoms in their own order.
+"""When two geometries are the same, and when they are alike.
 
-Legend of shapes: `N` geometries, `A` atoms, `P` pairs of atoms. Lengths in Å.
+*The same*: equal up to translation and proper rotation, atoms in their own order; then a label of
+one is a label of the other. *Alike*: no interatomic distance differs by more than a threshold, each
+set of distances sorted within its pair of elements, so blind to mirror images and to the numbering
+of like atoms too; so is every model that is trained here.
+
+Legend of shapes: `N` geometries, `A` atoms, `P` pairs of atoms, `K` columns of the coarse search.
+Lengths in Å.
 """
+
+from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from forgefield.storage.records import Array
 
@@ -14,12 +24,40 @@ SAME_GEOMETRY_A = 5e-7
 A stretching bond's force constant is about 50 eV/Å², which makes 2.5e-5 eV/Å of 5e-7 Å.
 """
 FEATURES = 8
+_COARSE_COLUMNS = 6
 
 
 def pair_distances(positions_NA3: Array) -> Array:
-    """Distances of all pairs of atoms, (N, P), in the order of `np.triu_indices`."""
-    first, second = np.triu_indices(positions_NA3.shape[1], k=1)
-    return np.linalg.norm(positions_NA3[:, first] - positions_NA3[:, second], axis=-1)
+    """Distances of all pairs of atoms, (N, P), in the order of `combinations`."""
+    i_P, j_P = np.triu_indices(positions_NA3.shape[1], k=1)
+    steps_NP3 = positions_NA3[:, i_P] - positions_NA3[:, j_P]
+    return np.asarray(np.sqrt(np.einsum("npx,npx->np", steps_NP3, steps_NP3)))
+
+
+def sorted_distances(numbers: Sequence[int], distances_NP: Array) -> Array:
+    """The same distances sorted within each pair of elements, (N, P)."""
+    kinds = [tuple(sorted(pair)) for pair in combinations(numbers, 2)]
+    blocks = [distances_NP[:, :0]]
+    for kind in sorted(set(kinds)):
+        columns = [p for p, other in enumerate(kinds) if other == kind]
+        blocks.append(np.sort(distances_NP[:, columns], axis=1))
+    return np.concatenate(blocks, axis=1)
+
+
+def close_pairs(features_NP: Array, threshold: float) -> NDArray[np.intp]:
+    """Pairs (i < j), ordered by i, whose features differ by no more than `threshold`.
+
+    Candidates come from a tree over the widest columns, which can only underestimate.
+    """
+    widest_K = np.argsort(features_NP.std(axis=0))[::-1][:_COARSE_COLUMNS]
+    tree = cKDTree(features_NP[:, widest_K])
+    candidates = tree.query_pairs(threshold, p=np.inf, output_type="ndarray")
+    close = [
+        chunk[np.abs(features_NP[chunk[:, 0]] - features_NP[chunk[:, 1]]).max(axis=1) <= threshold]
+        for chunk in np.array_split(candidates, len(candidates) // 10_000 + 1)
+    ]
+    found = np.concatenate(close)
+    return np.asarray(found[np.lexsort((found[:, 1], found[:, 0]))])
 
 
 def distance_features(positions_NA3: Array) -> Array:

@@ -19,6 +19,7 @@ import torch
 
 from forgefield.storage.errors import InputError
 from forgefield.storage.frame_store import dataset_version, load_frames
+from forgefield.storage.frame_store.holdout import holdout_locked
 from forgefield.storage.frames import Frames
 from forgefield.trainers.fitting import FitResult, Watch, fit, rank
 from forgefield.trainers.force_field import ForceField, Metadata, publish, sync
@@ -49,14 +50,14 @@ def run_stage(
 ) -> StageResult:
     """Train what `task` says, or find that it was trained before.
 
-    Raises `InputError` where frames or force fields that it names are missing.
+    The hold-out is locked meanwhile. Raises `InputError` where frames or force fields that it
+    names are missing.
     """
     torch.set_num_threads(task.threads)
-    dataset = str(dataset_version(task.frames))
-    done = finished(task, dataset)
-    if done is not None:
-        return done
-    return _Stage(task, dataset, progress, device).run()
+    with holdout_locked():
+        dataset = str(dataset_version(task.frames))
+        done = finished(task, dataset)
+        return done or _Stage(task, dataset, progress, device).run()
 
 
 class _Stage:

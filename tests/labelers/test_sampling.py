@@ -6,16 +6,12 @@ from pydantic import ValidationError
 from scipy.spatial.transform import Rotation
 
 from forgefield.labelers.conformers import conformers
-from forgefield.labelers.distinct import (
-    collided,
-    distinct,
-    pair_distances,
-    sorted_distances,
-)
+from forgefield.labelers.distinct import collided, distinct
 from forgefield.labelers.molecules import find_molecule
 from forgefield.labelers.registry import labeler_for
 from forgefield.labelers.sampling import SamplingSettings, sample
 from forgefield.storage.errors import InputError
+from forgefield.storage.geometry import pair_distances, sorted_distances
 from forgefield.storage.records import Configuration
 from forgefield.storage.units import EV_PER_KELVIN
 
