@@ -16,7 +16,12 @@ import numpy as np
 
 from forgefield.labelers.basis_sets import refuse_unfitted
 from forgefield.labelers.costs import correlated_orbitals, coupled_cluster_estimate, spin_orbitals
-from forgefield.labelers.labeler import DEFAULT_MEMORY_BYTES, Computed, Estimate
+from forgefield.labelers.labeler import (
+    DEFAULT_MEMORY_BYTES,
+    Computed,
+    Estimate,
+    molecule_of,
+)
 from forgefield.labelers.mean_field import MeanFieldLabeler, diagnostics_of
 from forgefield.labelers.open_shell_ccsd_t import open_shell_energy, refuse_open_shell_forces
 from forgefield.labelers.programs import need
@@ -33,6 +38,7 @@ from forgefield.storage.records import Array, Configuration, Method, Molecule, T
 from forgefield.storage.units import EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR, EV_PER_HARTREE
 
 if TYPE_CHECKING:
+    import torch
     from pyscf.gto import Mole
     from pyscf.scf.hf import RHF, SCF
 
@@ -136,7 +142,8 @@ class CcsdTLabeler(MeanFieldLabeler):
             return open_shell_energy(configuration, self.basis, self.frozen_core, self.memory_bytes)
         self.refuse_too_large(configuration, threads)
         field, record = self._converged(configuration)
-        found = self._correlated(configuration, field)
+        device = self._device(configuration)
+        found = self._correlated(configuration, field, device)
         energy_hartree = field.e_tot + found.ccsd_hartree + found.triples_hartree
         forces_A3 = None
         if found.gradient_A3 is not None:
@@ -146,8 +153,14 @@ class CcsdTLabeler(MeanFieldLabeler):
             "cc_iterations": found.t_iterations,
             "lambda_iterations": found.multiplier_iterations,
             "orbital_asymmetry": found.asymmetry,
+            "on_gpu": float(device.type != "cpu"),
         }
         return Computed(float(energy_hartree) * EV_PER_HARTREE, forces_A3, diagnostics)
+
+    def _device(self, configuration: Configuration) -> "torch.device":
+        from forgefield.labelers.coupled_cluster.engine import best_device
+
+        return best_device(self.estimate(molecule_of(configuration)).memory_bytes)
 
     def _converged(self, configuration: Configuration) -> tuple["RHF", ScfRecord]:
         from forgefield.labelers.coupled_cluster.thresholds import thresholds_for
@@ -159,12 +172,13 @@ class CcsdTLabeler(MeanFieldLabeler):
         record = converge(field, limits.scf_energy, limits.scf_gradient)
         return field, record
 
-    def _correlated(self, configuration: Configuration, field: "RHF") -> "CoupledCluster":
+    def _correlated(
+        self, configuration: Configuration, field: "RHF", device: "torch.device"
+    ) -> "CoupledCluster":
         from pyscf.data.elements import chemcore
 
         from forgefield.labelers.coupled_cluster.engine import (
             Wanted,
-            best_device,
             coupled_cluster,
         )
         from forgefield.labelers.coupled_cluster.thresholds import thresholds_for
@@ -179,7 +193,7 @@ class CcsdTLabeler(MeanFieldLabeler):
                 Wanted(core, triples=self.triples, gradient=not self.energy_only),
                 thresholds_for(self.noise),
                 guess=self._guess(configuration, field, loewdin_bm),
-                device=best_device(),
+                device=device,
             )
         except RuntimeError as error:
             if "memory" in str(error):  # torch's own complaint, on a processor or a GPU

@@ -20,17 +20,6 @@ from forgefield.labelers.uff_labeler import UffLabeler
 from forgefield.labelers.xtb import XtbLabeler
 from forgefield.storage.errors import InputError
 
-LABELERS: dict[str, type[Labeler]] = {
-    "MMFF94": Mmff94Labeler,
-    "UFF": UffLabeler,
-    "amber14": Amber14Labeler,
-    "SPC/Fw": SpcFwLabeler,
-    "xTB": XtbLabeler,
-    "DFT": DftLabeler,
-    "HF": HartreeFockLabeler,
-    "MP2": Mp2Labeler,
-    "CCSD(T)": CcsdTLabeler,
-}
 KNOWN_FORMS = (
     "MMFF94; UFF; amber14; SPC/Fw; GFN1-xTB; GFN2-xTB; FUNCTIONAL/BASIS such as PBE/def2-SVP, "
     "FUNCTIONAL-D3(BJ)/BASIS, FUNCTIONAL-D4/BASIS, with ', grid N' for another grid; HF/BASIS; "

@@ -55,17 +55,6 @@ class Near(Generic[S]):
     rotation_33: Array
     moved_A3: Array
     rmsd: float
-    _centre_3: Array
-    _old_centre_3: Array
-
-    def turned(self, positions_A3: Array) -> Array:
-        """The new frame, or one beside it, superposed on the solved one."""
-        turned_A3: Array = (positions_A3 - self._centre_3) @ self.rotation_33 + self._old_centre_3
-        return turned_A3
-
-    def back(self, vectors_A3: Array) -> Array:
-        """Vectors of the turned frame, such as its forces, as they are in the new one."""
-        return vectors_A3 @ self.rotation_33.T
 
 
 class Neighbours(Generic[S]):
@@ -118,17 +107,6 @@ def mixture(near: Sequence[Near[S]], positions_A3: Array) -> Array:
     return scaled_N
 
 
-def transported(orbitals_bm: Array, old_overlap_bb: Array, new_overlap_bb: Array) -> Array:
-    """Orbitals orthonormal in the old overlap, made orthonormal in the new one.
-
-    S_new^-1/2 S_old^1/2 C changes them least. Both overlaps are of the same functions, with the
-    atoms of the old frame turned onto the new ones.
-    """
-    half_bb = half_powers(old_overlap_bb)[0]
-    moved_bm: Array = half_powers(new_overlap_bb)[1] @ (half_bb @ orbitals_bm)
-    return moved_bm
-
-
 def half_powers(overlap_bb: Array) -> tuple[Array, Array]:
     """S^1/2 and S^-1/2 of a positive symmetric matrix."""
     values_b, vectors_bb = scipy.linalg.eigh(overlap_bb)
@@ -147,14 +125,14 @@ def _species(configuration: Configuration) -> Hashable:
 
 def _superposed(solved: Sequence[_Solved[S]], new_A3: Array) -> list[Near[S]]:
     old_NA3 = np.stack([each.positions_A3 for each in solved])
-    old_centre_N3, centre_3 = old_NA3.mean(axis=1), new_A3.mean(axis=0)
-    old_NA3 = old_NA3 - old_centre_N3[:, None]
+    centre_3 = new_A3.mean(axis=0)
+    old_NA3 = old_NA3 - old_NA3.mean(axis=1, keepdims=True)
     rotation_N33 = rotations(old_NA3, new_A3 - centre_3)
     moved_NA3 = old_NA3 @ rotation_N33.swapaxes(1, 2) + centre_3
     rmsd_N = np.sqrt(np.mean(np.sum((moved_NA3 - new_A3) ** 2, axis=2), axis=1))
     return [
-        Near(each.solution, rotation_N33[n], moved_NA3[n], float(rmsd_N[n]), centre_3, old_centre)
-        for n, (each, old_centre) in enumerate(zip(solved, old_centre_N3, strict=True))
+        Near(each.solution, rotation_N33[n], moved_NA3[n], float(rmsd_N[n]))
+        for n, each in enumerate(solved)
     ]
 
 

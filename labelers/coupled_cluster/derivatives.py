@@ -15,6 +15,7 @@ import torch
 
 from forgefield.labelers.coupled_cluster.integrals import is_fitted
 from forgefield.labelers.coupled_cluster.pairs import numbering
+from forgefield.storage.errors import BadConfiguration
 from forgefield.storage.records import Array
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _exact(mol: "Mole", gamma: Array, block_bytes: int) -> Array:
 def _fitted(field: "RHF", gamma: Array) -> Array:
     """2 Σ Γ_P,μν ∂(μν|P)/∂R − Σ γ_PQ ∂(P|Q)/∂R with Γ_P = Γ c_P, γ = c Γ c, c = J⁻¹ (P|μν)."""
     from pyscf import df, lib
-    from scipy.linalg import cho_factor, cho_solve
+    from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
     mol, auxiliary = (
         field.mol,
@@ -77,7 +78,13 @@ def _fitted(field: "RHF", gamma: Array) -> Array:
     n = mol.nao
     metric = auxiliary.intor("int2c2e", aosym="s1")
     three = df.incore.aux_e2(mol, auxiliary, "int3c2e", aosym="s2ij").T  # (Q, T)
-    fit = cho_solve(cho_factor(metric, lower=True), three)
+    try:
+        fit = cho_solve(cho_factor(metric, lower=True), three)
+    except LinAlgError as error:
+        raise BadConfiguration(
+            f"the fitting basis of {len(metric)} functions is linearly dependent at this geometry, "
+            "so fitted derivatives would be wrong; use the method without DF-"
+        ) from error
     weights = np.full(len(gamma), 2.0)
     weights[numbering(n, torch.device("cpu")).numpy().diagonal()] = 1.0
     three_index = (fit * weights) @ gamma  # Γ_P over pairs

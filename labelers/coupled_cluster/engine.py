@@ -41,9 +41,11 @@ DAMPING = 0.6
 CPU = torch.device("cpu")
 
 
-def best_device() -> torch.device:
-    """A GPU where this process has one, else the processor."""
-    return torch.device("cuda") if torch.cuda.is_available() else CPU
+def best_device(needed_bytes: int) -> torch.device:
+    """A GPU where this process has one with so much memory free, else the processor."""
+    if torch.cuda.is_available() and torch.cuda.mem_get_info()[0] >= needed_bytes:
+        return torch.device("cuda")
+    return CPU
 
 
 @dataclass(frozen=True, slots=True)

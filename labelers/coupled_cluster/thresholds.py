@@ -9,9 +9,6 @@ from dataclasses import dataclass
 
 import torch
 
-DEFAULT_NOISE = 1e-3
-"""kcal/mol/Å, largest error of a force component that convergence may leave."""
-
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
@@ -24,7 +21,7 @@ class Thresholds:
     triples: torch.dtype
 
 
-def thresholds_for(noise: float = DEFAULT_NOISE) -> Thresholds:
+def thresholds_for(noise: float) -> Thresholds:
     """Thresholds that keep convergence errors of forces below `noise`, kcal/mol/Å.
 
     At 1e-3 the largest errors seen were 2e-4 (SCF), 3e-4 (t and λ), 1.5e-4 (response) and 4e-6

@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from forgefield.labelers.molecules import find_molecule
 from forgefield.labelers.registry import labeler_for
-from forgefield.labelers.warm_start import Neighbours, half_powers, mixture, transported
+from forgefield.labelers.warm_start import Neighbours, mixture
 from forgefield.storage.records import Configuration, Molecule
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 
@@ -42,10 +42,7 @@ def test_a_turned_frame_is_found_and_turned_back() -> None:
     assert [each.solution.word for each in near] == ["near", "far"]
     assert near[0].rmsd < 1e-12 < near[1].rmsd
     np.testing.assert_allclose(near[0].rotation_33, TURN.as_matrix(), atol=1e-12)
-    back_A3 = near[0].turned(turned(shape).positions_A3)
-    np.testing.assert_allclose(back_A3, shape.positions_A3, atol=1e-12)
-    vectors_A3 = np.random.default_rng(2).normal(size=(3, 3))
-    np.testing.assert_allclose(near[0].back(vectors_A3), TURN.apply(vectors_A3), atol=1e-12)
+    np.testing.assert_allclose(near[0].moved_A3, turned(shape).positions_A3, atol=1e-12)
 
 
 def test_a_mirror_image_is_not_the_same_molecule() -> None:
@@ -89,15 +86,6 @@ def test_a_mixture_extrapolates_a_straight_line() -> None:
     ahead = Configuration("water", WATER.numbers, WATER.positions_A3 + 2 * step_A3)
     weights = mixture(neighbours.nearest(ahead, 2), ahead.positions_A3)
     np.testing.assert_allclose(weights, [2, -1], atol=0.01)
-
-
-def test_transported_orbitals_are_orthonormal_in_the_new_overlap() -> None:
-    random = np.random.default_rng(0)
-    old, new = (np.eye(6) + 0.02 * (m + m.T) for m in random.normal(size=(2, 6, 6)))
-    orbitals = half_powers(old)[1] @ np.linalg.qr(random.normal(size=(6, 3)))[0]
-    moved = transported(orbitals, old, new)
-    np.testing.assert_allclose(moved.T @ new @ moved, np.eye(3), atol=1e-12)
-    np.testing.assert_allclose(transported(orbitals, old, old), orbitals, atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,8 @@ def test_fitted_integrals_stay_near_exact_ones(field: Any) -> None:
 
 
 def test_no_default_threshold_leaves_more_than_the_noise(field: Any) -> None:
-    from forgefield.labelers.coupled_cluster.thresholds import DEFAULT_NOISE, thresholds_for
+    from forgefield.labelers.ccsd_t import DEFAULT_NOISE
+    from forgefield.labelers.coupled_cluster.thresholds import thresholds_for
 
     rhf = field("ammonia", "cc-pvdz")
     tight = coupled_cluster(rhf, Wanted(1), TIGHT).gradient_A3

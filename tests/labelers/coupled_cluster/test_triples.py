@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from forgefield.labelers.coupled_cluster import triples
+from forgefield.labelers.coupled_cluster import triple_adjoints, triple_sweep
 from forgefield.labelers.coupled_cluster.triple_kernels import TorchKernels
 from forgefield.labelers.coupled_cluster.triples import (
     TripleInputs,
@@ -88,7 +88,7 @@ def test_energy_is_the_textbook_sum() -> None:
 def test_torch_and_compiled_kernels_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernels of GPUs, run on the processor."""
     compiled = triples_derivatives(made_up(3, 19))
-    monkeypatch.setattr(triples, "kernels_for", lambda _: TorchKernels())
+    monkeypatch.setattr(triple_sweep, "kernels_for", lambda _: TorchKernels())
     plain = triples_derivatives(made_up(3, 19))
     for one, other in zip(compiled[1:], plain[1:], strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
@@ -105,11 +105,11 @@ def test_a_gpu_finds_the_same() -> None:
 
 
 def test_both_ways_to_the_occupied_fock_matrix_agree() -> None:
-    sweep = triples._Sweep(made_up())
+    sweep = triple_sweep.Sweep(made_up())
     by_invariance = triples_derivatives(made_up()).f_oo
     for i in range(O):
         for j in range(i + 1):
-            explicit = triples._explicit(sweep, i, j).item()
+            explicit = triple_adjoints._explicit(sweep, i, j).item()
             assert by_invariance[i, j].item() == pytest.approx(explicit, abs=1e-12)
 
 
