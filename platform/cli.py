@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from forgefield.platform.commands import audit, campaigns, label, runs
+from forgefield.platform.commands import audit, campaigns, label, runs, split
 from forgefield.platform.commands.shared import messages
 from forgefield.storage.errors import ForgefieldError
 
@@ -22,6 +22,7 @@ COMMANDS = (
     runs.evaluate,
     audit.audit,
     runs.export,
+    split.split,
     label.label,
     runs.doctor,
 )

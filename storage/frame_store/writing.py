@@ -27,7 +27,10 @@ from forgefield.storage.frame_store.commit import StoreFiles
 from forgefield.storage.frame_store.reading import (
     DatasetVersion,
     dataset_version,
+    open_group,
+    read_columns,
     read_everything,
+    standing_rows,
     stored_rows,
 )
 from forgefield.storage.frames import Bytes, Frames
@@ -126,6 +129,16 @@ class FrameStore:
     def rows(self) -> tuple[Integers, Bytes]:
         """`seq` (F,) and job `key` (F, 16) of all rows, hold-out and withdrawals included."""
         return stored_rows(self._path)
+
+    def everything(self) -> tuple[Frames, NDArray[np.bool_]]:
+        """All rows, and which of them are frames that stand: neither withdrawn nor withdrawals.
+
+        Values for `add_column` have a row for each of all.
+        """
+        group = open_group(self._path)
+        names = [name for name in ("seq", "withdraws") if name in group]
+        columns = read_columns(group, names)
+        return read_everything(self._path), standing_rows(columns, len(self))
 
     def version(self, frames: int | None = None) -> DatasetVersion:
         """Version of the first `frames` rows, by default of all."""

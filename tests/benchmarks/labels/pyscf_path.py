@@ -21,8 +21,13 @@ class PyscfGradient(NamedTuple):
     gradient_A3: np.ndarray
 
 
-def pyscf_gradient(field: Any, core: int, tolerance: float = 1e-5) -> PyscfGradient:
-    """CCSD(T) energy and gradient on a converged RHF object."""
+def pyscf_gradient(
+    field: Any, core: int, tolerance: float = 1e-5, *, small_blocks: bool = True
+) -> PyscfGradient:
+    """CCSD(T) energy and gradient on a converged RHF object.
+
+    Without `small_blocks` PySCF takes the blocks of its own choice, as it does for a user.
+    """
     from pyscf import cc, lib
     from pyscf.cc import ccsd_t, ccsd_t_lambda, ccsd_t_rdm
     from pyscf.grad import ccsd as ccsd_grad
@@ -33,7 +38,8 @@ def pyscf_gradient(field: Any, core: int, tolerance: float = 1e-5) -> PyscfGradi
     solver.kernel(eris=integrals)
     t1, t2, limit_mb = solver.t1, solver.t2, solver.max_memory
     triples = ccsd_t.kernel(solver, integrals, t1, t2, verbose=0)
-    _limit(solver, BLOCKS_MB, limit_mb)
+    if small_blocks:
+        _limit(solver, BLOCKS_MB, limit_mb)
     done, l1, l2 = ccsd_t_lambda.kernel(
         solver, integrals, t1, t2, max_cycle=100, tol=tolerance, verbose=0
     )
@@ -41,7 +47,8 @@ def pyscf_gradient(field: Any, core: int, tolerance: float = 1e-5) -> PyscfGradi
         raise RuntimeError("PySCF's amplitudes did not converge")
     one = ccsd_t_rdm._gamma1_intermediates(solver, t1, t2, l1, l2, integrals, for_grad=True)
     with lib.H5TmpFile() as scratch:
-        _limit(solver, BLOCKS_MB + _PAIR_BLOCK_MB * t1.shape[1] ** 3, limit_mb)
+        if small_blocks:
+            _limit(solver, BLOCKS_MB + _PAIR_BLOCK_MB * t1.shape[1] ** 3, limit_mb)
         two = ccsd_t_rdm._gamma2_outcore(solver, t1, t2, l1, l2, integrals, scratch, True)
         solver.max_memory = limit_mb
         forces = ccsd_grad.Gradients(solver)
