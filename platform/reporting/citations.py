@@ -1,6 +1,5 @@
 """Who is to be cited for what a run used: plain data, in the order of a paper's reference list."""
 
-import re
 from dataclasses import dataclass
 
 
@@ -62,6 +61,42 @@ CITATIONS: dict[str, Citation] = {
         "J. P. Perdew, K. Burke, M. Ernzerhof, Generalized gradient approximation made simple, "
         "Phys. Rev. Lett. 77, 3865–3868 (1996)",
         "https://doi.org/10.1103/PhysRevLett.77.3865",
+    ),
+    "PBE0": Citation(
+        "C. Adamo, V. Barone, Toward reliable density functional methods without adjustable "
+        "parameters: the PBE0 model, J. Chem. Phys. 110, 6158–6170 (1999)",
+        "https://doi.org/10.1063/1.478522",
+    ),
+    "B3LYP": Citation(
+        "A. D. Becke, Density-functional thermochemistry. III. The role of exact exchange, "
+        "J. Chem. Phys. 98, 5648–5652 (1993)",
+        "https://doi.org/10.1063/1.464913",
+    ),
+    "D3": Citation(
+        "S. Grimme, J. Antony, S. Ehrlich, H. Krieg, A consistent and accurate ab initio "
+        "parametrization of density functional dispersion correction (DFT-D), J. Chem. Phys. 132, "
+        "154104 (2010)",
+        "https://doi.org/10.1063/1.3382344",
+    ),
+    "D3(BJ)": Citation(
+        "S. Grimme, S. Ehrlich, L. Goerigk, Effect of the damping function in dispersion corrected "
+        "density functional theory, J. Comput. Chem. 32, 1456–1465 (2011)",
+        "https://doi.org/10.1002/jcc.21759",
+    ),
+    "D4": Citation(
+        "E. Caldeweyher et al., A generally applicable atomic-charge dependent London dispersion "
+        "correction, J. Chem. Phys. 150, 154122 (2019)",
+        "https://doi.org/10.1063/1.5090222",
+    ),
+    "MP2": Citation(
+        "C. Møller, M. S. Plesset, Note on an approximation treatment for many-electron systems, "
+        "Phys. Rev. 46, 618–622 (1934)",
+        "https://doi.org/10.1103/PhysRev.46.618",
+    ),
+    "CCSD": Citation(
+        "G. D. Purvis III, R. J. Bartlett, A full coupled-cluster singles and doubles model, "
+        "J. Chem. Phys. 76, 1910–1918 (1982)",
+        "https://doi.org/10.1063/1.443164",
     ),
     "def2": Citation(
         "F. Weigend, R. Ahlrichs, Balanced basis sets of split valence, triple zeta valence and "
@@ -144,9 +179,11 @@ class References:
 
 
 def keys_of_method(name: str) -> tuple[str, ...]:
-    """What to cite for a method by its full name, such as `PBE/def2-SVP`."""
-    level, _, basis = name.removeprefix("DF-").partition("/")
-    level = re.sub(r"-D[34](\(BJ\))?$", "", level)
-    found = [key for key in (name, level) if key in CITATIONS][:1]
+    """What to cite for a method by its full name, such as `PBE-D4/def2-SVP, grid 5`."""
+    bare = name.partition(",")[0]
+    level, _, basis = bare.removeprefix("DF-").partition("/")
+    functional, _, dispersion = level.partition("-D")
+    found = [key for key in (bare, level, functional) if key in CITATIONS][:1]
+    found += {"3(BJ)": ["D3", "D3(BJ)"], "4": ["D4"]}.get(dispersion, [])
     found += [prefix for prefix in ("def2", "cc-pV") if basis.startswith(prefix)]
     return tuple(found)
