@@ -1,9 +1,9 @@
 """Every frame of a structure file, as it stands there: different molecules and sizes in one file.
 
 SDF and MOL files are read by RDKit with their bonds and charges, sGDML and rMD17 archives
-(`.npz`) by numpy, everything else by ASE. Nothing is mended: a frame that is flat, periodic,
-without its hydrogens or without a possible spin refuses the whole file, by its number from 0, as
-in `ase.io.read(path, index)`.
+(`.npz`) by numpy, everything else by ASE. Nothing is mended: a frame that is flat, periodic
+in some directions only, without its hydrogens or without a possible spin refuses the whole file,
+by its number from 0, as in `ase.io.read(path, index)`.
 
 Charge and multiplicity come from a frame's own fields or from the caller, who must not
 contradict the file; else 0 and the lowest possible. Legend: `F` frames, `A` atoms. Å, e.
@@ -32,7 +32,8 @@ _ARCHIVES = (("R", "z"), ("coords", "nuclear_charges"))
 class Frame:
     """One frame: `numbers` (A,), `positions_A3` (A, 3) Å; `info` as the file has it.
 
-    `mol_block` and `smiles` hold the bonds where the file has any.
+    `mol_block` and `smiles` hold the bonds where the file has any, `cell_33` the lattice vectors of
+    a periodic box as rows.
     """
 
     numbers: tuple[int, ...]
@@ -42,6 +43,7 @@ class Frame:
     info: Mapping[str, Any] = field(default_factory=dict)
     smiles: str = ""
     mol_block: str = ""
+    cell_33: Array | None = None
 
 
 def read_frames(
@@ -78,11 +80,13 @@ def _ase_frames(path: Path) -> Iterator[Frame]:
             f"ASE can't read {shown(str(path))}: {reason[:200]}; write it as extended XYZ or SDF"
         ) from error
     for atoms in found:
-        if atoms.pbc.any():
+        if atoms.pbc.any() and not atoms.pbc.all():
             raise InputError(
-                f"{shown(str(path))} is periodic; only molecules are labelled: set its pbc to F F F"
+                f"{shown(str(path))} is periodic in some directions only; set its pbc to T T T for "
+                "a box or F F F for a molecule"
             )
-        yield _unstated(atoms.numbers, atoms.positions, atoms.info)
+        frame = _unstated(atoms.numbers, atoms.positions, atoms.info)
+        yield replace(frame, cell_33=np.array(atoms.cell)) if atoms.pbc.all() else frame
 
 
 def _archive_frames(path: Path) -> Iterator[Frame]:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from rdkit import rdBase
 
 from forgefield.labelers.frame_files import Frame
+from forgefield.labelers.periodic import whole_molecules
 from forgefield.labelers.structure_files import connected, perceived
 from forgefield.storage.elements import SYMBOLS
-from forgefield.storage.records import Configuration, Molecule
+from forgefield.storage.records import Array, Configuration, Molecule
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,25 +50,26 @@ def geometries_of(frames: Sequence[Frame], *, bonds: bool) -> Geometries:
                 frame.positions_A3,
                 frame.charge,
                 frame.multiplicity,
+                frame.cell_33,
             )
         )
     return Geometries(tuple(configurations), {m.name: m for m in known.values()})
 
 
 def _identity(frame: Frame, *, bonds: bool) -> Hashable:
-    species = (frame.numbers, frame.charge, frame.multiplicity)
+    species = (frame.numbers, frame.charge, frame.multiplicity, frame.cell_33 is None)
     if not bonds:
         return species
     if frame.mol_block:
         return (*species, *frame.mol_block.splitlines()[4 + len(frame.numbers) :])
     with rdBase.BlockLogs():
-        graph = connected(frame.numbers, frame.positions_A3)
+        graph = connected(frame.numbers, _whole(frame))
     pairs = (sorted((b.GetBeginAtomIdx(), b.GetEndAtomIdx())) for b in graph.GetBonds())
     return (*species, tuple(sorted(map(tuple, pairs))))
 
 
 def _molecule(frame: Frame, name: str, *, bonds: bool) -> Molecule:
-    if bonds and not frame.mol_block:
+    if bonds and not frame.mol_block and frame.cell_33 is None:
         found = perceived(name, frame.numbers, frame.positions_A3, frame.charge)
         smiles, mol_block = found.smiles, found.mol_block
     else:
@@ -80,7 +82,15 @@ def _molecule(frame: Frame, name: str, *, bonds: bool) -> Molecule:
         frame.multiplicity,
         smiles,
         mol_block,
+        frame.cell_33,
     )
+
+
+def _whole(frame: Frame) -> Array:
+    """Positions in which no molecule is cut by the walls of a box."""
+    if frame.cell_33 is None:
+        return frame.positions_A3
+    return whole_molecules(frame.numbers, frame.positions_A3, frame.cell_33)
 
 
 def formula(numbers: Sequence[int], charge: int = 0) -> str:

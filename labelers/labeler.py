@@ -20,8 +20,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.spatial.distance import pdist
 
+from forgefield.labelers.periodic import closest_approach
 from forgefield.labelers.threads import limited_threads
-from forgefield.storage.errors import BadConfiguration, LabelError, NeedsLargerMachine
+from forgefield.storage.errors import (
+    BadConfiguration,
+    InputError,
+    LabelError,
+    NeedsLargerMachine,
+)
 from forgefield.storage.records import (
     Array,
     Configuration,
@@ -62,11 +68,13 @@ class Labeler(ABC):
 
     `batch` is the number of jobs worth handing over at once, so that a label is never cheaper
     than its own bookkeeping. `memory_bytes` is the most that a label may hold. Of an
-    `energy_only` labeler `compute` may leave the forces out; they are dropped in any case.
+    `energy_only` labeler `compute` may leave the forces out; they are dropped in any case. Only a
+    `periodic` labeler takes configurations with a cell.
     """
 
     batch: int = 1
     program: str = ""
+    periodic: bool = False
 
     def __init__(
         self,
@@ -88,9 +96,12 @@ class Labeler(ABC):
     def available(self) -> None:
         """Raise `MissingProgram`, naming what to install, unless the program is here."""
 
-    @abstractmethod
     def check(self, molecule: Molecule) -> None:
         """Raise `InputError` if the method can't label this molecule at all."""
+        try:
+            self._refuse_periodic(molecule)
+        except BadConfiguration as error:
+            raise InputError(str(error)) from error
 
     @abstractmethod
     def estimate(self, molecule: Molecule, threads: int = 1) -> Estimate:
@@ -113,12 +124,20 @@ class Labeler(ABC):
         estimate = self.estimate(molecule_of(configuration), threads)
         refuse_over(self.method.name, configuration, estimate, self.memory_bytes)
 
+    def _refuse_periodic(self, shape: Configuration | Molecule) -> None:
+        if shape.cell_33 is not None and not self.periodic:
+            raise BadConfiguration(
+                f"{self.method.name} labels molecules in free space, not periodic boxes; SPC/Fw "
+                "and amber14 do, or set pbc to F F F for a cluster"
+            )
+
     def label(self, configuration: Configuration, threads: int = 1) -> Label:
         """Energy of one configuration, forces unless `energy_only`, and where they came from.
 
         Raises a `LabelError`: `BadConfiguration` for overlapping atoms, `NeedsLargerMachine`
         before or instead of running out of memory, `NotConverged` after every remedy.
         """
+        self._refuse_periodic(configuration)
         refuse_overlap(configuration)
         wall, cpu = time.perf_counter(), time.process_time()
         try:
@@ -152,6 +171,7 @@ def molecule_of(configuration: Configuration) -> Molecule:
         configuration.positions_A3,
         configuration.charge,
         configuration.multiplicity,
+        cell_33=configuration.cell_33,
     )
 
 
@@ -176,10 +196,13 @@ def refuse_overlap(configuration: Configuration) -> None:
         )
     if not np.isfinite(positions_A3).all():
         raise BadConfiguration("a coordinate is not a finite number; drop this configuration")
-    distances_P = pdist(positions_A3)
-    if distances_P.size and distances_P.min() < CLOSEST_APPROACH:
+    if configuration.cell_33 is None:
+        closest = float(pdist(positions_A3).min(initial=np.inf))
+    else:
+        closest = closest_approach(positions_A3, configuration.cell_33, CLOSEST_APPROACH)
+    if closest < CLOSEST_APPROACH:
         raise BadConfiguration(
-            f"two atoms are {distances_P.min():.3f} Å apart (least allowed: "
+            f"two atoms are {closest:.3f} Å apart (least allowed: "
             f"{CLOSEST_APPROACH} Å); drop this configuration"
         )
 
@@ -192,13 +215,19 @@ def refuse_nonsense(method: str, computed: Computed) -> None:
 
 
 def residuals(configuration: Configuration, forces_A3: Array | None) -> dict[str, float]:
-    """|ΣF| (eV/Å) and |Σ r×F| (eV) about the centroid: zero for exact forces, none for none."""
+    """|ΣF| (eV/Å) and |Σ r×F| (eV) about the centroid: zero for exact forces, none for none.
+
+    A periodic box has no torque.
+    """
     if forces_A3 is None:
         return {}
+    residual_force = float(np.linalg.norm(forces_A3.sum(axis=0)))
+    if configuration.cell_33 is not None:
+        return {"residual_force": residual_force}
     positions_A3 = configuration.positions_A3
     arms_A3 = positions_A3 - positions_A3.mean(axis=0)
     torque_3 = np.cross(arms_A3, forces_A3).sum(axis=0)
     return {
-        "residual_force": float(np.linalg.norm(forces_A3.sum(axis=0))),
+        "residual_force": residual_force,
         "residual_torque": float(np.linalg.norm(torque_3)),
     }

@@ -62,6 +62,7 @@ class MeanFieldLabeler(Labeler):
 
     def check(self, molecule: Molecule) -> None:
         """Any charge and spin will do; every element needs functions in the basis."""
+        super().check(molecule)
         refuse_missing_elements(molecule, self.basis)
 
     def threads_set(self, threads: int) -> AbstractContextManager[None]:

@@ -20,11 +20,12 @@ from forgefield.labelers.uff_labeler import UffLabeler
 from forgefield.labelers.xtb import XtbLabeler
 from forgefield.storage.errors import InputError
 
+SHORTEST_CUTOFF_A, LONGEST_CUTOFF_A = 3.0, 30.0
 KNOWN_FORMS = (
-    "MMFF94; UFF; amber14; SPC/Fw; GFN1-xTB; GFN2-xTB; FUNCTIONAL/BASIS such as PBE/def2-SVP, "
-    "FUNCTIONAL-D3(BJ)/BASIS, FUNCTIONAL-D4/BASIS, with ', grid N' for another grid; HF/BASIS; "
-    "MP2/BASIS, CCSD/BASIS, CCSD(T)/BASIS or DF-CCSD(T)/BASIS (density-fitted), each with "
-    "', frozen core' or ', all electrons'; "
+    "MMFF94; UFF; amber14 or SPC/Fw, with ', cutoff N' (Å) for another one in boxes; GFN1-xTB; "
+    "GFN2-xTB; FUNCTIONAL/BASIS such as PBE/def2-SVP, FUNCTIONAL-D3(BJ)/BASIS or -D4/BASIS, "
+    "with ', grid N' for another grid; HF/BASIS; MP2/BASIS, CCSD/BASIS, CCSD(T)/BASIS or "
+    "DF-CCSD(T)/BASIS (density-fitted), each with ', frozen core' or ', all electrons'; "
     "each of them with ', energy only' at the end for labels without forces"
 )
 
@@ -54,6 +55,22 @@ def labeler_for(method_name: str, *, memory_bytes: int = DEFAULT_MEMORY_BYTES) -
 
 def _mmff(found: re.Match[str], options: Options) -> Labeler:  # noqa: ARG001
     return Mmff94Labeler(**options)
+
+
+def _amber(found: re.Match[str], options: Options) -> Labeler:
+    return Amber14Labeler(cutoff_A=_cutoff(found[1]), **options)
+
+
+def _water(found: re.Match[str], options: Options) -> Labeler:
+    return SpcFwLabeler(cutoff_A=_cutoff(found[1]), **options)
+
+
+def _cutoff(text: str | None) -> float | None:
+    if text is not None and not SHORTEST_CUTOFF_A <= float(text) <= LONGEST_CUTOFF_A:
+        raise InputError(
+            f"a cutoff of {text} Å is not from {SHORTEST_CUTOFF_A:g} to {LONGEST_CUTOFF_A:g} Å"
+        )
+    return None if text is None else float(text)
 
 
 def _xtb(found: re.Match[str], options: Options) -> Labeler:
@@ -95,12 +112,13 @@ def _scheme(text: str | None) -> Scheme | None:
 
 
 _ENERGY_ONLY = re.compile(re.escape(ENERGY_ONLY).replace(r"\ ", " ?", 1) + "$", re.IGNORECASE)
+_CUTOFF = r"(?:, ?cutoff ([0-9]+(?:\.[0-9]+)?))?"
 _BASIS_AND_CORE = r"([^/,]+?)(?:, ?(frozen core|all electrons))?"
 _FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], Options], Labeler]], ...] = (
     (re.compile(r"MMFF94", re.IGNORECASE), _mmff),
     (re.compile(r"UFF", re.IGNORECASE), lambda _, options: UffLabeler(**options)),
-    (re.compile(r"amber14", re.IGNORECASE), lambda _, options: Amber14Labeler(**options)),
-    (re.compile(r"SPC/Fw", re.IGNORECASE), lambda _, options: SpcFwLabeler(**options)),
+    (re.compile(rf"amber14{_CUTOFF}", re.IGNORECASE), _amber),
+    (re.compile(rf"SPC/Fw{_CUTOFF}", re.IGNORECASE), _water),
     (re.compile(r"GFN([12])-?xTB", re.IGNORECASE), _xtb),
     (re.compile(rf"(DF-)?CCSD(\(T\))?/{_BASIS_AND_CORE}", re.IGNORECASE), _coupled_cluster),
     (re.compile(rf"MP2/{_BASIS_AND_CORE}", re.IGNORECASE), _mp2),

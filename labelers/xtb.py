@@ -54,6 +54,7 @@ class XtbLabeler(Labeler):
 
     def check(self, molecule: Molecule) -> None:
         """Elements up to radon; any charge and spin."""
+        super().check(molecule)
         for number in molecule.numbers:
             if not 1 <= number <= HEAVIEST_ELEMENT:
                 raise InputError(

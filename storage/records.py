@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +47,8 @@ class Molecule:
     """Species, bonds, charge, spin and one starting geometry.
 
     `numbers` (A,) atomic numbers; `positions_A3` (A, 3) Å; `mol_block` the bonds as an MDL
-    mol block with explicit hydrogens, or "" where they aren't known.
+    mol block with explicit hydrogens, or "" where they aren't known; `cell_33` as in
+    `Configuration`.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Molecule:
     multiplicity: int = 1
     smiles: str = ""
     mol_block: str = ""
+    cell_33: Array | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,14 +78,8 @@ class Configuration:
 
     def key(self) -> str:
         """128-bit hash of species, charge, spin, coordinates and cell rounded to 1e-8 Å."""
-        digest = hashlib.blake2b(digest_size=16)
-        species = tuple(map(int, self.numbers)), int(self.charge), int(self.multiplicity)
-        digest.update(repr(species).encode())
-        for lengths in (self.positions_A3, self.cell_33):
-            if lengths is not None:
-                rounded = np.round(np.asarray(lengths, dtype=np.float64), 8) + 0.0
-                digest.update(rounded.astype("<f8").tobytes())
-        return digest.hexdigest()
+        cell = b"" if self.cell_33 is None else rounded(self.cell_33).tobytes()
+        return geometry_key(self, rounded(self.positions_A3).tobytes() + cell)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,8 +92,29 @@ class Job:
 
     def key(self) -> str:
         """Identity of what is bought: the same method on the same geometry is the same job."""
-        text = f"{self.method.name}|{self.configuration.key()}"
-        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+        return job_key(self.method, self.configuration.key())
+
+
+def rounded(lengths: Array) -> NDArray[np.float64]:
+    """Lengths as they are hashed: to 1e-8 Å, little endian, no negative zero."""
+    return (np.round(np.asarray(lengths, dtype=np.float64), 8) + 0.0).astype("<f8", copy=False)
+
+
+def geometry_key(configuration: Configuration, lengths: bytes) -> str:
+    """`Configuration.key` for the bytes of its `rounded` coordinates and cell."""
+    numbers, charge = tuple(configuration.numbers), int(configuration.charge)
+    species = _species(numbers, charge, int(configuration.multiplicity))
+    return hashlib.blake2b(species + lengths, digest_size=16).hexdigest()
+
+
+def job_key(method: Method, geometry: str) -> str:
+    """`Job.key` for the key of its configuration."""
+    return hashlib.blake2b(f"{method.name}|{geometry}".encode(), digest_size=16).hexdigest()
+
+
+@lru_cache(maxsize=256)
+def _species(numbers: tuple[int, ...], charge: int, multiplicity: int) -> bytes:
+    return repr((tuple(map(int, numbers)), charge, multiplicity)).encode()
 
 
 @dataclass(frozen=True, slots=True)

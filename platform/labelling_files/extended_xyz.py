@@ -17,7 +17,7 @@ import numpy as np
 from forgefield.storage.elements import SYMBOLS
 from forgefield.storage.errors import InputError
 from forgefield.storage.frame_store.durable_store import replace_file
-from forgefield.storage.records import Job, Label
+from forgefield.storage.records import Configuration, Job, Label
 
 STALE = frozenset({"energy", "free_energy", "forces", "stress", "virial", "dipole", "pbc"})
 """Fields of the input that would pass for ours."""
@@ -58,7 +58,14 @@ def _comment(frame: LabelledFrame) -> str:
     columns = "species:S:1:pos:R:3" + ("" if frame.label.forces_A3 is None else ":forces:R:3")
     fields = {**_ours(frame), **dict(_theirs(frame.info, set(_ours(frame))))}
     said = " ".join(_fields(fields))
-    return f'Properties={columns} {said} pbc="F F F"'
+    return f"Properties={columns} {said} {_surroundings(frame.job.configuration)}"
+
+
+def _surroundings(shape: Configuration) -> str:
+    if shape.cell_33 is None:
+        return 'pbc="F F F"'
+    vectors = " ".join(f"{length:.17g}" for length in shape.cell_33.ravel())
+    return f'Lattice="{vectors}" pbc="T T T"'
 
 
 def _ours(frame: LabelledFrame) -> dict[str, Any]:
