@@ -11,11 +11,12 @@ PYTHONS = $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
 
 MOLECULE ?= methanol
 BUDGET ?= 20ccsd
+KILLS ?= 500
 empty :=
 RUN ?= runs/$(subst $(empty) ,-,$(subst /,_,$(MOLECULE)))-$(BUDGET)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow lint typecheck lock clean
+.PHONY: help setup run test test-slow crash lint typecheck lock clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +35,9 @@ test: lint typecheck  ## Style, types and the fast tests
 
 test-slow: $(STAMP)  ## The tests that take minutes to hours
 	$(BIN)/pytest -m slow --timeout 0
+
+crash: $(STAMP)  ## Kill every process at every step, KILLS=500 times, and check
+	KILLS=$(KILLS) $(BIN)/pytest -m crash_matrix --timeout 0 tests/crash
 
 lint: $(STAMP)  ## Ruff: rules and format
 	$(BIN)/ruff check .

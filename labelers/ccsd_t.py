@@ -38,7 +38,6 @@ from forgefield.storage.records import Array, Configuration, Method, Molecule, T
 from forgefield.storage.units import EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR, EV_PER_HARTREE
 
 if TYPE_CHECKING:
-    import torch
     from pyscf.gto import Mole
     from pyscf.scf.hf import RHF, SCF
 
@@ -142,8 +141,7 @@ class CcsdTLabeler(MeanFieldLabeler):
             return open_shell_energy(configuration, self.basis, self.frozen_core, self.memory_bytes)
         self.refuse_too_large(configuration, threads)
         field, record = self._converged(configuration)
-        device = self._device(configuration)
-        found = self._correlated(configuration, field, device)
+        found = self._correlated(configuration, field)
         energy_hartree = field.e_tot + found.ccsd_hartree + found.triples_hartree
         forces_A3 = None
         if found.gradient_A3 is not None:
@@ -153,14 +151,9 @@ class CcsdTLabeler(MeanFieldLabeler):
             "cc_iterations": found.t_iterations,
             "lambda_iterations": found.multiplier_iterations,
             "orbital_asymmetry": found.asymmetry,
-            "on_gpu": float(device.type != "cpu"),
+            "on_gpu": float(found.on_gpu),
         }
         return Computed(float(energy_hartree) * EV_PER_HARTREE, forces_A3, diagnostics)
-
-    def _device(self, configuration: Configuration) -> "torch.device":
-        from forgefield.labelers.coupled_cluster.engine import best_device
-
-        return best_device(self.estimate(molecule_of(configuration)).memory_bytes)
 
     def _converged(self, configuration: Configuration) -> tuple["RHF", ScfRecord]:
         from forgefield.labelers.coupled_cluster.thresholds import thresholds_for
@@ -172,13 +165,12 @@ class CcsdTLabeler(MeanFieldLabeler):
         record = converge(field, limits.scf_energy, limits.scf_gradient)
         return field, record
 
-    def _correlated(
-        self, configuration: Configuration, field: "RHF", device: "torch.device"
-    ) -> "CoupledCluster":
+    def _correlated(self, configuration: Configuration, field: "RHF") -> "CoupledCluster":
         from pyscf.data.elements import chemcore
 
         from forgefield.labelers.coupled_cluster.engine import (
             Wanted,
+            best_device,
             coupled_cluster,
         )
         from forgefield.labelers.coupled_cluster.thresholds import thresholds_for
@@ -193,7 +185,7 @@ class CcsdTLabeler(MeanFieldLabeler):
                 Wanted(core, triples=self.triples, gradient=not self.energy_only),
                 thresholds_for(self.noise),
                 guess=self._guess(configuration, field, loewdin_bm),
-                device=device,
+                device=best_device(self.estimate(molecule_of(configuration)).memory_bytes),
             )
         except RuntimeError as error:
             if "memory" in str(error):  # torch's own complaint, on a processor or a GPU

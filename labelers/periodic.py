@@ -109,5 +109,5 @@ def closest_approach(positions_A3: Array, cell_33: Array, within: float) -> floa
     steps = np.array(list(product((-1, 0, 1), repeat=3)))
     images_X3 = (fractions_A3 + steps[:, None]).reshape(-1, 3)
     near = ((images_X3 >= -margin_3) & (images_X3 <= 1 + margin_3)).all(axis=1)
-    distances, _ = cKDTree(images_X3[near] @ cell_33).query(fractions_A3 @ cell_33, k=2)
-    return float(distances[:, 1].min())
+    found = cKDTree(images_X3[near] @ cell_33).query(fractions_A3 @ cell_33, k=2)
+    return float(np.asarray(found[0])[:, 1].min())

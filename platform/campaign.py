@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from forgefield.platform.allocation import calibration_core_seconds
+from forgefield.platform.book_places import book_place
 from forgefield.platform.budget import worth_micro
+from forgefield.platform.calibrating import measurable
 from forgefield.platform.cluster import cluster_machine, ray_cluster
 from forgefield.platform.configurations import (
     Pool,
@@ -83,9 +85,10 @@ class Campaign:
         orders = calibration_orders(pool, request.recipe, estimates)
         with self._labelling(request.molecule, request.recipe, estimates) as phase:
             phase.ledger.set_cap(_provisional_cap(request, estimates), "from high estimates")
+            calibration = measurable(orders, pool, phase.ledger, phase.threads)
             with self._timed("calibration"):
-                phase.buy(orders)
-            costs = measured_costs(estimates, phase.ledger.tally())
+                phase.buy(calibration.orders)
+            costs = measured_costs(estimates, phase.ledger.tally(), calibration.measured)
             plan = self._affordable(request, costs)
             phase.ledger.set_cap(plan.cap_micro, f"{plan.budget} at calibrated costs")
         write_atomically(self.folder.plan, plan.model_dump_json(indent=1))
@@ -110,9 +113,9 @@ class Campaign:
         molecule = plan.molecule.to_record()
         costs = {quote.tier: quote.to_cost() for quote in plan.tiers}
         refuse_what_does_not_fit(costs, plan.recipe, self.machine)
-        orders = campaign_orders(self._pool(molecule, plan), plan)
+        pool = self._pool(molecule, plan)
         with self._labelling(molecule, plan.recipe, costs) as phase, self._timed("labelling"):
-            phase.buy(orders)
+            phase.buy(campaign_orders(pool, plan, phase.known_keys))
         for tier in Tier:
             self.reporter.end(f"{tier.value} labels")
 
@@ -149,7 +152,8 @@ class Campaign:
             )
             self.reporter.say(f"Sampling {settings.frames} configurations with OpenMM …")
             with self._timed("sampling"):
-                pool, note = sample_pool(molecule, settings, self._sampled)
+                book = book_place(self.folder, plan.recipe.labels)
+                pool, note = sample_pool(molecule, settings, self._sampled, book)
             save_pool(pool, self.folder.pool)
             if note:
                 self.reporter.say(note)

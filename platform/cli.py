@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from forgefield.platform.commands import audit, campaigns, label, runs, split
+from forgefield.platform.commands import audit, campaigns, datasets, label, ledger, runs, split
 from forgefield.platform.commands.shared import messages
 from forgefield.storage.errors import ForgefieldError
 
@@ -21,7 +21,9 @@ COMMANDS = (
     runs.report,
     runs.evaluate,
     audit.audit,
-    runs.export,
+    ledger.ledger,
+    datasets.export,
+    datasets.import_,
     split.split,
     label.label,
     runs.doctor,
@@ -44,7 +46,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in COMMANDS:
-    app.command()(command)
+    app.command(command.__name__.rstrip("_"))(command)
 
 
 def main() -> None:

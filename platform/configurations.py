@@ -7,20 +7,22 @@ geometry is ever labelled at another tier.
 
 import io
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from forgefield.labelers.sampling import SamplingSettings, sample
+from forgefield.labelers.sampling import SamplingSettings
 from forgefield.platform.allocation import CHEAP, MIDDLE, TARGET
+from forgefield.platform.book_places import BookPlace
 from forgefield.platform.dispatch import Order
 from forgefield.platform.plan import Plan, TierCost
 from forgefield.platform.purchasing import Claim
 from forgefield.platform.recipe import Recipe
 from forgefield.platform.run_folder import RunFolder
+from forgefield.platform.sharing_pools import shared_configurations
 from forgefield.storage.errors import InputError, StorageError
 from forgefield.storage.frame_store.durable_store import replace_file
 from forgefield.storage.ledger import Ledger
@@ -59,11 +61,17 @@ class Pool:
 
 
 def sample_pool(
-    molecule: Molecule, settings: SamplingSettings, progress: Callable[[int, int], None]
+    molecule: Molecule,
+    settings: SamplingSettings,
+    progress: Callable[[int, int], None],
+    book: BookPlace | None = None,
 ) -> tuple[Pool, str]:
-    """Sampled frames, which come in a seeded random order, and a note if they are too few."""
-    samples = sample(molecule, settings, progress)
-    return Pool(molecule, samples.positions_FA3, samples.temperature_F), samples.note
+    """Sampled frames in a seeded random order, and a note if they are too few.
+
+    With a label book they begin with those that its runs share (`sharing_pools`).
+    """
+    part, note = shared_configurations(molecule, settings, progress, book)
+    return Pool(molecule, part.positions_FA3, part.temperature_F), note
 
 
 def save_pool(pool: Pool, path: Path) -> None:
@@ -78,7 +86,7 @@ def refuse_to_sample_again(folder: RunFolder) -> None:
 
     New samples would mix up what is held out and what is trained on.
     """
-    if not folder.ledger.exists():
+    if not folder.has_ledger:
         return
     with Ledger(folder.ledger_url, read_only=True) as ledger:
         if any(row.done for row in ledger.tally()):
@@ -127,12 +135,15 @@ def calibration_orders(pool: Pool, recipe: Recipe, costs: Mapping[Tier, TierCost
     ]
 
 
-def campaign_orders(pool: Pool, plan: Plan) -> list[Order]:
+def campaign_orders(
+    pool: Pool, plan: Plan, known: Callable[[Sequence[Job]], Collection[str]] = lambda _: ()
+) -> list[Order]:
     """All labels of the plan in the order of wishes, then the optional top-up.
 
     The cheap tiers are over in seconds and come first; then the hold-out, validation and
     training labels of the target tier, so that what fills the last idle cores is short.
-    Geometries of middle-tier labels follow those of the target tier as long as the pool lasts.
+    Geometries of middle-tier labels follow those of the target tier as long as the pool lasts, but
+    before them come those that the label book has: `known` gives the keys of such jobs.
     """
     refuse_small_pool(pool, plan)
     holdout, validation, targets = (
@@ -148,6 +159,11 @@ def campaign_orders(pool: Pool, plan: Plan) -> list[Order]:
         jobs = pool.jobs(_method(plan.recipe, tier), purpose, start, count)
         return Order(jobs, len(jobs), tier, plan.tier(tier).core_seconds, claim)
 
+    middle_jobs = _known_first(pool, plan, (train_at, middle_at), known)
+
+    def middle_order(jobs: Sequence[Job], claim: Claim) -> Order:
+        return Order(deque(jobs), len(jobs), MIDDLE, plan.tier(MIDDLE).core_seconds, claim)
+
     firm, elastic, spare = Claim.FIRM, Claim.ELASTIC, Claim.SPARE
     train, more = Purpose.TRAIN, _room_for(plan)
     return [
@@ -155,10 +171,24 @@ def campaign_orders(pool: Pool, plan: Plan) -> list[Order]:
         order(TARGET, Purpose.HOLDOUT, holdout_at, holdout, firm),
         order(TARGET, Purpose.VALIDATION, validation_at, validation, firm),
         order(TARGET, train, train_at, targets, elastic),
-        order(MIDDLE, train, middle_at, middles, elastic),
+        middle_order(middle_jobs[:middles], elastic),
         order(TARGET, train, train_at + targets, more, spare),
-        order(MIDDLE, train, middle_at + middles, more, spare),
+        middle_order(middle_jobs[middles : middles + more], spare),
     ]
+
+
+def _known_first(
+    pool: Pool,
+    plan: Plan,
+    starts: tuple[int, int],
+    known: Callable[[Sequence[Job]], Collection[str]],
+) -> list[Job]:
+    """Middle-tier jobs on training geometries: those in the book, then the others in turn."""
+    train_at, middle_at = starts
+    jobs = list(pool.jobs(_method(plan.recipe, MIDDLE), Purpose.TRAIN, train_at, len(pool)))
+    keys = known(jobs)
+    free = [job for job in jobs if job.key() in keys]
+    return free + [job for job in jobs[middle_at - train_at :] if job.key() not in keys]
 
 
 def _room_for(plan: Plan) -> int:

@@ -14,6 +14,7 @@ from forgefield.platform.evaluating import Evaluation, verdict
 from forgefield.platform.panels import grid, panel
 from forgefield.platform.plan import Plan, TierQuote
 from forgefield.platform.run_folder import RunFolder
+from forgefield.platform.saved_labels import saved_words
 from forgefield.platform.status import Status, status_of
 from forgefield.platform.wording import amount, duration, gigabytes, three_digits
 
@@ -116,6 +117,7 @@ def status_panel(status: Status) -> Panel:
             ("state", status.step if status.step == "finished" else f"{doing}; {status.step}"),
             ("money", _money(status)),
             ("rate", _rate(status)),
+            *_shared(status),
         ]
     )
     parts: list[RenderableType] = [facts, _tier_states(status)]
@@ -129,6 +131,12 @@ def _money(status: Status) -> str:
     unit = status.unit_core_seconds
     said = ", ".join(f"{amount(value / unit, status.budget)} {name}" for name, value in shares)
     return f"{said} of {amount(status.cap / unit, status.budget)}"
+
+
+def _shared(status: Status) -> list[tuple[str, RenderableType]]:
+    if not status.found:
+        return []
+    return [("label book", saved_words(status.found, status.saved))]
 
 
 def _rate(status: Status) -> str:

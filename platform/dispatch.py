@@ -1,6 +1,8 @@
 """Keeps every slot busy with the label that policy wants next, within the budget.
 
-Each label: reserve → run in a slot → the worker settles with the ledger service. A worker that
+Each label: ask the label book → reserve → run in a slot → the worker settles with the ledger
+service. A label that another run has bought is taken at no cost, one that another run is just
+buying is asked for again later (`asking`). A worker that
 dies is charged for what its heartbeat shows and replaced; a label that overruns what was reserved
 gets more a few times while the budget allows, then is killed and charged. No single label stops
 the rest; a wave of failures does.
@@ -8,13 +10,14 @@ the rest; a wave of failures does.
 
 import logging
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import ray
 from ray.exceptions import RayError, RayTaskError
 
+from forgefield.platform.asking import Asking, Order
 from forgefield.platform.ledger_service import LedgerClient
 from forgefield.platform.purchasing import (
     LARGEST_BATCH,
@@ -37,26 +40,12 @@ from forgefield.storage.ledger.entries import State
 from forgefield.storage.records import Failure, Job, Tier
 from forgefield.storage.units import from_micro, to_micro
 
+__all__ = ["Dispatcher", "Order"]
 POLL_S = 0.5
 PACK_EVERY_S = 5.0
 LOAD_PATIENCE_S = 120.0
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class Order:
-    """Jobs of one tier still to be bought of `planned`; `core_seconds` is the plan's for one.
-
-    The next `alone` jobs are bought one at a time: they were in a batch that killed its worker.
-    """
-
-    jobs: deque[Job]
-    planned: int
-    tier: Tier
-    core_seconds: float
-    claim: Claim = Claim.ELASTIC
-    alone: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +80,7 @@ class Dispatcher:
         self._watch = watch
         self._in_flight: dict[ray.ObjectRef[Worked], InFlight] = {}
         self._score = Score.of(ledger.tally())
+        self._asking = Asking(ledger, settings.book_least, self._score)
         self._attempts: Counter[str] = Counter()
         self._packed = time.monotonic()
         self._stopping = False
@@ -108,12 +98,14 @@ class Dispatcher:
 
     def buy(self, orders: Sequence[Order]) -> None:
         """Buy until all is bought or nothing fits; raises `WaveOfFailures` after settling."""
+        self._asking.take_known(orders, self._expected_cost)
         while True:
             pause = self._fill(orders)
             self._watch(self._progress(orders))
-            if not self._in_flight and pause is not None:
+            if not self._in_flight and pause is not None and not self._is_waiting():
                 break
             self._collect()
+            self._asking.bring_back(patient=bool(self._in_flight))
             self._kill_overruns()
             self._pack_now_and_then()
         self._ledger.pack()
@@ -123,12 +115,19 @@ class Dispatcher:
     def _fill(self, orders: Sequence[Order]) -> Pause | None:
         busy = {flight.slot.index for flight in self._in_flight.values()}
         for slot in [slot for slot in self._slots if slot.index not in busy]:
-            choice = Pause.STOP if self._stopping or self._wave else self._choose(orders)
-            if isinstance(choice, Pause):
-                return choice
-            if self._is_ready(slot, orders[choice.need].tier):
-                self._start(slot, orders[choice.need], choice)
+            started = False
+            while not started:
+                choice = Pause.STOP if self._stopping or self._wave else self._choose(orders)
+                if isinstance(choice, Pause):
+                    return choice
+                if not self._is_ready(slot, orders[choice.need].tier):
+                    break
+                started = self._start(slot, orders[choice.need], choice)
         return None
+
+    def _is_waiting(self) -> bool:
+        """Whether other runs are buying what this one may still get from them."""
+        return self._asking.is_waiting and not (self._stopping or self._wave)
 
     def _choose(self, orders: Sequence[Order]) -> Buy | Pause:
         needs = [self._need(order) for order in orders]
@@ -147,7 +146,7 @@ class Dispatcher:
 
     def _expected_cost(self, order: Order) -> float:
         score, tier = self._score, order.tier
-        return running_cost(order.core_seconds, 2, score.spent[tier], score.done[tier])
+        return running_cost(order.core_seconds, 2, score.spent[tier], score.bought[tier])
 
     def _is_ready(self, slot: Slot, tier: Tier) -> bool:
         """Whether the worker is there; a slot whose node is gone is given up, the last with it."""
@@ -166,17 +165,20 @@ class Dispatcher:
             raise StorageError("No worker can be started any more; see Ray's dashboard for why.")
         return False
 
-    def _start(self, slot: Slot, order: Order, choice: Buy) -> None:
-        jobs = tuple(order.jobs[place] for place in range(choice.labels))
+    def _start(self, slot: Slot, order: Order, choice: Buy) -> bool:
+        """Reserve and begin the next jobs of an order; False where the book left none to buy."""
+        asked = tuple(order.jobs.popleft() for _ in range(choice.labels))
+        order.alone = max(0, order.alone - len(asked))
+        jobs = self._asking.granted(order, asked, self._expected_cost(order))
+        if not jobs:
+            return False
         reservation = self._ledger.reserve(jobs, to_micro(choice.core_seconds))
-        for _ in jobs:
-            order.jobs.popleft()
-        order.alone = max(0, order.alone - len(jobs))
         deadline = time.monotonic() + choice.core_seconds / slot.work[order.tier].threads
         result = slot.worker(order.tier).label.remote(reservation, jobs)
         self._in_flight[result] = InFlight(
             slot, order, jobs, reservation, choice.core_seconds, deadline
         )
+        return True
 
     def _collect(self) -> None:
         if not self._in_flight:
@@ -239,7 +241,9 @@ class Dispatcher:
         states = self._ledger.job_states([job.key() for job in flight.jobs])
         lost = [job for job in flight.jobs if states[job.key()].state is not State.DONE]
         self._score.done[order.tier] += len(flight.jobs) - len(lost)
+        self._score.bought[order.tier] += len(flight.jobs) - len(lost)
         if len(lost) > 1:
+            self._asking.give_up(lost)
             order.jobs.extendleft(reversed(lost))
             order.alone += len(lost)
             return
@@ -248,6 +252,7 @@ class Dispatcher:
 
     def _failed_job(self, order: Order, job: Job, failure: Failure) -> None:
         self._attempts[job.key()] += 1
+        self._asking.give_up([job])
         if is_worth_retrying(failure.kind, self._attempts[job.key()], self._settings):
             order.jobs.append(job)
             return

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
+from forgefield.platform.book_places import book_place
 from forgefield.platform.cluster import slot_strategies
 from forgefield.platform.dispatch import Dispatcher, Order
 from forgefield.platform.interrupts import Interrupted, signals_to
@@ -20,12 +21,13 @@ from forgefield.platform.plan import TierCost
 from forgefield.platform.recipe import Recipe
 from forgefield.platform.reporter import Reporter
 from forgefield.platform.run_folder import RunFolder
+from forgefield.platform.saved_labels import Saved, saved_words
 from forgefield.platform.score import Progress
 from forgefield.platform.slots import NUMBERS, Slot
 from forgefield.platform.workers import LabelJobs
 from forgefield.storage.ledger.entries import JobState, State
 from forgefield.storage.ledger.recovery import Recovery
-from forgefield.storage.records import Molecule, Tier
+from forgefield.storage.records import Job, Molecule, Tier
 
 HOPELESS = frozenset({"BadConfiguration", "NotConverged"})
 """Failures that a new start of the run doesn't mend."""
@@ -38,6 +40,7 @@ class Labelling:
     dispatcher: Dispatcher
     ledger: LedgerClient
     reporter: Reporter
+    threads: int = 1
     stopped: bool = False
 
     def buy(self, orders: Sequence[Order]) -> None:
@@ -45,8 +48,19 @@ class Labelling:
         states = self.ledger.job_states([job.key() for order in orders for job in order.jobs])
         for order in orders:
             order.jobs = deque(job for job in order.jobs if _is_wanted(states.get(job.key())))
+        before = self.ledger.saved()
         self.dispatcher.buy(orders)
+        self._say_saved(before, self.ledger.saved())
         self.leave_if_stopped()
+
+    def known_keys(self, jobs: Sequence[Job]) -> set[str]:
+        """Those of the jobs that need not be paid for."""
+        return {known.key for known in self.ledger.known_labels(jobs)}
+
+    def _say_saved(self, before: Saved, now: Saved) -> None:
+        labels, core_seconds = now.labels - before.labels, now.core_seconds - before.core_seconds
+        if labels:
+            self.reporter.say(f"The label book {saved_words(labels, core_seconds)}.")
 
     def leave_if_stopped(self) -> None:
         """Raise `Interrupted` if the user asked to stop."""
@@ -87,17 +101,20 @@ def labelling(
         for tier in Tier
     }
     name = f"ledger and frames of {folder.root} ({next(NUMBERS)})"
-    ledger = LedgerClient(folder.ledger_url, folder.frames, folder.spool, name)
+    book = book_place(folder, recipe.labels)
+    ledger = LedgerClient(folder.ledger_url, folder.frames, folder.spool, name, book)
     _say_recovered(ledger.open(), reporter)
+    _say_trouble(ledger.book_trouble(), reporter)
     metrics = CampaignMetrics(folder.root.name)
     with slot_strategies(slots, memory) as strategies:
         places = [Slot(index, place, work, ledger) for index, place in enumerate(strategies)]
         watch = _watcher(metrics, reporter)
         dispatcher = Dispatcher(places, ledger, recipe.labels, watch)
-        phase = Labelling(dispatcher, ledger, reporter)
+        phase = Labelling(dispatcher, ledger, reporter, slots.threads)
         with signals_to(phase.on_signal):
             yield phase
             phase.leave_if_stopped()
+    ledger.release()
     ledger.stop()
 
 
@@ -107,6 +124,11 @@ def _say_recovered(recovery: Recovery, reporter: Reporter) -> None:
             f"Recovered: {recovery.adopted} finished labels taken up, {recovery.charged} that were "
             "cut off charged as failed attempts."
         )
+
+
+def _say_trouble(trouble: str, reporter: Reporter) -> None:
+    if trouble:
+        reporter.say(f"No label book: {trouble}")
 
 
 def _watcher(metrics: CampaignMetrics, reporter: Reporter) -> Callable[[Progress], None]:

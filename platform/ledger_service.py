@@ -4,6 +4,7 @@ One process writes both, on the driver's node. The client turns what Ray makes o
 the errors themselves, and the death of the service into `StorageError`.
 """
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,9 @@ from ray.actor import ActorHandle
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from forgefield.platform.book_places import BookPlace
+from forgefield.platform.saved_labels import Saved
+from forgefield.platform.shared_labels import Asked, Known, SharedLabels
 from forgefield.storage.errors import ForgefieldError, RunBusy, StorageError
 from forgefield.storage.frame_store import FrameStore
 from forgefield.storage.ledger import Ledger
@@ -28,28 +32,42 @@ PATIENCE_S = 30.0
 class LedgerService:
     """The only process that writes the ledger and the frame store of a run."""
 
-    def __init__(self, url: str, frames: Path, spool: Path) -> None:
-        self._url, self._frames, self._spool = url, frames, spool
+    def __init__(self, url: str, frames: Path, spool: Path, book: BookPlace | None = None) -> None:
+        self._url, self._frames, self._spool, self._place = url, frames, spool, book
 
-    def open(self) -> Recovery:
+    def open(self, environment: Mapping[str, str]) -> Recovery:
         """Open ledger and store, and take up what an earlier driver left behind.
 
-        Not done by the constructor, whose errors Ray would not hand on as they are.
+        `environment` is how the driver would connect to PostgreSQL. Not done by the constructor,
+        whose errors Ray would not hand on as they are.
         """
+        os.environ.update(environment)
         self._ledger = Ledger(self._url)
         self._store = _open_when_free(self._frames)
-        return recover(self._ledger, self._store, self._spool)
+        recovery = recover(self._ledger, self._store, self._spool)
+        self._shared = SharedLabels(self._ledger, self._frames, self._place)
+        self._shared.open()
+        return recovery
 
     def call(self, name: str, *arguments: object) -> object:
         """Any method of the ledger, by name."""
         return getattr(self._ledger, name)(*arguments)
+
+    def share(self, name: str, *arguments: object, **named: object) -> object:
+        """Any method of the labels shared with other runs, by name."""
+        return getattr(self._shared, name)(*arguments, **named)
+
+    def book_trouble(self) -> str:
+        """Why the run goes without a label book that it should have shared; or nothing."""
+        return self._shared.trouble
 
     def close_dead(self, reservation: int, failure: Failure, used_micro: int | None) -> None:
         """See `forgefield.storage.ledger.recovery.close_dead`."""
         close_dead(self._ledger, self._spool, reservation, failure, used_micro)
 
     def pack(self) -> int:
-        """Move settled frames from the inbox into the store."""
+        """Share settled labels, then move them from the inbox into the store."""
+        self._shared.publish()
         return pack(self._ledger, self._store)
 
 
@@ -68,18 +86,21 @@ def _open_when_free(frames: Path) -> FrameStore:
 class LedgerClient:
     """The ledger as the driver sees it; methods as in `forgefield.storage.ledger.Ledger`."""
 
-    def __init__(self, url: str, frames: Path, spool: Path, name: str) -> None:
+    def __init__(
+        self, url: str, frames: Path, spool: Path, name: str, book: BookPlace | None = None
+    ) -> None:
         here = ray.get_runtime_context().get_node_id()
         options = ray.remote(LedgerService).options(
             name=name,
             num_cpus=0,
             scheduling_strategy=NodeAffinitySchedulingStrategy(here, soft=False),
         )
-        self.service: ActorHandle[LedgerService] = options.remote(url, frames, spool)
+        self.service: ActorHandle[LedgerService] = options.remote(url, frames, spool, book)
 
     def open(self) -> Recovery:
         """Open, and recover what an earlier driver left."""
-        return cast("Recovery", _answer(self.service.open.remote()))
+        postgres = {name: value for name, value in os.environ.items() if name.startswith("PG")}
+        return cast("Recovery", _answer(self.service.open.remote(postgres)))
 
     def stop(self) -> None:
         """End the service; what it committed stays."""
@@ -108,6 +129,26 @@ class LedgerClient:
     def job_states(self, keys: Sequence[str]) -> Mapping[str, JobState]:
         """Where jobs stand."""
         return cast("Mapping[str, JobState]", _answer(self.service.call.remote("job_states", keys)))
+
+    def ask(self, jobs: Sequence[Job], *, claim: bool) -> Asked:
+        """Look jobs up in the label book; see `SharedLabels.ask`."""
+        return cast("Asked", _answer(self.service.share.remote("ask", jobs, claim=claim)))
+
+    def known_labels(self, jobs: Sequence[Job]) -> tuple[Known, ...]:
+        """What the label book knows of jobs; nothing is booked."""
+        return cast("tuple[Known, ...]", _answer(self.service.share.remote("known", jobs)))
+
+    def release(self, keys: Sequence[str] | None = None) -> None:
+        """Leave claimed jobs, by default all, to other runs."""
+        _answer(self.service.share.remote("release", keys))
+
+    def book_trouble(self) -> str:
+        """Why the run goes without a label book that it should have shared; or nothing."""
+        return cast("str", _answer(self.service.book_trouble.remote()))
+
+    def saved(self) -> Saved:
+        """What the run found in the label book so far."""
+        return cast("Saved", _answer(self.service.share.remote("saved")))
 
     def set_cap(self, cap_micro: int, reason: str) -> None:
         """Set what may be spent."""

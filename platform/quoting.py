@@ -27,27 +27,46 @@ def estimated_costs(molecule: Molecule, recipe: Recipe) -> dict[Tier, TierCost]:
 
 
 def measured_costs(
-    estimates: Mapping[Tier, TierCost], tally: Sequence[TierTally]
+    estimates: Mapping[Tier, TierCost],
+    tally: Sequence[TierTally],
+    found: Mapping[Tier, Sequence[float]] | None = None,
 ) -> dict[Tier, TierCost]:
-    """Means of the calibration labels; raises `InputError` where a tier has none."""
-    rows = {row.tier: row for row in tally if row.purpose == Purpose.CALIBRATION and row.done}
-    missing = [tier.value for tier in Tier if tier not in rows]
+    """Means of the calibration labels; raises `InputError` where a tier has none.
+
+    `found` holds the core-seconds of labels that earlier runs measured on this machine; labels
+    that were taken over at no cost measure nothing themselves.
+    """
+    known = {tier: _measurements(tier, tally, (found or {}).get(tier, ())) for tier in Tier}
+    missing = [tier.value for tier in Tier if not known[tier][0]]
     if missing:
         raise InputError(
             f"No calibration label of {', '.join(missing)} succeeded; `platform status` shows why. "
             "Choose another method in the recipe or another starting geometry."
         )
-    return {tier: _measured(estimates[tier], rows[tier]) for tier in Tier}
+    return {tier: _measured(estimates[tier], *known[tier]) for tier in Tier}
 
 
-def _measured(estimate: TierCost, row: TierTally) -> TierCost:
-    mean = row.mean_core_seconds
+def _measurements(
+    tier: Tier, tally: Sequence[TierTally], found: Sequence[float]
+) -> tuple[int, float]:
+    """How many labels measure the cost of a tier, and the core-seconds of all of them."""
+    number, total = len(found), float(sum(found))
+    for row in tally:
+        bought = row.done - row.adopted
+        if (row.tier, row.purpose) == (tier, Purpose.CALIBRATION) and bought > 0:
+            number += bought
+            total += bought * row.mean_core_seconds
+    return number, total
+
+
+def _measured(estimate: TierCost, number: int, total: float) -> TierCost:
+    mean = total / number
     return TierCost(
         core_seconds=mean,
         low=mean / SPREAD_OF_A_FEW,
         high=mean * SPREAD_OF_A_FEW,
         memory_bytes=estimate.memory_bytes,
-        measured=row.done,
+        measured=number,
     )
 
 

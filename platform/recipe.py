@@ -4,6 +4,7 @@ Written by hand in TOML (`deploy/recipes/`), each section owned by the module th
 saved resolved, as JSON, inside every plan.
 """
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
     ValidationError,
@@ -25,6 +27,8 @@ from forgefield.platform.budget import Prices
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Tier
 from forgefield.trainers.asteroid import AsteroidSettings
+
+DEFAULT_BOOK = "labels.sqlite"
 
 
 class Section(BaseModel):
@@ -64,7 +68,9 @@ class LabelSettings(Section):
 
     A label reserves `limit_factor` times its expected cost plus `limit_extra_s`. Where it
     overruns that, as much again is reserved up to `extensions` times while the budget has it;
-    then it is killed and charged.
+    then it is killed and charged. `book` is the label book that runs share: a path, relative to
+    the folder that the run folder lies in, a database URL, or nothing to share none. Labels that
+    cost less than `book_least` core-seconds aren't looked up in it.
     """
 
     threads: PositiveInt | None = None
@@ -75,6 +81,16 @@ class LabelSettings(Section):
     attempts: PositiveInt = 3
     extensions: PositiveInt = 4
     wave: PositiveInt = 6
+    book: str = DEFAULT_BOOK
+    book_least: NonNegativeFloat = 0.1
+
+    @field_validator("book")
+    @classmethod
+    def _without_password(cls, place: str) -> str:
+        """Recipes are saved with every run."""
+        if "://" in place and re.search(r"//[^/@]*:[^/@]*@", place):
+            raise ValueError("write no password here; use ~/.pgpass or PGPASSWORD")
+        return place
 
 
 class Recipe(Section):

@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from forgefield.platform.budget import Budget, parse_budget
+from forgefield.platform.ledger_place import claim_ledger
 from forgefield.platform.machine import Machine
 from forgefield.platform.plan import (
     Document,
@@ -29,13 +30,17 @@ from forgefield.storage.records import Molecule, Tier
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Request:
-    """A molecule, a budget and a recipe, for one folder; `elsewhere` is quoted for, not used."""
+    """A molecule, a budget and a recipe, for one folder; `elsewhere` is quoted for, not used.
+
+    `ledger` is the URL of a database for a ledger that isn't to lie in the folder.
+    """
 
     molecule: Molecule
     budget: Budget
     recipe: Recipe
     folder: RunFolder
     elsewhere: tuple[Machine, ...] = ()
+    ledger: str | None = None
 
     def plan(self, costs: Mapping[Tier, TierCost], here: Machine) -> Plan:
         """What the budget buys at these costs, with wall times here and elsewhere."""
@@ -55,6 +60,7 @@ def claim_folder(request: Request) -> None:
     refuse_foreign_folder(request)
     if not request.folder.request.exists():
         write_atomically(request.folder.request, _claim_of(request).model_dump_json(indent=1))
+    claim_ledger(request.folder, request.ledger)
 
 
 def refuse_foreign_folder(request: Request) -> None:

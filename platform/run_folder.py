@@ -1,7 +1,7 @@
 """Where a run keeps its things: one folder, whose layout is this module.
 
 `ledger.sqlite` and `frames.zarr` are the valuable part; everything else can be made again
-from them and `plan.json`.
+from them and `plan.json`. A ledger that lies elsewhere is named in `ledger.json`, without password.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ class RunFolder:
     def existing(cls, path: str | Path) -> "RunFolder":
         """An existing run; raises `InputError` if `path` holds none."""
         folder = cls.at(path)
-        if not folder.ledger.exists():
+        if not folder.has_ledger:
             raise InputError(
                 f"{path} is not a run folder (it has no {folder.ledger.name}). "
                 "Name the folder that `platform run` printed, such as runs/methanol-20ccsd."
@@ -61,13 +61,31 @@ class RunFolder:
 
     @property
     def ledger(self) -> Path:
-        """The cost ledger, the commit point."""
+        """The cost ledger, the commit point, unless it lies elsewhere."""
         return self.root / "ledger.sqlite"
 
     @property
+    def ledger_elsewhere(self) -> Path:
+        """Where the ledger lies if not here, as JSON; `forgefield.platform.ledger_place`."""
+        return self.root / "ledger.json"
+
+    @property
+    def has_ledger(self) -> bool:
+        """Whether a ledger was begun, here or elsewhere."""
+        return self.ledger_elsewhere.exists() or self.ledger.exists()
+
+    @property
     def ledger_url(self) -> str:
-        """SQLAlchemy URL of the ledger."""
-        return f"sqlite:///{self.ledger}"
+        """Database URL of the ledger, without password."""
+        if not self.ledger_elsewhere.exists():
+            return f"sqlite:///{self.ledger}"
+        try:
+            return str(json.loads(self.ledger_elsewhere.read_text(encoding="utf-8"))["url"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{self.ledger_elsewhere} doesn't say where the ledger is ({error}). Put it back "
+                'as {"url": "postgresql://…?schema=…"}.'
+            ) from error
 
     @property
     def frames(self) -> Path:

@@ -31,10 +31,12 @@ class Progress:
 class Score:
     """Labels done and core-seconds spent by tier, earlier drivers' included; failures of this one.
 
-    What was cut off with an earlier driver is tried again, so it counts as no failure here.
+    `bought` leaves out the labels that cost nothing. What was cut off with an earlier driver is
+    tried again, so it counts as no failure here.
     """
 
     done: Counter[Tier] = field(default_factory=Counter)
+    bought: Counter[Tier] = field(default_factory=Counter)
     failed: Counter[Tier] = field(default_factory=Counter)
     spent: dict[Tier, float] = field(default_factory=lambda: dict.fromkeys(Tier, 0.0))
     latest: list[tuple[Tier, float]] = field(default_factory=list)
@@ -45,6 +47,7 @@ class Score:
         score = cls()
         for row in tally:
             score.done[row.tier] += row.done
+            score.bought[row.tier] += max(0, row.done - row.adopted)
         score.recount_money(tally)
         return score
 
@@ -57,6 +60,7 @@ class Score:
     def add(self, tier: Tier, done: int, core_seconds: float, jobs: int) -> None:
         """Count a settled reservation of `jobs`, of which `done` gave a label."""
         self.done[tier] += done
+        self.bought[tier] += done
         self.spent[tier] += core_seconds
         self.latest.append((tier, core_seconds / jobs))
 

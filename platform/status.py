@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from forgefield.platform.plan import Document, Plan, load_plan
 from forgefield.platform.run_folder import RunFolder
+from forgefield.platform.saved_labels import saved_labels
 from forgefield.storage.ledger import Ledger
 from forgefield.storage.ledger.entries import Entry, EntryKind, TierTally
 from forgefield.storage.records import Tier
@@ -28,7 +29,10 @@ class TierStatus(Document):
 
 
 class Status(Document):
-    """A run at one instant; money in core-seconds, rate in core-seconds a second of wall time."""
+    """A run at one instant; money in core-seconds, rate in core-seconds a second of wall time.
+
+    `found` labels came from the label book and have cost `saved` where they were bought.
+    """
 
     folder: str
     molecule: str
@@ -44,6 +48,8 @@ class Status(Document):
     rate: float | None
     seconds_to_go: float | None
     failures: tuple[str, ...]
+    found: int = 0
+    saved: float = 0.0
 
 
 def status_of(folder: RunFolder) -> Status:
@@ -52,6 +58,7 @@ def status_of(folder: RunFolder) -> Status:
     with Ledger(folder.ledger_url, read_only=True) as ledger:
         balance, tally = ledger.balance(), ledger.tally()
         entries, failures = ledger.entries(), ledger.failures()
+        shared = saved_labels(ledger)
     tiers = tuple(_tier_status(tier, tally, plan) for tier in Tier)
     running = RunLock(folder.root).is_held()
     rate = _rate(entries) if running else None
@@ -73,6 +80,8 @@ def status_of(folder: RunFolder) -> Status:
         failures=tuple(
             f"{row.method.tier}: {row.failure.kind}: {row.failure.message}" for row in failures[-5:]
         ),
+        found=shared.labels,
+        saved=shared.core_seconds,
     )
 
 

@@ -133,34 +133,32 @@ class Frames:
     @classmethod
     def empty(cls) -> "Frames":
         """No frames."""
-        none, nowhere = np.empty(0), np.empty((0, 3))
-        integers = {name: np.empty(0, dtype=np.int64) for name in INTEGER_FIELDS}
-        hashes = {name: np.empty((0, 16), dtype=np.uint8) for name in ("key_F", "geometry_F")}
+        none, whole = np.empty(0), np.empty(0, dtype=np.int64)
+        vectors, boxes = np.empty((0, 3)), np.empty((0, 3, 3))
+        hashes = np.empty((0, 16), dtype=np.uint8)
         return cls(
             ptr=np.zeros(1, dtype=np.int64),
-            positions_A3=nowhere,
-            forces_A3=nowhere,
+            numbers=whole,
+            positions_A3=vectors,
+            forces_A3=vectors,
             energy_F=none,
-            cell_F33=np.empty((0, 3, 3)),
-            stress_F33=np.empty((0, 3, 3)),
+            cell_F33=boxes,
+            stress_F33=boxes,
+            method_F=whole,
+            purpose_F=whole,
+            molecule_F=whole,
+            charge_F=whole,
+            multiplicity_F=whole,
+            seq_F=whole,
             cost_F=none,
+            key_F=hashes,
+            geometry_F=hashes,
             methods=(),
             molecules=(),
             provenance=empty_origins(),
-            **integers,
-            **hashes,
         )
 
 
-INTEGER_FIELDS = (
-    "numbers",
-    "method_F",
-    "purpose_F",
-    "molecule_F",
-    "charge_F",
-    "multiplicity_F",
-    "seq_F",
-)
 FRAME_FIELDS = (
     "energy_F",
     "cell_F33",

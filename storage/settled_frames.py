@@ -2,13 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, pairwise
 
 import numpy as np
 
 from forgefield.storage.frame_provenance import FrameProvenance, Program
 from forgefield.storage.frames import Bytes, Frames
 from forgefield.storage.ragged import Integers, index_into, offsets
-from forgefield.storage.records import Array, Job, Label
+from forgefield.storage.records import (
+    Array,
+    Configuration,
+    Job,
+    Label,
+    geometry_key,
+    job_key,
+    rounded,
+)
 from forgefield.storage.units import from_micro
 
 _NO_BOX = np.full((3, 3), np.nan)
@@ -30,10 +39,14 @@ def from_stored(stored: Sequence[StoredFrame]) -> Frames:
     shapes = [job.configuration for job in jobs]
     methods, method_F = index_into((), [job.method for job in jobs])
     molecules, molecule_F = index_into((), [shape.molecule for shape in shapes])
+    ptr = offsets(_integers([len(shape.numbers) for shape in shapes]))
+    positions_A3 = _rows([shape.positions_A3 for shape in shapes])
+    geometries = _geometry_keys(shapes, ptr, positions_A3)
+    keys = [job_key(job.method, key) for job, key in zip(jobs, geometries, strict=True)]
     return Frames(
-        ptr=offsets(_integers([len(shape.numbers) for shape in shapes])),
-        numbers=_integers([number for shape in shapes for number in shape.numbers]),
-        positions_A3=_rows([shape.positions_A3 for shape in shapes]),
+        ptr=ptr,
+        numbers=_integers(list(chain.from_iterable(shape.numbers for shape in shapes))),
+        positions_A3=positions_A3,
         forces_A3=_rows([_forces(frame) for frame in stored]),
         energy_F=np.array([frame.label.energy for frame in stored], dtype=np.float64),
         cell_F33=_boxes([shape.cell_33 for shape in shapes]),
@@ -45,8 +58,8 @@ def from_stored(stored: Sequence[StoredFrame]) -> Frames:
         multiplicity_F=_integers([shape.multiplicity for shape in shapes]),
         seq_F=_integers([frame.seq for frame in stored]),
         cost_F=np.array([from_micro(frame.cost_micro) for frame in stored], dtype=np.float64),
-        key_F=_hashes([job.key() for job in jobs]),
-        geometry_F=_hashes([shape.key() for shape in shapes]),
+        key_F=_hashes(keys),
+        geometry_F=_hashes(geometries),
         methods=methods,
         molecules=molecules,
         provenance=_provenance(stored),
@@ -71,6 +84,17 @@ def _provenance(stored: Sequence[StoredFrame]) -> FrameProvenance:
             for name in names
         },
     )
+
+
+def _geometry_keys(
+    shapes: Sequence[Configuration], ptr: Integers, positions_A3: Array
+) -> list[str]:
+    """The key of each configuration, all coordinates rounded at once."""
+    lengths = rounded(positions_A3).tobytes()
+    ends = (3 * 8 * ptr).tolist()
+    atoms = [lengths[first:end] for first, end in pairwise(ends)]
+    cells = [b"" if s.cell_33 is None else rounded(s.cell_33).tobytes() for s in shapes]
+    return [geometry_key(s, a + c) for s, a, c in zip(shapes, atoms, cells, strict=True)]
 
 
 def _forces(frame: StoredFrame) -> Array:

@@ -1,11 +1,14 @@
-"""What tests of every room share: where the sources are."""
+"""What tests of every room share: where the sources are, and a PostgreSQL server."""
 
 import importlib.util
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from postgres import PostgresServer, running_server, why_not
 
 ROOMS = ("storage", "labelers", "trainers", "platform")
+SKIPPED = "NOT TESTED on PostgreSQL: "
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +26,25 @@ def room_folders(repository: Path) -> list[tuple[str, Path]]:
         locations = (spec and spec.submodule_search_locations) or ()
         found |= {(room, Path(location).resolve()) for location in locations}
     return sorted(found)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A real PostgreSQL server; who uses it is skipped, loudly, where none is installed."""
+    missing = why_not()
+    if missing:
+        pytest.skip(SKIPPED + missing)
+    with running_server() as server:
+        yield server
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many tests never saw PostgreSQL."""
+    skipped = [
+        report
+        for report in terminalreporter.stats.get("skipped", [])
+        if SKIPPED in str(report.longrepr)
+    ]
+    if skipped:
+        terminalreporter.section("PostgreSQL", yellow=True)
+        terminalreporter.line(f"{len(skipped)} tests were skipped. {SKIPPED}{why_not()}")

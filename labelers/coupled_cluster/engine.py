@@ -75,6 +75,7 @@ class CoupledCluster:
     multiplier_iterations: int
     t1_diagnostic: float
     asymmetry: float
+    on_gpu: bool
 
 
 def coupled_cluster(
@@ -94,7 +95,17 @@ def coupled_cluster(
     if not wanted.gradient:
         triples_hartree = triples_energy(_inputs(blocks, t, thresholds)) if wanted.triples else 0.0
         return CoupledCluster(
-            energy, triples_hartree, None, t, None, mp2, t_iterations, 0, diagnostic, 0.0
+            ccsd_hartree=energy,
+            triples_hartree=triples_hartree,
+            gradient_A3=None,
+            amplitudes=t,
+            multipliers=None,
+            mp2=mp2,
+            t_iterations=t_iterations,
+            multiplier_iterations=0,
+            t1_diagnostic=diagnostic,
+            asymmetry=0.0,
+            on_gpu=device != CPU,
         )
     triples = _triples(blocks, t, thresholds) if wanted.triples else None
     solved = _multipliers(blocks, t, triples, guess.multipliers(t) if guess else t, thresholds)
@@ -113,6 +124,7 @@ def coupled_cluster(
         multiplier_iterations=solved.iterations,
         t1_diagnostic=diagnostic,
         asymmetry=relaxed.asymmetry,
+        on_gpu=device != CPU,
     )
 
 

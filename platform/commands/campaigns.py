@@ -1,5 +1,6 @@
 """`platform plan` and `platform run`: from a molecule and a budget to a force field."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,6 +44,27 @@ RecipeFile = Annotated[
 Workdir = Annotated[
     Path | None, typer.Option(help="The run folder. [default: runs/MOLECULE-BUDGET]")
 ]
+LedgerUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--ledger",
+        metavar="URL",
+        help="Keep the ledger in this database, such as postgresql://user@host/database. "
+        "[default: a file in the run folder]",
+    ),
+]
+LabelBook = Annotated[
+    str | None,
+    typer.Option(
+        "--labels",
+        metavar="PLACE",
+        help="The label book, a path or a database URL: what another run has bought is taken from "
+        "it at no cost. [default: labels.sqlite beside the run folder]",
+    ),
+]
+NoLabelBook = Annotated[
+    bool, typer.Option("--no-labels", help="Share no labels with other runs: buy them all.")
+]
 Nodes = Annotated[int, typer.Option(min=1, help="Quote the wall time on this many nodes too.")]
 CoresPerNode = Annotated[
     int | None, typer.Option(min=1, help="Cores of each of those nodes. [default: as many as here]")
@@ -68,17 +90,25 @@ def plan(
     ] = True,
     nodes: Nodes = 1,
     cores_per_node: CoresPerNode = None,
+    ledger: LedgerUrl = None,
+    labels: LabelBook = None,
+    no_labels: NoLabelBook = False,
     ray_address: RayAddress = None,
     as_json: Json = False,
 ) -> None:
     """Quote what a budget buys, and write the plan that **run** executes."""
+    from forgefield.platform.book_places import with_book
     from forgefield.platform.campaign import calibrated_plan, quote
     from forgefield.platform.console import show_plan
     from forgefield.platform.machine import machines_asked
     from forgefield.platform.run_folder import write_atomically
 
+    if ledger is not None and not calibrate:
+        raise InputError("--no-calibrate books nothing. Give --ledger to `platform run`.")
     machines = machines_asked(nodes, cores_per_node)
     request = _request(molecule, budget, charge, multiplicity, recipe, workdir, machines)
+    book = with_book(request.recipe, labels, none=no_labels)
+    request = replace(request, ledger=ledger, recipe=book)
     if calibrate:
         made = listening(lambda reporter: calibrated_plan(request, ray_address, reporter))
     else:
@@ -102,6 +132,9 @@ def run(
     multiplicity: Multiplicity = None,
     recipe: RecipeFile = None,
     workdir: Workdir = None,
+    ledger: LedgerUrl = None,
+    labels: LabelBook = None,
+    no_labels: NoLabelBook = False,
     ray_address: RayAddress = None,
     as_json: Json = False,
 ) -> None:
@@ -110,6 +143,7 @@ def run(
     Ends with a force field, its error on the hold-out and a report. Ctrl-C finishes the labels in
     flight and stops; the same command goes on from there.
     """
+    from forgefield.platform.book_places import with_book
     from forgefield.platform.campaign import run_campaign
     from forgefield.platform.console import show_result
     from forgefield.platform.request import request_of_plan
@@ -122,6 +156,8 @@ def run(
         request = _request(molecule, budget, charge, multiplicity, recipe, workdir)
     else:
         request = request_of_plan(plan, workdir)
+    book = with_book(request.recipe, labels, none=no_labels)
+    request = replace(request, ledger=ledger, recipe=book)
     result = listening(lambda reporter: run_campaign(request, ray_address, reporter))
     print_json(result) if as_json else show_result(screen, result)
 

@@ -64,27 +64,6 @@ def evaluate(
     print_json(found) if as_json else show_evaluation(screen, found)
 
 
-def export(
-    folder: RunPath,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Extended XYZ file to write.")],
-    tier: Annotated[
-        list[str] | None, typer.Option(help="Only this tier; may be given several times.")
-    ] = None,
-    purpose: Annotated[
-        list[str] | None,
-        typer.Option(help="Only this purpose: calibration, train, validation or holdout."),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Write the labelled frames of a run as extended XYZ (eV, eV/Å), hold-out marked as such."""
-    from forgefield.platform.exporting import export_frames
-    from forgefield.platform.run_folder import RunFolder
-
-    count = export_frames(RunFolder.existing(folder), out, tier or [], purpose or [])
-    said = f"{count} frames written to {out}"
-    say({"frames": count, "path": str(out)}, said, as_json=as_json)
-
-
 def doctor(as_json: Json = False) -> None:
     """Check this installation: versions, cores, threads, memory, and what is missing."""
     from forgefield.platform.console import show_checkup

@@ -6,7 +6,7 @@ half a run is a report.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from forgefield.platform.evaluating import Evaluation
 from forgefield.platform.plan import Plan, load_plan
 from forgefield.platform.run_folder import RunFolder
+from forgefield.platform.saved_labels import Saved, saved_labels
 from forgefield.storage.errors import InputError, StorageError
 from forgefield.storage.frame_store import load_frames
 from forgefield.storage.frames import Frames
@@ -59,6 +60,7 @@ class Facts:
     evaluation: Evaluation | None
     outcome: TrainingOutcome | None
     spans: tuple[Span, ...]
+    saved: Saved = field(default_factory=Saved)
 
     @property
     def unit(self) -> str:
@@ -95,6 +97,7 @@ def read_facts(folder: RunFolder) -> Facts:
     with Ledger(folder.ledger_url, read_only=True) as ledger:
         balance, tally = ledger.balance(), ledger.tally()
         entries, failures = ledger.entries(), ledger.failures()
+        saved = saved_labels(ledger)
     return Facts(
         folder=folder,
         plan=_plan(folder),
@@ -106,6 +109,7 @@ def read_facts(folder: RunFolder) -> Facts:
         evaluation=_document(folder.evaluation, Evaluation),
         outcome=_document(folder.training / OUTCOME, TrainingOutcome),
         spans=spans_of(folder.events(), [entry.at for entry in entries]),
+        saved=saved,
     )
 
 

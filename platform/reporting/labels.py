@@ -30,7 +30,7 @@ def labels_section(facts: Facts) -> Section:
     planned = f"{sum(q.total for q in facts.plan.tiers):,}" if facts.plan else DASH
     rows += (("all", "", planned, f"{done:,}", f"{failed:,}", "", total),)
     table = Table(head, rows, left=2, last_is_sum=True, note=_programs(facts))
-    return Section("labels", "Labels", _purposes(facts), tables=(table,))
+    return Section("labels", "Labels", _purposes(facts) + _shared(facts), tables=(table,))
 
 
 def _labels_row(facts: Facts, tier: Tier) -> tuple[str, ...]:
@@ -49,22 +49,26 @@ def _labels_row(facts: Facts, tier: Tier) -> tuple[str, ...]:
 
 def _mean_and_spread(rows: Sequence[TierTally]) -> str:
     """Mean ± standard deviation over all purposes together, pooled from theirs."""
-    known = [row for row in rows if row.done and math.isfinite(row.mean_core_seconds)]
-    number = sum(row.done for row in known)
+    known = [row for row in rows if _bought(row) and math.isfinite(row.mean_core_seconds)]
+    number = sum(_bought(row) for row in known)
     if not number:
         return DASH
-    mean = sum(row.done * row.mean_core_seconds for row in known) / number
+    mean = sum(_bought(row) * row.mean_core_seconds for row in known) / number
     if number == 1:
         return duration(mean)
     squares = sum(
-        (row.done - 1) * (row.std_core_seconds**2 if row.done > 1 else 0.0)
-        + row.done * (row.mean_core_seconds - mean) ** 2
+        (_bought(row) - 1) * (row.std_core_seconds**2 if _bought(row) > 1 else 0.0)
+        + _bought(row) * (row.mean_core_seconds - mean) ** 2
         for row in known
     )
     spread = math.sqrt(squares / (number - 1))
     value, unit = duration(mean).split()
     scale = mean / float(value.replace(",", ""))
     return f"{value} ± {three_digits(float(f'{spread / scale:.2g}'))} {unit}"
+
+
+def _bought(row: TierTally) -> int:
+    return row.done - row.adopted
 
 
 def _purposes(facts: Facts) -> str:
@@ -83,6 +87,16 @@ def _purposes(facts: Facts) -> str:
     if not parts:
         return "No label of the target tier is done yet."
     return f"Of the {count(done.total(), 'target-tier label')}: {listed(parts)}."
+
+
+def _shared(facts: Facts) -> str:
+    """What came from the label book, and what it would have cost."""
+    found, saved = facts.saved.labels, facts.saved.core_seconds
+    if not found:
+        return ""
+    return (
+        f" {count(found, 'label')} came from runs before this one, which saved {core_hours(saved)}."
+    )
 
 
 def _programs(facts: Facts) -> str:

@@ -144,6 +144,8 @@ def _balances(facts: Facts) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndar
         EntryKind.FAILED: (1, 0, 0),
         EntryKind.RELEASE: (0, -1, 0),
         EntryKind.OVERRUN: (0, 0, 0),
+        EntryKind.IMPORT: (0, 0, 0),
+        EntryKind.WITHDRAW: (0, 0, 0),
     }
     steps = [[from_micro(e.amount_micro) * sign for sign in moves[e.kind]] for e in facts.entries]
     spent, held, cap = np.cumsum(np.array(steps).reshape(-1, 3), axis=0).T

@@ -6,6 +6,14 @@ from forgefield.storage.frame_store.reading import (
     load_frames,
     stored_rows,
 )
+from forgefield.storage.frame_store.verifying import verify_store
 from forgefield.storage.frame_store.writing import FrameStore
 
-__all__ = ["DatasetVersion", "FrameStore", "dataset_version", "load_frames", "stored_rows"]
+__all__ = [
+    "DatasetVersion",
+    "FrameStore",
+    "dataset_version",
+    "load_frames",
+    "stored_rows",
+    "verify_store",
+]

@@ -1,7 +1,8 @@
 """The files of a frame store, and the one step by which they change.
 
 Rows are written behind the committed ones, made durable, and only then does a new root `zarr.json`
-name them. Whatever lies behind the committed length after a crash is cut off on opening.
+name them. Whatever lies behind the committed length after a crash is cut off on opening. Every
+chunk is stored, also one of nothing but fill values, so that a missing one is damage.
 """
 
 import json
@@ -12,15 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
-from zarr.core.array import AsyncArray
 from zarr.core.buffer import default_buffer_prototype
-from zarr.core.group import ConsolidatedMetadata, GroupMetadata
+from zarr.core.group import GroupMetadata
 from zarr.core.metadata.v3 import ArrayV3Metadata
-from zarr.storage import StorePath
 
 from forgefield.storage.errors import StorageError
+from forgefield.storage.frame_store.array_layout import chunk_rows, is_sharded
+from forgefield.storage.frame_store.chunks import ChunkedArray, DamagedChunk
 from forgefield.storage.frame_store.columns import (
     COLUMNS,
     Column,
@@ -32,8 +32,8 @@ from forgefield.storage.frame_store.columns import (
 )
 from forgefield.storage.frame_store.durable_store import PARTIAL_SUFFIX, DurableStore
 from forgefield.storage.frame_store.reading import checked_about
+from forgefield.storage.frame_store.root_document import ROOT, WHOLE, checked_root, root_content
 
-ROOT = "zarr.json"
 Arrays = dict[str, ArrayV3Metadata]
 
 
@@ -45,43 +45,46 @@ class StoreFiles:
         self.about: dict[str, Any] = {}
         self.arrays: Arrays = {}
         self._store = DurableStore(path)
+        self._documents: dict[str, dict[str, Any]] = {}
 
     def open(self) -> None:
         """Read what is committed and cut off the rest, or make an empty store."""
         if not (self.path / ROOT).exists():
             self._create()
             return
-        root = GroupMetadata.from_dict(json.loads((self.path / ROOT).read_bytes()))
+        root = GroupMetadata.from_dict(checked_root(self.path))
         about = checked_about(self.path, root.attributes)
         listed = root.consolidated_metadata.metadata if root.consolidated_metadata else {}
         arrays = {n: each for n, each in listed.items() if isinstance(each, ArrayV3Metadata)}
+        if any(map(is_sharded, arrays.values())):
+            raise StorageError(
+                f"{self.path} is a release, which stays as it is. Import it into a run instead."
+            )
         _remove_uncommitted(self.path, arrays)
+        if not about.get(WHOLE):
+            self._store_every_chunk(arrays)
         self._commit(arrays, about)
 
     def append(self, columns: Columns, words: Vocabularies, kinds: Mapping[str, Column]) -> None:
         """Add rows to every array, and commit; arrays new to the store are filled up to here."""
         atoms, frames = self.about["atoms"], self.about["frames"]
-        counts = {"frame": len(columns["energy"]), "atom": len(columns["numbers"])}
+        before = {"frame": frames, "atom": atoms, "edge": frames + 1}
+        new = {"frame": len(columns["energy"]), "atom": len(columns["numbers"])}
         arrays = dict(self.arrays)
-        for name in columns.keys() - arrays.keys():
-            before = atoms if kinds[name].axis == "atom" else frames
-            arrays[name] = new_array(kinds[name], before)
-        for name, metadata in arrays.items():
-            values = columns.get(name)
-            if values is None:
-                names = metadata.dimension_names
-                new = counts["atom" if names and names[0] == "atom" else "frame"]
-                values = np.full((new, *metadata.shape[1:]), metadata.fill_value)
+        for name in [*self.arrays, *(columns.keys() - self.arrays.keys())]:
+            metadata = arrays.get(name) or new_array(kinds[name], 0)
+            axis = ChunkedArray.of(self.path, name, metadata).axis
+            missing = before[axis] - metadata.shape[0] + (0 if name in columns else new[axis])
+            filling = np.full((missing, *metadata.shape[1:]), metadata.fill_value)
+            values = np.concatenate([filling, columns[name]]) if name in columns else filling
             arrays[name] = self._write(name, metadata, values, metadata.shape[0])
-        self._store.flush()
         end = int(columns["ptr"][-1]) if len(columns["ptr"]) else atoms
-        self._commit(arrays, about_store(self.about["uuid"], words, frames + counts["frame"], end))
+        self._commit(arrays, about_store(self.about["uuid"], words, frames + new["frame"], end))
 
     def fill(self, column: Column, values: NDArray[Any], words: Vocabularies) -> None:
         """Write a whole column beside the committed ones, and commit."""
         metadata = self.arrays.get(column.name) or new_array(column, len(values))
         arrays = self.arrays | {column.name: self._write(column.name, metadata, values, 0)}
-        self._store.flush()
         about = about_store(self.about["uuid"], words, self.about["frames"], self.about["atoms"])
         self._commit(arrays, about)
 
@@ -93,25 +96,45 @@ class StoreFiles:
         self, name: str, metadata: ArrayV3Metadata, values: NDArray[Any], first: int
     ) -> ArrayV3Metadata:
         longer = metadata.update_shape((first + len(values), *metadata.shape[1:]))
-        place = StorePath(self._store, name)
-        array: zarr.Array[Any] = zarr.Array(AsyncArray(metadata=longer, store_path=place))
-        array[first:] = values.astype(metadata.data_type.to_native_dtype())
+        array = ChunkedArray.of(self.path, name, longer)
+        for chunk in array.touched(first, len(values) + first) if len(values) else ():
+            try:
+                self._store.set_sync(array.key(chunk), array.encode(chunk, first, values))
+            except DamagedChunk as error:
+                raise StorageError(
+                    f"Nothing can be added to {self.path}: {array.path(chunk)} {error.reason}. "
+                    "Restore it from a copy."
+                ) from error
         return longer
 
     def _commit(self, arrays: Mapping[str, ArrayV3Metadata], about: Mapping[str, Any]) -> None:
-        prototype = default_buffer_prototype()
+        """Show the chunks, then the arrays' metadata, `ptr` last, and then the root."""
         ordered = {name: arrays[name] for name in names_in_order(list(arrays))}
-        for name, metadata in ordered.items():
-            self._store.set_sync(f"{name}/{ROOT}", metadata.to_buffer_dict(prototype)[ROOT])
+        documents = {name: self._document(name, each) for name, each in ordered.items()}
+        whole = dict(about) | {WHOLE: True}
+        self._store.barrier()
+        for name, document in documents.items():
+            self._store.set_sync(f"{name}/{ROOT}", json.dumps(document).encode())
+        self._store.barrier()
+        self._store.set_sync(ROOT, root_content(documents, whole))
         self._store.flush()
-        root = GroupMetadata(
-            attributes={"forgefield": dict(about)},
-            zarr_format=3,
-            consolidated_metadata=ConsolidatedMetadata(metadata=dict(ordered)),
-        )
-        self._store.set_sync(ROOT, root.to_buffer_dict(prototype)[ROOT])
-        self._store.flush()
-        self.arrays, self.about = dict(ordered), dict(about)
+        self.arrays, self.about = ordered, whole
+
+    def _document(self, name: str, metadata: ArrayV3Metadata) -> dict[str, Any]:
+        """What an array's `zarr.json` says; only its shape ever changes."""
+        if name not in self._documents:
+            written = metadata.to_buffer_dict(default_buffer_prototype())[ROOT]
+            self._documents[name] = json.loads(written.to_bytes())
+        return self._documents[name] | {"shape": list(metadata.shape)}
+
+    def _store_every_chunk(self, arrays: Mapping[str, ArrayV3Metadata]) -> None:
+        """Write the chunks of fill values that an older program left out."""
+        for name, metadata in arrays.items():
+            array = ChunkedArray.of(self.path, name, metadata)
+            nothing = np.full(metadata.shape, metadata.fill_value)
+            for chunk in array.chunks:
+                if not array.path(chunk).exists():
+                    self._store.set_sync(array.key(chunk), array.encode(chunk, 0, nothing))
 
     def _create(self) -> None:
         known = {column.name for column in COLUMNS}
@@ -125,7 +148,6 @@ class StoreFiles:
         self.path.mkdir()
         arrays = {column.name: new_array(column, 0) for column in COLUMNS}
         arrays["ptr"] = self._write("ptr", arrays["ptr"], np.zeros(1), 0)
-        self._store.flush()
         self._commit(arrays, about_store(uuid.uuid4().hex, Vocabularies(), 0, 0))
 
 
@@ -136,8 +158,7 @@ def _remove_uncommitted(path: Path, arrays: Mapping[str, ArrayV3Metadata]) -> No
         if folder.is_dir() and folder.name not in arrays:
             shutil.rmtree(folder)
     for name, metadata in arrays.items():
-        rows = metadata.chunk_grid.chunk_shape[0]  # type: ignore[attr-defined]
-        chunks = -(-metadata.shape[0] // rows)
+        chunks = -(-metadata.shape[0] // chunk_rows(metadata))
         for chunk in (path / name / "c").glob("*"):
             if int(chunk.name) >= chunks:
                 shutil.rmtree(chunk) if chunk.is_dir() else chunk.unlink()

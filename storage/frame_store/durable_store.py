@@ -1,73 +1,84 @@
-"""A local Zarr store whose writes become visible together, and last.
+"""Files of a store whose changes become visible together, and last.
 
-`set` writes a hidden file beside the key; `flush` makes all of them durable, renames them over
+`set_sync` writes a hidden file beside the key; `flush` makes all of them durable, renames them over
 their keys and makes the renames durable. A kill at any point leaves each key whole, old or new,
-and a key that was flushed survives a power cut. (Zarr's own `LocalStore` renames atomically but
-never calls fsync.)
+and a key that was flushed survives a power cut.
 """
 
 import os
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from zarr.core.buffer import Buffer
-from zarr.storage import LocalStore
-
 PARTIAL_SUFFIX = ".partial"
-THREADS = 16
+THREADS = 8
+Stage = dict[Path, Path]
 
 
-class DurableStore(LocalStore):
-    """Local store in two steps: `set` any number of keys, then `flush`.
+class DurableStore:
+    """A folder that is written in two steps: `set_sync` any number of keys, then `flush`.
 
-    A key that was set reads as before until the flush. One writer only.
+    A key that was set reads as before until the flush. `barrier` between two keys: what comes
+    after it becomes visible only once all that came before is durable. One writer only.
     """
 
-    def __init__(self, root: Path | str, *, read_only: bool = False) -> None:
-        super().__init__(root, read_only=read_only)
-        self._waiting: dict[Path, Path] = {}
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+        self._stages: list[Stage] = [{}]
+        self._reachable = {self.root.parent}
+        self._mark, self._count = uuid.uuid4().hex, 0
 
-    async def set(self, key: str, value: Buffer) -> None:
-        """Write `value` beside its key, to be flushed."""
-        self.set_sync(key, value)
-
-    def set_sync(self, key: str, value: Buffer) -> None:
-        """Write `value` beside its key, to be flushed."""
-        self._check_writable()
+    def set_sync(self, key: str, content: bytes) -> None:
+        """Write `content` beside its key, to be flushed; raises `OSError`."""
         path = self.root / key
         path.parent.mkdir(parents=True, exist_ok=True)
-        waiting = path.parent / f".{path.name}.{uuid.uuid4().hex}{PARTIAL_SUFFIX}"
-        with waiting.open("wb") as file:
-            file.write(value.as_buffer_like())
-        replaced = self._waiting.pop(path, None)
+        self._count += 1
+        waiting = path.parent / f".{path.name}.{self._mark}.{self._count}{PARTIAL_SUFFIX}"
+        replaced = self._stages[-1].get(path)
+        self._stages[-1][path] = waiting
+        waiting.write_bytes(content)
         if replaced is not None:
             replaced.unlink(missing_ok=True)
-        self._waiting[path] = waiting
+
+    def barrier(self) -> None:
+        """Later keys become visible only after all earlier ones are durable."""
+        self._stages.append({})
 
     def flush(self) -> None:
-        """Make every waiting key durable, then visible in the order of their `set`."""
+        """Make every waiting key durable, then visible, stage by stage in the order of setting.
+
+        Raises `OSError`; what isn't visible by then still waits.
+        """
         with ThreadPoolExecutor(THREADS) as pool:
-            list(pool.map(_sync_file, self._waiting.values()))
-            for path, waiting in self._waiting.items():
-                waiting.replace(path)
-            list(pool.map(_sync_folder, self._folders()))
-        self._waiting.clear()
+            list(pool.map(_sync_files, _shared(self._waiting())))
+            for stage in self._stages:
+                for path, waiting in stage.items():
+                    waiting.replace(path)
+                changed = self._changed(stage)
+                list(pool.map(_sync_folders, _shared(changed)))
+                self._reachable.update(changed)
+        self._stages = [{}]
 
     def discard(self) -> None:
         """Forget every waiting key."""
-        for waiting in self._waiting.values():
+        for waiting in self._waiting():
             waiting.unlink(missing_ok=True)
-        self._waiting.clear()
+        self._stages = [{}]
 
-    def _folders(self) -> Iterable[Path]:
-        return {
-            folder
-            for path in self._waiting
-            for folder in path.parents
-            if folder == self.root or self.root in folder.parents
-        }
+    def _waiting(self) -> Iterator[Path]:
+        return (waiting for stage in self._stages for waiting in stage.values())
+
+    def _changed(self, stage: Stage) -> Iterable[Path]:
+        """Folders of the keys, and those above them that may not durably hold the one below."""
+        changed = {}
+        for path in stage:
+            folder = path.parent
+            changed[folder] = True
+            while folder not in self._reachable:
+                folder = folder.parent
+                changed[folder] = True
+        return changed
 
 
 def replace_file(path: Path, content: Iterable[bytes]) -> None:
@@ -84,9 +95,21 @@ def replace_file(path: Path, content: Iterable[bytes]) -> None:
     _sync_folder(path.parent)
 
 
-def _sync_file(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+def _shared(paths: Iterable[Path]) -> list[list[Path]]:
+    """A list for each thread: handing over single files would take longer than the disk."""
+    every = list(paths)
+    return [every[thread::THREADS] for thread in range(min(THREADS, len(every)))]
+
+
+def _sync_files(paths: Iterable[Path]) -> None:
+    for path in paths:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+
+
+def _sync_folders(paths: Iterable[Path]) -> None:
+    for path in paths:
+        _sync_folder(path)
 
 
 def _sync_folder(path: Path) -> None:

@@ -11,6 +11,7 @@ import zarr
 from numpy.typing import NDArray
 
 from forgefield.storage.errors import StorageError
+from forgefield.storage.frame_store.checked_reading import plain_arrays, read_arrays
 from forgefield.storage.frame_store.columns import (
     ADDED,
     COLUMNS,
@@ -23,6 +24,7 @@ from forgefield.storage.frame_store.columns import (
     from_columns,
 )
 from forgefield.storage.frame_store.holdout import refuse_if_locked
+from forgefield.storage.frame_store.root_document import checked_root
 from forgefield.storage.frames import TRAINING_PURPOSES, Bytes, Frames
 from forgefield.storage.ragged import Integers
 from forgefield.storage.records import Purpose
@@ -106,6 +108,7 @@ def stored_rows(path: Path | str) -> tuple[Integers, Bytes]:
 def open_group(path: Path) -> zarr.Group:
     """The store as any stock reader opens it; raises `StorageError` where there is none."""
     try:
+        checked_root(path)
         return zarr.open_group(path, mode="r", zarr_format=3)
     except (FileNotFoundError, ValueError, KeyError) as error:
         raise StorageError(f"There is no frame store at {path}: {error}") from error
@@ -113,15 +116,19 @@ def open_group(path: Path) -> zarr.Group:
 
 def read_columns(group: zarr.Group, names: Sequence[str] = ()) -> Columns:
     """Whole arrays by name, by default all; raises `StorageError` for damaged bytes."""
-    columns: Columns = {}
-    for name in names or [column.name for column in COLUMNS] + _further_names(group):
+    wanted = list(names) or [column.name for column in COLUMNS] + _further_names(group)
+    plain = plain_arrays(group)
+    columns = read_arrays({name: plain[name] for name in wanted if name in plain})
+    for name in wanted:
+        if name in columns:
+            continue
         try:
             columns[name] = np.asarray(group[name][...])  # type: ignore[index]
         except Exception as error:
             raise StorageError(
                 f"The array {name!r} of {group.store} is damaged: {error}. Restore it from a copy."
             ) from error
-    return columns
+    return {name: columns[name] for name in wanted}
 
 
 def checked_about(path: Path, attributes: Mapping[str, Any]) -> dict[str, Any]:

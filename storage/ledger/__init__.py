@@ -1,7 +1,9 @@
 """The ledger: who may spend, what was spent, and what was bought for it.
 
 `ledger.py` is the way in; `reserving` and `settling` hold the two transactions that move money,
-`spool`, `recovery` and `packing` what lies between a worker's result and the frame store.
+`adopting` and `withdrawing` those that don't; `database` says how any of them happens once, on
+SQLite and on PostgreSQL. `spool`, `recovery` and `packing` are what lies between a worker's result
+and the frame store, `invariants` the audit.
 """
 
 from forgefield.storage.ledger.entries import (
@@ -10,8 +12,10 @@ from forgefield.storage.ledger.entries import (
     FailureRow,
     JobState,
     OpenReservation,
+    Overview,
     State,
     TierTally,
+    Withdrawal,
 )
 from forgefield.storage.ledger.ledger import Ledger
 
@@ -22,6 +26,8 @@ __all__ = [
     "JobState",
     "Ledger",
     "OpenReservation",
+    "Overview",
     "State",
     "TierTally",
+    "Withdrawal",
 ]

@@ -21,6 +21,8 @@ class EntryKind(StrEnum):
     `CAP` raises the cap by its (signed) amount; `RESERVE` sets money aside; `LABEL` and `FAILED`
     turn reserved money into spent money; `RELEASE` gives reserved money back; `OVERRUN` moves
     nothing: it notes what a reservation used beyond its amount, which nobody is charged for.
+    `IMPORT` notes labels that came in and cost nothing, `WITHDRAW` labels that were taken back and
+    stay paid; the amount of both is 0.
     """
 
     CAP = "cap"
@@ -29,6 +31,8 @@ class EntryKind(StrEnum):
     FAILED = "failed"
     RELEASE = "release"
     OVERRUN = "overrun"
+    IMPORT = "import"
+    WITHDRAW = "withdraw"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,9 @@ class TierTally:
     """Labels and money of one tier and purpose.
 
     `done`, `failed` and `in_flight` count jobs by where they stand now, `failed_attempts` every
-    failed try. `spent_micro` includes `spent_on_failures_micro`. Mean and sample standard
-    deviation of the core-seconds per done label are NaN where too few are known.
+    failed try, `adopted` labels that cost nothing, `withdrawn` labels that were taken back.
+    `spent_micro` includes `spent_on_failures_micro`. Mean and sample standard deviation of the
+    core-seconds per label that was bought are NaN where too few are known.
     """
 
     tier: Tier
@@ -64,6 +69,8 @@ class TierTally:
     spent_on_failures_micro: int
     mean_core_seconds: float
     std_core_seconds: float
+    adopted: int = 0
+    withdrawn: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,6 +108,21 @@ class FailureRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """A settled label that was taken back: its own number, the frame's, and why.
+
+    `packed`: the frame store knows of it; `at` is Unix time.
+    """
+
+    seq: int
+    frame_seq: int
+    job_key: str
+    reason: str
+    at: float
+    packed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One line of the money log; `at` is Unix time."""
 
@@ -110,3 +132,16 @@ class Entry:
     reservation: int | None
     amount_micro: int
     note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The books at one instant: balance, labels by tier and purpose, the end of the money log.
+
+    `count` is how many lines the whole log has.
+    """
+
+    balance: Balance
+    tally: tuple[TierTally, ...]
+    entries: tuple[Entry, ...]
+    count: int

@@ -4,13 +4,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Executable, func, select
 
-from forgefield.storage.frame_store.reading import stored_rows
-from forgefield.storage.frames import hex_keys
 from forgefield.storage.ledger import queries
 from forgefield.storage.ledger.entries import Balance, Entry, EntryKind, State
-from forgefield.storage.ledger.schema import attempt, inbox, job, reservation
+from forgefield.storage.ledger.frame_invariants import broken_frames
+from forgefield.storage.ledger.row_forms import job_of
+from forgefield.storage.ledger.schema import attempt, budget, entry, job, reservation, withdrawal
 
 Sums = Mapping[int | None, Counter[EntryKind]]
 _MOVES = {
@@ -20,7 +20,10 @@ _MOVES = {
     EntryKind.FAILED: (0, 1, -1),
     EntryKind.RELEASE: (0, 0, -1),
     EntryKind.OVERRUN: (0, 0, 0),
+    EntryKind.IMPORT: (0, 0, 0),
+    EntryKind.WITHDRAW: (0, 0, 0),
 }
+_FREE = {EntryKind.IMPORT, EntryKind.WITHDRAW}
 
 
 def broken_invariants(connection: Connection, store: Path | None) -> list[str]:
@@ -31,8 +34,12 @@ def broken_invariants(connection: Connection, store: Path | None) -> list[str]:
         *_replay(log, queries.balance(connection)),
         *_reservations(connection, sums),
         *_attempts(connection, sums),
+        *_free_labels(connection),
+        *_numbers(connection),
         *_jobs(connection),
-        *_frames(connection, store),
+        *_contents(connection),
+        *_withdrawals(connection),
+        *broken_frames(connection, store),
     ]
 
 
@@ -47,6 +54,8 @@ def _replay(log: tuple[Entry, ...], now: Balance) -> Iterator[str]:
             yield f"After entry {line.id}: spent {spent} + reserved {reserved}, cap {cap}."
         if line.amount_micro < 0 and line.kind is not EntryKind.CAP:
             yield f"Entry {line.id} ({line.kind}) has the amount {line.amount_micro}."
+        if line.amount_micro and line.kind in _FREE:
+            yield f"Entry {line.id} ({line.kind}) has the amount {line.amount_micro}, not 0."
     replayed = Balance(cap, spent, reserved)
     if replayed != now:
         yield f"The entries replay to {replayed}, the budget says {now}."
@@ -87,49 +96,77 @@ def _attempts(connection: Connection, sums: Sums) -> Iterator[str]:
                 yield f"Reservation {number}: attempts cost {tried}, {kind} entries say {logged}."
 
 
-def _jobs(connection: Connection) -> Iterator[str]:
-    counts = (
-        select(
-            attempt.c.job.label("key"),
-            func.count().label("tries"),
-            func.sum(attempt.c.done).label("done"),
+def _free_labels(connection: Connection) -> Iterator[str]:
+    """Labels that cost nothing came by an `IMPORT` line, and nothing else did."""
+    free = select(attempt.c.reservation).where(attempt.c.source.is_not(None)).distinct()
+    noted = select(entry.c.reservation).where(entry.c.kind == EntryKind.IMPORT.value).distinct()
+    came, said = set(connection.execute(free).scalars()), set(connection.execute(noted).scalars())
+    for number in sorted(came ^ said, key=str):
+        yield (
+            f"Reservation {number} brought imported labels: {number in came}; logged as an import: "
+            f"{number in said}."
         )
-        .group_by(attempt.c.job)
-        .subquery()
-    )
+
+
+def _numbers(connection: Connection) -> Iterator[str]:
+    """Each sequence number belongs to one attempt or withdrawal, without a gap."""
+    given = int(connection.execute(select(budget.c.next_seq)).scalar_one()) - 1
+    taken = Counter(connection.execute(select(attempt.c.seq)).scalars())
+    taken.update(connection.execute(select(withdrawal.c.seq)).scalars())
+    if taken != Counter(range(1, given + 1)):
+        strange = sorted((taken - Counter(range(1, given + 1))).keys())
+        missing = sorted(set(range(1, given + 1)) - taken.keys())
+        yield (
+            f"Of the sequence numbers 1 to {given}, {len(missing)} belong to nothing "
+            f"{missing[:5]} and {len(strange)} are used that weren't given out {strange[:5]}."
+        )
+
+
+def _jobs(connection: Connection) -> Iterator[str]:
+    tried = select(attempt.c.job, func.count()).group_by(attempt.c.job)
+    settled = select(attempt.c.job, func.sum(attempt.c.done)).group_by(attempt.c.job)
+    taken_back = select(withdrawal.c.job, func.count()).group_by(withdrawal.c.job)
+    tries, done = _count(connection, tried), _count(connection, settled)
+    withdrawn = _count(connection, taken_back)
+    for key, state, attempts in connection.execute(select(job.c.key, job.c.state, job.c.attempts)):
+        if attempts != tries[key]:
+            yield f"Job {key} counts {attempts} attempts and has {tries[key]}."
+        if done[key] - withdrawn[key] != (1 if state == State.DONE else 0):
+            yield (
+                f"Job {key} is {state}, was settled {done[key]} times and withdrawn "
+                f"{withdrawn[key]} times."
+            )
+    for key in tries.keys() - set(connection.execute(select(job.c.key)).scalars()):
+        yield f"Job {key} has attempts and is unknown."
+
+
+def _count(connection: Connection, grouped: Executable) -> Counter[str]:
+    return Counter({str(row[0]): int(row[1]) for row in connection.execute(grouped)})
+
+
+def _contents(connection: Connection) -> Iterator[str]:
+    """Geometry and method of a job still give its key."""
+    for row in connection.execute(select(job)).mappings():
+        found = job_of(row)
+        if found.key() != row["key"] or found.configuration.key() != row["geometry"]:
+            yield f"Job {row['key']} holds another geometry or method than its key says."
+
+
+def _withdrawals(connection: Connection) -> Iterator[str]:
+    """Each withdrawal takes back a label of its job, and stands in the money log."""
     query = select(
-        job.c.key,
-        job.c.state,
-        job.c.attempts,
-        func.coalesce(counts.c.tries, 0),
-        func.coalesce(counts.c.done, 0),
-    ).outerjoin(counts, counts.c.key == job.c.key)
-    for key, state, attempts, tries, done in connection.execute(query):
-        if attempts != tries:
-            yield f"Job {key} counts {attempts} attempts and has {tries}."
-        if done != (1 if state == State.DONE else 0):
-            yield f"Job {key} is {state} and was settled {done} times."
-
-
-def _frames(connection: Connection, store: Path | None) -> Iterator[str]:
-    done = select(attempt.c.seq, attempt.c.job).where(attempt.c.done == 1)
-    labels = {int(seq): str(key) for seq, key in connection.execute(done)}
-    waiting = {int(q): str(k) for q, k in connection.execute(select(inbox.c.seq, inbox.c.job))}
-    yield from _strangers("inbox", waiting, labels)
-    if store is None:
-        return
-    seqs, keys = stored_rows(store)
-    last = int(connection.execute(select(func.max(attempt.c.seq))).scalar_one() or 0)
-    known = seqs <= last  # later ones were packed after this snapshot of the ledger
-    stored = dict(zip(seqs[known].tolist(), hex_keys(keys[known]), strict=True))
-    if len(stored) != int(known.sum()):
-        yield f"The frame store holds {int(known.sum()) - len(stored)} frames twice."
-    yield from _strangers("frame store", stored, labels)
-    for seq in sorted(labels.keys() - stored.keys() - waiting.keys()):
-        yield f"Label {seq} of job {labels[seq]} is neither in the store nor in the inbox."
-
-
-def _strangers(where: str, frames: Mapping[int, str], labels: Mapping[int, str]) -> Iterator[str]:
-    for seq, key in frames.items():
-        if labels.get(seq) != key:
-            yield f"Frame {seq} of job {key} in the {where} was never settled."
+        withdrawal.c.seq, withdrawal.c.job, attempt.c.job, attempt.c.done, entry.c.kind
+    ).select_from(
+        withdrawal.outerjoin(attempt, attempt.c.seq == withdrawal.c.attempt).outerjoin(
+            entry, entry.c.id == withdrawal.c.entry
+        )
+    )
+    for seq, key, settled, done, kind in connection.execute(query):
+        if settled != key or not done:
+            yield f"Withdrawal {seq} takes back what is no label of job {key}."
+        if kind != EntryKind.WITHDRAW.value:
+            yield f"Withdrawal {seq} is not in the money log."
+    logged = select(entry.c.id).where(entry.c.kind == EntryKind.WITHDRAW.value)
+    noted = set(connection.execute(logged).scalars())
+    for line in sorted(noted - set(connection.execute(select(withdrawal.c.entry)).scalars())):
+        yield f"Entry {line} is of withdrawals that aren't there."

@@ -11,29 +11,33 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
-from forgefield.storage.errors import InputError, StorageError
-from forgefield.storage.ledger import money_log, queries, reserving, settling
-from forgefield.storage.ledger.database import open_engine, reading, writing
+from forgefield.storage.errors import InputError
+from forgefield.storage.ledger import (
+    addresses,
+    adopting,
+    migration,
+    money_log,
+    queries,
+    reserving,
+    settling,
+    withdrawing,
+)
+from forgefield.storage.ledger.database import Database
 from forgefield.storage.ledger.entries import (
     Balance,
     Entry,
     FailureRow,
     JobState,
     OpenReservation,
+    Overview,
     State,
     TierTally,
+    Withdrawal,
 )
 from forgefield.storage.ledger.invariants import broken_invariants
-from forgefield.storage.ledger.schema import (
-    BUDGET_ROW,
-    SCHEMA_VERSION,
-    budget,
-    fact,
-    inbox,
-    metadata,
-)
+from forgefield.storage.ledger.schema import fact, inbox
 from forgefield.storage.records import Failure, Job, Outcome
 from forgefield.storage.settled_frames import StoredFrame
 
@@ -48,25 +52,29 @@ __all__ = [
     "TierTally",
 ]
 LARGEST_MICRO = 2**62
-_VERSION_FACT = "ledger schema"
 
 
 class Ledger:
-    """The ledger at a SQLAlchemy URL, such as `sqlite:////runs/one/ledger.sqlite`.
+    """The ledger at a database URL, such as `sqlite:////runs/one/ledger.sqlite`.
 
-    Creates its tables where they are absent, with a cap of 0. With `read_only=True` it only
-    looks, while another process writes. Every method raises `StorageError` where the database
-    can't be used.
+    Or `postgresql://user@host/database?schema=run`; see `addresses`.
+    Creates its tables where they are absent, with a cap of 0, and brings those of an older
+    Forgefield up to date. With `read_only=True` it only looks, while another process writes. Every
+    method raises `StorageError` where the database can't be used.
     """
 
     def __init__(self, url: str, *, read_only: bool = False) -> None:
-        self._engine = open_engine(url, read_only=read_only)
+        self._database = Database(url, read_only=read_only)
         try:
             if not read_only:
-                self._create()
-            self._check_version()
+                self._database.write(self._create)
+            elif self._database.read(migration.schema_version) == migration.OLDER:
+                Ledger(url).close()
+            migration.refuse_other_schema(
+                self._database.read(migration.schema_version), self._database.url
+            )
         except BaseException:
-            self._engine.dispose()
+            self.close()
             raise
 
     def __enter__(self) -> Self:
@@ -77,13 +85,12 @@ class Ledger:
 
     def close(self) -> None:
         """Give the connections back; the ledger can't be used afterwards."""
-        self._engine.dispose()
+        self._database.close()
 
     def set_cap(self, cap_micro: int, reason: str) -> None:
         """Set or change the cap; raises `InputError` below what is spent and reserved."""
         _natural("cap", cap_micro)
-        with writing(self._engine) as connection:
-            money_log.set_cap(connection, cap_micro, reason)
+        self._database.write(lambda c: money_log.set_cap(c, cap_micro, reason))
 
     def reserve(self, jobs: Sequence[Job], amount_micro: int) -> int:
         """Set `amount_micro` aside for `jobs` and persist them; the reservation's number.
@@ -92,8 +99,8 @@ class Ledger:
         flight, `InputError` for no jobs or the same one twice; then nothing has changed.
         """
         _natural("amount", amount_micro)
-        with writing(self._engine) as connection:
-            return reserving.reserve(connection, jobs, amount_micro)
+        keyed = reserving.keyed_jobs(jobs)
+        return self._database.write(lambda c: reserving.reserve(c, keyed, amount_micro))
 
     def extend(self, reservation: int, amount_micro: int) -> None:
         """Set more aside for a label that takes longer than was reserved for it.
@@ -102,8 +109,7 @@ class Ledger:
         has changed.
         """
         _natural("amount", amount_micro)
-        with writing(self._engine) as connection:
-            reserving.extend(connection, reservation, amount_micro)
+        self._database.write(lambda c: reserving.extend(c, reservation, amount_micro))
 
     def settle(self, reservation: int, outcomes: Sequence[Outcome], used_micro: int) -> bool:
         """Close a reservation: charge, release the rest, keep the labels, mark the jobs.
@@ -114,108 +120,143 @@ class Ledger:
         _natural("use", used_micro)
         if used_micro and not outcomes:
             raise InputError("A use without outcomes can't be settled. Call `fail` or `refund`.")
-        with writing(self._engine) as connection:
-            return settling.settle(connection, reservation, outcomes, used_micro, "settled")
+        return self._database.write(
+            lambda c: settling.settle(c, reservation, outcomes, used_micro, "settled")
+        )
 
     def refund(self, reservation: int, reason: str) -> bool:
         """Close a reservation of which nothing was used; False where it was closed before."""
-        with writing(self._engine) as connection:
-            return settling.settle(connection, reservation, (), 0, f"refunded: {reason}")
+        return self._database.write(
+            lambda c: settling.settle(c, reservation, (), 0, f"refunded: {reason}")
+        )
 
     def fail(self, reservation: int, failure: Failure, used_micro: int) -> bool:
         """Close a reservation whose jobs all failed; False where it was closed before."""
         _natural("use", used_micro)
-        with writing(self._engine) as connection:
-            return settling.fail(connection, reservation, failure, used_micro)
+        return self._database.write(lambda c: settling.fail(c, reservation, failure, used_micro))
+
+    def adopt(self, outcomes: Sequence[Outcome], source: str) -> int:
+        """Book labels that cost nothing, imported or found in another run; how many.
+
+        Raises `AlreadyBought` where a job is done or in flight, `InputError` for failures, broken
+        labels or the same job twice; then nothing has changed.
+        """
+        keyed = adopting.adoptable(outcomes)
+        return self._database.write(lambda c: adopting.adopt(c, keyed, source))
+
+    def withdraw(self, keys: Sequence[str], reason: str) -> int:
+        """Take the settled labels of these jobs back; how many.
+
+        What they cost stays spent; the jobs may be bought again. Raises `InputError` for a job
+        without a label, one that is named twice, or no reason; then nothing has changed.
+        """
+        if not keys or len(set(keys)) != len(keys) or not reason.strip():
+            raise InputError("A withdrawal needs jobs, each once, and a reason.")
+        return self._database.write(lambda c: withdrawing.withdraw(c, keys, reason.strip()))
 
     def balance(self) -> Balance:
         """Cap, spent and reserved at one instant."""
-        with reading(self._engine) as connection:
-            return queries.balance(connection)
+        return self._database.read(queries.balance)
 
     def tally(self) -> tuple[TierTally, ...]:
         """Labels and money by tier and purpose, cheapest tier first."""
-        with reading(self._engine) as connection:
-            return queries.tally(connection)
+        return self._database.read(queries.tally)
+
+    def overview(self, last: int | None = None) -> Overview:
+        """Balance, tally and the last entries (by default all), of one instant."""
+        return self._database.read(
+            lambda c: Overview(
+                queries.balance(c),
+                queries.tally(c),
+                queries.entries(c, last),
+                queries.entry_count(c),
+            )
+        )
 
     def open_reservations(self) -> tuple[OpenReservation, ...]:
         """Reservations that nobody has closed, oldest first."""
-        with reading(self._engine) as connection:
-            return queries.open_reservations(connection)
+        return self._database.read(queries.open_reservations)
 
     def job_states(self, keys: Collection[str]) -> Mapping[str, JobState]:
         """Where these jobs stand; a job that was never reserved is absent."""
-        with reading(self._engine) as connection:
-            return queries.job_states(connection, sorted(keys))
+        return self._database.read(lambda c: queries.job_states(c, sorted(keys)))
 
     def jobs(self, state: State) -> tuple[Job, ...]:
         """All jobs in a state, such as `State.FAILED`, to try them again."""
-        with reading(self._engine) as connection:
-            return queries.jobs_in(connection, state)
+        return self._database.read(lambda c: queries.jobs_in(c, state))
 
     def failures(self) -> tuple[FailureRow, ...]:
         """Every failed attempt, oldest first."""
-        with reading(self._engine) as connection:
-            return queries.failures(connection)
+        return self._database.read(queries.failures)
 
     def entries(self) -> tuple[Entry, ...]:
         """The money log, oldest first."""
-        with reading(self._engine) as connection:
-            return queries.entries(connection)
+        return self._database.read(queries.entries)
+
+    def withdrawals(self, *, unpacked_only: bool = False) -> tuple[Withdrawal, ...]:
+        """Labels that were taken back, oldest first; only those the store doesn't know of yet."""
+        return self._database.read(
+            lambda c: withdrawing.withdrawals(c, unpacked_only=unpacked_only)
+        )
+
+    def keys_of(self, names: Iterable[str]) -> list[str]:
+        """Job keys by keys or by sequence numbers; raises `InputError` for an unknown number."""
+        wanted = list(names)
+        return self._database.read(lambda c: withdrawing.keys_of(c, wanted))
 
     def verify(self, store: Path | None = None) -> list[str]:
         """Replay the money log and name each broken invariant; empty when all is well.
 
-        With the path of a frame store, also that it and the inbox hold each settled label once.
+        With the path of a frame store, also that it and the inbox hold each settled label once,
+        at its cost, and that its bytes are whole.
         """
-        with reading(self._engine) as connection:
-            return broken_invariants(connection, store)
+        return self._database.read(lambda c: broken_invariants(c, store))
 
     def put_fact(self, name: str, value: Any) -> None:  # noqa: ANN401
         """Remember a JSON value under a name, replacing an older one."""
         text = json.dumps(value)
-        with writing(self._engine) as connection:
+
+        def put(connection: Connection) -> None:
             changed = connection.execute(update(fact).where(fact.c.name == name).values(value=text))
             if not changed.rowcount:
                 connection.execute(insert(fact).values(name=name, value=text))
 
+        self._database.write(put)
+
     def get_fact(self, name: str) -> Any:  # noqa: ANN401
         """The value remembered under a name, or `None`."""
-        with reading(self._engine) as connection:
-            text = connection.execute(
-                select(fact.c.value).where(fact.c.name == name)
-            ).scalar_one_or_none()
+        query = select(fact.c.value).where(fact.c.name == name)
+        text = self._database.read(lambda c: c.execute(query).scalar_one_or_none())
         return None if text is None else json.loads(text)
 
     def inbox(self, limit: int | None = None) -> tuple[StoredFrame, ...]:
         """Settled labels that are not packed yet, by sequence number, at most `limit`."""
-        with reading(self._engine) as connection:
-            return queries.inbox_frames(connection, limit)
+        return self._database.read(lambda c: queries.inbox_frames(c, limit))
+
+    def inbox_of(self, least_micro: int, keys: Collection[str]) -> tuple[StoredFrame, ...]:
+        """Of these labels, those that cost at least so much or are of the jobs `keys`."""
+        return self._database.read(
+            lambda c: queries.chosen_inbox_frames(c, least_micro, sorted(keys))
+        )
 
     def drop_from_inbox(self, seqs: Iterable[int]) -> None:
         """Forget labels that the frame store has committed, by explicit list."""
         rows = list(seqs)
-        with writing(self._engine) as connection:
+
+        def drop(connection: Connection) -> None:
             for part in queries.parts(rows):
                 connection.execute(delete(inbox).where(inbox.c.seq.in_(part)))
 
-    def _create(self) -> None:
-        with writing(self._engine) as connection:
-            metadata.create_all(connection)
-            if connection.execute(select(budget.c.id)).first() is None:
-                zeros = {"cap_micro": 0, "spent_micro": 0, "reserved_micro": 0, "next_seq": 1}
-                connection.execute(insert(budget).values(id=BUDGET_ROW, **zeros))
-                connection.execute(
-                    insert(fact).values(name=_VERSION_FACT, value=str(SCHEMA_VERSION))
-                )
+        if rows:
+            self._database.write(drop)
 
-    def _check_version(self) -> None:
-        found = self.get_fact(_VERSION_FACT)
-        if found != SCHEMA_VERSION:
-            raise StorageError(
-                f"The ledger has schema {found}, this program writes {SCHEMA_VERSION}. "
-                "Use the version of Forgefield that made it."
-            )
+    def mark_packed(self, seqs: Sequence[int]) -> None:
+        """Remember that the frame store has committed these withdrawals."""
+        if seqs:
+            self._database.write(lambda c: withdrawing.mark_packed(c, seqs))
+
+    def _create(self, connection: Connection) -> None:
+        migration.create(connection, addresses.schema_of(self._database.url))
 
 
 def _natural(what: str, micro: int) -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from forgefield.storage.errors import BadConfiguration
+from forgefield.storage.ledger.money_log import storable
 from forgefield.storage.records import Failure, Label, Outcome
 
 LONGEST_MESSAGE = 4000
@@ -19,17 +20,19 @@ def checked(outcome: Outcome) -> Outcome:
 
 
 def _storable(failure: Failure) -> Failure:
-    """PostgreSQL keeps no NUL characters, and nobody reads a message of megabytes."""
-    return Failure(failure.kind, failure.message.replace("\0", "")[:LONGEST_MESSAGE])
+    """Short enough for a table that people read, and storable anywhere."""
+    return Failure(failure.kind, storable(failure.message, LONGEST_MESSAGE))
 
 
 def _complaint(label: Label, atoms: int) -> str:
     if not np.isfinite(label.energy):
         return f"The label's energy is {label.energy} eV."
-    if label.forces_A3 is None:
-        return ""
-    if label.forces_A3.shape != (atoms, 3):
-        return f"The label's forces have shape {label.forces_A3.shape}, not ({atoms}, 3)."
-    if not np.isfinite(label.forces_A3).all():
-        return "The label's forces hold numbers that are not finite."
+    arrays = (("Forces", label.forces_A3, (atoms, 3)), ("A stress", label.stress_33, (3, 3)))
+    for name, values, shape in arrays:
+        if values is None:
+            continue
+        if values.shape != shape:
+            return f"{name} of shape {values.shape} came with the label, not {shape}."
+        if not np.isfinite(values).all():
+            return f"{name} that came with the label hold numbers that are not finite."
     return ""

@@ -1,35 +1,43 @@
-"""Packing: settled labels move from the ledger's inbox into the frame store.
+"""Packing: settled labels move from the ledger's inbox into the frame store, then withdrawals.
 
 Append and commit first, then drop from the inbox by explicit list. A crash between the two
-leaves labels in both places; the next packing finds them in the store and only drops them.
+leaves labels in both places; the next packing finds them in the store and only drops them. The
+same holds for withdrawals, which the store learns of once it has all frames.
 """
 
 from forgefield.storage.errors import StorageError
 from forgefield.storage.frame_store import FrameStore
 from forgefield.storage.frames import hex_keys
 from forgefield.storage.ledger import Ledger
-from forgefield.storage.settled_frames import StoredFrame
 
 FRAMES_A_COMMIT = 5000
 
 
 def pack(ledger: Ledger, store: FrameStore) -> int:
-    """Move everything in the inbox; the number of frames added to the store."""
+    """Move everything in the inbox, and all withdrawals; the number of frames added."""
     seqs, keys = store.rows()
     packed = dict(zip(seqs.tolist(), hex_keys(keys), strict=True))
     moved = 0
     while batch := ledger.inbox(FRAMES_A_COMMIT):
-        new = [frame for frame in batch if not _is_packed(frame, packed)]
+        new = [frame for frame in batch if not _is_packed(frame.seq, frame.job.key(), packed)]
         store.append(new)
         ledger.drop_from_inbox([frame.seq for frame in batch])
         moved += len(new)
+    _pack_withdrawals(ledger, store, packed)
     return moved
 
 
-def _is_packed(frame: StoredFrame, packed: dict[int, str]) -> bool:
-    found = packed.get(frame.seq)
-    if found is not None and found != frame.job.key():
+def _pack_withdrawals(ledger: Ledger, store: FrameStore, packed: dict[int, str]) -> None:
+    waiting = ledger.withdrawals(unpacked_only=True)
+    new = [each for each in waiting if not _is_packed(each.seq, each.job_key, packed)]
+    store.withdraw({each.seq: each.frame_seq for each in new})
+    ledger.mark_packed([each.seq for each in waiting])
+
+
+def _is_packed(seq: int, key: str, packed: dict[int, str]) -> bool:
+    found = packed.get(seq)
+    if found is not None and found != key:
         raise StorageError(
-            f"Frame {frame.seq} of the store is not the ledger's. They belong to different runs."
+            f"Frame {seq} of the store is not the ledger's. They belong to different runs."
         )
     return found is not None

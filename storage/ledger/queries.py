@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from sqlalchemy import Connection, Double, RowMapping, cast, func, select
@@ -17,7 +18,15 @@ from forgefield.storage.ledger.entries import (
     TierTally,
 )
 from forgefield.storage.ledger.row_forms import job_of, stored_frame
-from forgefield.storage.ledger.schema import attempt, budget, entry, inbox, job, reservation
+from forgefield.storage.ledger.schema import (
+    attempt,
+    budget,
+    entry,
+    inbox,
+    job,
+    reservation,
+    withdrawal,
+)
 from forgefield.storage.records import Failure, Job, Method, Purpose, Tier
 from forgefield.storage.settled_frames import StoredFrame
 from forgefield.storage.units import MICRO
@@ -77,12 +86,19 @@ def failures(connection: Connection) -> tuple[FailureRow, ...]:
     return tuple(_failure_row(row) for row in connection.execute(query).mappings())
 
 
-def entries(connection: Connection) -> tuple[Entry, ...]:
-    """The money log in its order."""
+def entries(connection: Connection, last: int | None = None) -> tuple[Entry, ...]:
+    """The money log in its order, or its last lines."""
+    query = select(entry).order_by(entry.c.id.desc())
+    found = connection.execute(query if last is None else query.limit(last)).all()
     return tuple(
         Entry(row.id, row.at, EntryKind(row.kind), row.reservation, row.amount_micro, row.note)
-        for row in connection.execute(select(entry).order_by(entry.c.id))
+        for row in reversed(found)
     )
+
+
+def entry_count(connection: Connection) -> int:
+    """Lines of the money log."""
+    return int(connection.execute(select(func.count()).select_from(entry)).scalar_one())
 
 
 def inbox_frames(connection: Connection, limit: int | None) -> tuple[StoredFrame, ...]:
@@ -90,6 +106,21 @@ def inbox_frames(connection: Connection, limit: int | None) -> tuple[StoredFrame
     query = select(inbox, job).join(job, job.c.key == inbox.c.job).order_by(inbox.c.seq)
     found = connection.execute(query if limit is None else query.limit(limit))
     return tuple(stored_frame(row) for row in found.mappings())
+
+
+def chosen_inbox_frames(
+    connection: Connection, least_micro: int, keys: Sequence[str]
+) -> tuple[StoredFrame, ...]:
+    """Unpacked labels that cost at least so much or are of these jobs, by sequence number."""
+    every = select(inbox, job).join(job, job.c.key == inbox.c.job).order_by(inbox.c.seq)
+    rows = {
+        row["seq"]: row
+        for part in parts(keys)
+        for row in connection.execute(every.where(inbox.c.job.in_(part))).mappings()
+    }
+    dear = connection.execute(every.where(inbox.c.cost_micro >= least_micro)).mappings()
+    rows |= {row["seq"]: row for row in dear}
+    return tuple(stored_frame(rows[seq]) for seq in sorted(rows))
 
 
 def tally(connection: Connection) -> tuple[TierTally, ...]:
@@ -101,41 +132,56 @@ def tally(connection: Connection) -> tuple[TierTally, ...]:
             counts.group_by(job.c.tier, job.c.purpose, job.c.state)
         )
     }
-    spent = _spent(connection)
-    groups = {key[:2] for key in (*jobs, *spent)}
+    sums = _Sums(*_spent(connection), _withdrawn(connection))
+    groups = {key[:2] for key in (*jobs, *sums.spent, *sums.adopted)}
     order = list(Tier)
     return tuple(
-        _tally_row(Tier(tier), Purpose(purpose), jobs, spent)
+        _tally_row(Tier(tier), Purpose(purpose), jobs, sums)
         for tier, purpose in sorted(groups, key=lambda g: (order.index(Tier(g[0])), g[1]))
     )
 
 
-def _spent(connection: Connection) -> dict[tuple[str, int, int], tuple[int, int, float]]:
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """By (tier, purpose, done): attempts, micro and squared core-seconds; by group: counts."""
+
+    spent: Mapping[tuple[str, int, int], tuple[int, int, float]]
+    adopted: Mapping[tuple[str, int], int]
+    withdrawn: Mapping[tuple[str, int], int]
+
+
+def _spent(
+    connection: Connection,
+) -> tuple[dict[tuple[str, int, int], tuple[int, int, float]], dict[tuple[str, int], int]]:
     seconds = cast(attempt.c.used_micro, Double) / float(MICRO)
+    free = attempt.c.source.is_not(None)
+    group = (attempt.c.tier, attempt.c.purpose, attempt.c.done, free)
     query = select(
-        attempt.c.tier,
-        attempt.c.purpose,
-        attempt.c.done,
-        func.count(),
-        func.sum(attempt.c.used_micro),
-        func.sum(seconds * seconds),
-    ).group_by(attempt.c.tier, attempt.c.purpose, attempt.c.done)
-    return {
-        (tier, purpose, done): (number, int(used), float(squares))
-        for tier, purpose, done, number, used, squares in connection.execute(query)
-    }
+        *group, func.count(), func.sum(attempt.c.used_micro), func.sum(seconds * seconds)
+    ).group_by(*group)
+    spent, adopted = {}, {}
+    for tier, purpose, done, came_free, number, used, squares in connection.execute(query):
+        if came_free:
+            adopted[tier, purpose] = int(number)
+        else:
+            spent[tier, purpose, done] = (int(number), int(used), float(squares))
+    return spent, adopted
+
+
+def _withdrawn(connection: Connection) -> dict[tuple[str, int], int]:
+    group = (attempt.c.tier, attempt.c.purpose)
+    query = select(*group, func.count()).join(withdrawal, withdrawal.c.attempt == attempt.c.seq)
+    return {(t, p): int(number) for t, p, number in connection.execute(query.group_by(*group))}
 
 
 def _tally_row(
-    tier: Tier,
-    purpose: Purpose,
-    jobs: Mapping[tuple[str, int, str], int],
-    spent: Mapping[tuple[str, int, int], tuple[int, int, float]],
+    tier: Tier, purpose: Purpose, jobs: Mapping[tuple[str, int, str], int], sums: _Sums
 ) -> TierTally:
-    labels, used, squares = spent.get((tier.value, int(purpose), 1), (0, 0, 0.0))
-    failed_attempts, wasted, _ = spent.get((tier.value, int(purpose), 0), (0, 0, 0.0))
+    group = (tier.value, int(purpose))
+    labels, used, squares = sums.spent.get((*group, 1), (0, 0, 0.0))
+    failed_attempts, wasted, _ = sums.spent.get((*group, 0), (0, 0, 0.0))
     mean, std = _moments(labels, used / MICRO, squares)
-    standing = {s: jobs.get((tier.value, int(purpose), s.value), 0) for s in State}
+    standing = {s: jobs.get((*group, s.value), 0) for s in State}
     return TierTally(
         tier=tier,
         purpose=purpose,
@@ -147,6 +193,8 @@ def _tally_row(
         spent_on_failures_micro=wasted,
         mean_core_seconds=mean,
         std_core_seconds=std,
+        adopted=sums.adopted.get(group, 0),
+        withdrawn=sums.withdrawn.get(group, 0),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from forgefield.storage.errors import TransientFailure
 from forgefield.storage.frame_store import FrameStore
+from forgefield.storage.frame_store.durable_store import PARTIAL_SUFFIX
 from forgefield.storage.ledger import Ledger
 from forgefield.storage.ledger.packing import pack
 from forgefield.storage.ledger.spool import BEAT, last_beat, read_spools, remove_spool
@@ -28,8 +29,9 @@ def recover(ledger: Ledger, store: FrameStore, spool_folder: Path | str) -> Reco
     """Bring ledger, store and spool into line after any kind of end of the last driver."""
     adopted = _adopt(ledger, spool_folder)
     charged = _charge_dead(ledger, spool_folder)
-    for beat in Path(spool_folder).glob(f"*{BEAT}"):
-        beat.unlink(missing_ok=True)
+    for pattern in (f"*{BEAT}*", f".*{PARTIAL_SUFFIX}"):
+        for left in Path(spool_folder).glob(pattern):
+            left.unlink(missing_ok=True)
     return Recovery(adopted, charged, pack(ledger, store))
 
 

@@ -1,6 +1,7 @@
 """Jobs and labels as rows of the ledger's tables, and back.
 
-Arrays travel as little-endian bytes: species uint8, coordinates and forces float64 (A, 3).
+Arrays travel as little-endian bytes: species uint8, coordinates and forces float64 (A, 3), cell
+and stress float64 (3, 3).
 """
 
 import json
@@ -40,6 +41,7 @@ def job_row(key: str, job: Job) -> dict[str, Any]:
         "positions": _bytes(shape.positions_A3),
         "charge": int(shape.charge),
         "multiplicity": int(shape.multiplicity),
+        "cell": _optional_bytes(shape.cell_33),
     }
 
 
@@ -51,6 +53,7 @@ def job_of(row: Row) -> Job:
         _array(row["positions"]),
         row["charge"],
         row["multiplicity"],
+        _optional_array(row["cell"]),
     )
     return Job(configuration, Method(Tier(row["tier"]), row["method"]), Purpose(row["purpose"]))
 
@@ -63,7 +66,8 @@ def inbox_row(seq: int, key: str, label: Label, cost_micro: int) -> dict[str, An
         "job": key,
         "cost_micro": cost_micro,
         "energy": float(label.energy),
-        "forces": None if label.forces_A3 is None else _bytes(label.forces_A3),
+        "forces": _optional_bytes(label.forces_A3),
+        "stress": _optional_bytes(label.stress_33),
         "program": origin.program,
         "version": origin.version,
         "host": origin.host,
@@ -85,10 +89,9 @@ def stored_frame(row: Row) -> StoredFrame:
         row["cpu_s"],
         json.loads(row["diagnostics"]),
     )
-    forces = None if row["forces"] is None else _array(row["forces"])
-    return StoredFrame(
-        row["seq"], job_of(row), Label(row["energy"], forces, origin), row["cost_micro"]
-    )
+    forces, stress = _optional_array(row["forces"]), _optional_array(row["stress"])
+    label = Label(row["energy"], forces, origin, stress)
+    return StoredFrame(row["seq"], job_of(row), label, row["cost_micro"])
 
 
 def _finite(seconds: float) -> float:
@@ -97,6 +100,14 @@ def _finite(seconds: float) -> float:
 
 def _bytes(values: Array) -> bytes:
     return np.ascontiguousarray(values, dtype="<f8").tobytes()
+
+
+def _optional_bytes(values: Array | None) -> bytes | None:
+    return None if values is None else _bytes(values)
+
+
+def _optional_array(stored: bytes | None) -> Array | None:
+    return None if stored is None else _array(stored)
 
 
 def _array(stored: bytes) -> Array:

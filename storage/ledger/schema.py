@@ -1,8 +1,8 @@
 """Tables of the ledger, in SQLAlchemy Core: the same on SQLite and on PostgreSQL.
 
-`entry` and `attempt` are append-only; everything else can be replayed from them. The single row
-of `budget` is what writers queue for: sequence numbers (`next_seq`) are taken from it after it
-was updated, so that they are gapless and in the order of the commits.
+`entry`, `attempt` and `withdrawal` are append-only; everything else can be replayed from them. The
+single row of `budget` is what writers queue for: sequence numbers (`next_seq`) are taken from it
+after it was updated, so that they are gapless and in the order of the commits.
 """
 
 from sqlalchemy import (
@@ -20,7 +20,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUDGET_ROW = 1
 
 metadata = MetaData()
@@ -68,6 +68,7 @@ job = Table(
     Column("reservation", _ID, ForeignKey("reservation.id"), nullable=False, index=True),
     Column("failure_kind", Text),
     Column("failure_message", Text),
+    Column("cell", LargeBinary),
 )
 
 attempt = Table(
@@ -83,13 +84,14 @@ attempt = Table(
     Column("failure_kind", Text),
     Column("failure_message", Text),
     Column("at", Double, nullable=False),
+    Column("source", Text),  # where a label came from that cost nothing; NULL: it was bought
 )
 
 inbox = Table(
     "inbox",
     metadata,
     Column("seq", _ID, ForeignKey("attempt.seq"), primary_key=True, autoincrement=False),
-    Column("job", String(32), ForeignKey("job.key"), nullable=False, unique=True),
+    Column("job", String(32), ForeignKey("job.key"), nullable=False, index=True),
     Column("cost_micro", BigInteger, nullable=False),
     Column("energy", Double, nullable=False),
     Column("forces", LargeBinary),
@@ -100,6 +102,7 @@ inbox = Table(
     Column("wall_s", Double, nullable=False),
     Column("cpu_s", Double, nullable=False),
     Column("diagnostics", Text, nullable=False),
+    Column("stress", LargeBinary),
 )
 
 entry = Table(
@@ -112,6 +115,26 @@ entry = Table(
     Column("amount_micro", BigInteger, nullable=False),
     Column("note", Text, nullable=False),
     sqlite_autoincrement=True,
+)
+
+withdrawal = Table(
+    "withdrawal",
+    metadata,
+    Column("seq", _ID, primary_key=True, autoincrement=False),
+    Column("attempt", _ID, ForeignKey("attempt.seq"), nullable=False, unique=True),
+    Column("job", String(32), ForeignKey("job.key"), nullable=False, index=True),
+    Column("reason", Text, nullable=False),
+    Column("entry", _ID, ForeignKey("entry.id"), nullable=False),
+    Column("at", Double, nullable=False),
+    Column("packed", Integer, nullable=False),
+)
+
+receipt = Table(
+    "receipt",
+    metadata,
+    Column("writer", String(64), primary_key=True),
+    Column("token", String(32), nullable=False),
+    Column("at", Double, nullable=False),
 )
 
 fact = Table(

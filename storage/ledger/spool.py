@@ -153,6 +153,7 @@ def _outcome_form(outcome: Outcome) -> dict[str, Any]:
         "molecule": shape.molecule,
         "numbers": list(map(int, shape.numbers)),
         "positions": _text(shape.positions_A3),
+        "cell": _optional_text(shape.cell_33),
         "charge": shape.charge,
         "multiplicity": shape.multiplicity,
         "tier": outcome.job.method.tier.value,
@@ -162,12 +163,16 @@ def _outcome_form(outcome: Outcome) -> dict[str, Any]:
     if isinstance(outcome.result, Failure):
         return form | {"failure": asdict(outcome.result)}
     label = outcome.result
-    forces = None if label.forces_A3 is None else _text(label.forces_A3)
     origin = label.provenance
     provenance = asdict(origin) | {
         "diagnostics": {n: float(v) for n, v in origin.diagnostics.items()}
     }
-    return form | {"energy": float(label.energy), "forces": forces, "provenance": provenance}
+    return form | {
+        "energy": float(label.energy),
+        "forces": _optional_text(label.forces_A3),
+        "stress": _optional_text(label.stress_33),
+        "provenance": provenance,
+    }
 
 
 def _outcome_of(form: dict[str, Any]) -> Outcome:
@@ -177,13 +182,22 @@ def _outcome_of(form: dict[str, Any]) -> Outcome:
         _array(form["positions"]),
         form["charge"],
         form["multiplicity"],
+        _optional_array(form.get("cell")),
     )
     method = Method(Tier(form["tier"]), form["method"])
     job = Job(configuration, method, Purpose(form["purpose"]))
     if "failure" in form:
         return Outcome(job, Failure(**form["failure"]))
-    forces = None if form["forces"] is None else _array(form["forces"])
-    return Outcome(job, Label(form["energy"], forces, Provenance(**form["provenance"])))
+    forces, stress = _optional_array(form["forces"]), _optional_array(form.get("stress"))
+    return Outcome(job, Label(form["energy"], forces, Provenance(**form["provenance"]), stress))
+
+
+def _optional_text(values: Array | None) -> str | None:
+    return None if values is None else _text(values)
+
+
+def _optional_array(text: str | None) -> Array | None:
+    return None if text is None else _array(text)
 
 
 def _text(values: Array) -> str:

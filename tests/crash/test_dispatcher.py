@@ -3,44 +3,18 @@
 What the toys' scripts (`label 0.2`, `die 1.5, label 0.1`) do is said in `conftest.py`.
 """
 
-import time
-from collections import deque
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from crash.toys import ignore, order, toys, until
 
-from forgefield.platform.dispatch import Order
 from forgefield.platform.purchasing import TIGHTEST_LIMIT, running_cost
 from forgefield.storage.errors import StorageError, WaveOfFailures
 from forgefield.storage.ledger.entries import State
 from forgefield.storage.ledger.recovery import Recovery
-from forgefield.storage.records import Configuration, Job, Method, Purpose, Tier
-from forgefield.storage.testing import CCSD, XTB, make_job
+from forgefield.storage.records import Tier
+from forgefield.storage.testing import XTB
 from forgefield.storage.units import from_micro
-
-
-def toys(*scripts: str, method: Method = CCSD) -> list[Job]:
-    shapes = [make_job(n).configuration for n in range(len(scripts))]
-    return [
-        Job(Configuration(s, c.numbers, c.positions_A3), method, Purpose.TRAIN)
-        for s, c in zip(scripts, shapes, strict=True)
-    ]
-
-
-def order(jobs: Sequence[Job], core_seconds: float = 0.2) -> Order:
-    return Order(deque(jobs), len(jobs), jobs[0].method.tier, core_seconds)
-
-
-def ignore(_: object) -> None:
-    """Watch nothing."""
-
-
-def until(condition: Callable[[], object], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"nothing happened within {seconds} s"
-        time.sleep(0.02)
 
 
 def test_all_is_bought_once_and_paid_as_used(desk: Any) -> None:

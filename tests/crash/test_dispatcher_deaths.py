@@ -3,34 +3,16 @@
 What the toys' scripts (`label 0.2`, `die 1.5`) do is said in `conftest.py`.
 """
 
-from collections import deque
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from crash.toys import ignore, order, toys
 
-from forgefield.platform.dispatch import Order
 from forgefield.platform.score import Progress
 from forgefield.storage.errors import WaveOfFailures
 from forgefield.storage.ledger.entries import State
-from forgefield.storage.records import Configuration, Job, Method, Purpose, Tier
-from forgefield.storage.testing import CCSD, XTB, make_job
-
-
-def toys(*scripts: str, method: Method = CCSD) -> list[Job]:
-    shapes = [make_job(n).configuration for n in range(len(scripts))]
-    return [
-        Job(Configuration(s, c.numbers, c.positions_A3), method, Purpose.TRAIN)
-        for s, c in zip(scripts, shapes, strict=True)
-    ]
-
-
-def order(jobs: Sequence[Job], core_seconds: float = 0.2) -> Order:
-    return Order(deque(jobs), len(jobs), jobs[0].method.tier, core_seconds)
-
-
-def ignore(_: object) -> None:
-    """Watch nothing."""
+from forgefield.storage.records import Tier
+from forgefield.storage.testing import XTB
 
 
 def test_a_death_after_settling_is_no_failure(desk: Any) -> None:

@@ -175,7 +175,7 @@ def test_status_report_evaluate_and_export(finished: tuple[Path, RunFolder]) -> 
     assert not status["running"]
     assert status["spent"] + status["left"] == pytest.approx(status["cap"])
     assert "CCSD(T)/cc-pVDZ" in platform("status", "run", cwd=cwd).stdout
-    exported = platform("export", "run", "-o", "all.xyz", cwd=cwd)
+    exported = platform("export", "run", "-o", "all.xyz", "--purpose", "all", cwd=cwd)
     assert exported.returncode == 0, exported.stderr
     nowhere = platform("export", "run", "-o", "nowhere/all.xyz", cwd=cwd)
     assert nowhere.returncode == 2

@@ -1,0 +1,49 @@
+"""Which labels measure what a label costs here, where some of them need not be bought.
+
+A calibration label that is in the book is taken at no cost. What it cost elsewhere counts as a
+measurement only if it was made on this host with as many threads as labels have here; for every
+other one, a configuration from the end of the pool is bought in its place.
+"""
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from forgefield.platform.asking import Order
+from forgefield.platform.configurations import Pool
+from forgefield.platform.ledger_service import LedgerClient
+from forgefield.storage.records import Job, Purpose, Tier
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Orders to buy, and the core-seconds of labels that were measured here by earlier runs."""
+
+    orders: Sequence[Order]
+    measured: Mapping[Tier, tuple[float, ...]] = field(default_factory=dict)
+
+
+def measurable(
+    orders: Sequence[Order], pool: Pool, ledger: LedgerClient, threads: int
+) -> Calibration:
+    """The calibration orders, each with a replacement for every label that measures nothing."""
+    measured = {}
+    for order in orders:
+        known = [k for k in ledger.known_labels(list(order.jobs)) if not k.own]
+        here = [k for k in known if (k.host, k.threads) == (platform.node(), threads)]
+        measured[order.tier] = tuple(each.core_seconds for each in here)
+        fresh = _fresh(order, pool, ledger, len(known) - len(here))
+        order.jobs.extend(fresh)
+        order.planned += len(fresh)
+    return Calibration(orders, measured)
+
+
+def _fresh(order: Order, pool: Pool, ledger: LedgerClient, count: int) -> list[Job]:
+    """Jobs from the end of the pool that no other run has bought; fewer where it is short."""
+    if not count:
+        return []
+    offered = min(len(pool) - len(order.jobs), 10 * count + 10)
+    start = len(pool) - offered
+    jobs = list(pool.jobs(order.jobs[0].method, Purpose.CALIBRATION, start, offered))[::-1]
+    elsewhere = {known.key for known in ledger.known_labels(jobs) if not known.own}
+    return [job for job in jobs if job.key() not in elsewhere][:count]

@@ -1,0 +1,1 @@
+"""`platform ledger`: a run's books as people read them."""

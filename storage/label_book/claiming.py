@@ -1,0 +1,141 @@
+"""The transaction that decides about jobs: found, granted or busy. Its caller holds the turn."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, delete, insert, select
+
+from forgefield.storage.label_book.lookup import Entry, Match, Shelf, rows_of, shelf_for
+from forgefield.storage.label_book.matching import Fingerprint, fingerprints, turned
+from forgefield.storage.label_book.row_forms import job_columns, label_of
+from forgefield.storage.label_book.runs import Liveness, Run, check_in
+from forgefield.storage.label_book.schema import Standing, label, run
+from forgefield.storage.records import Job, Label, Outcome
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """A label that answers `job`, in the job's own frame; it cost `cost_micro` in run `source`."""
+
+    job: Job
+    label: Label
+    cost_micro: int
+    entry: int
+    source: str
+    source_run: str
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the ledger books."""
+        return Outcome(self.job, self.label)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Claims:
+    """What became of jobs: labels that exist, jobs to buy now, jobs to ask for again later."""
+
+    found: tuple[Found, ...] = ()
+    granted: tuple[Job, ...] = ()
+    busy: tuple[Job, ...] = ()
+
+
+@dataclass(slots=True)
+class _Decision:
+    """Jobs as they are sorted."""
+
+    found: list[tuple[Job, Match]] = field(default_factory=list)
+    granted: list[Job] = field(default_factory=list)
+    busy: list[Job] = field(default_factory=list)
+    new: list[Entry] = field(default_factory=list)
+    new_jobs: list[Job] = field(default_factory=list)
+    dead: list[int] = field(default_factory=list)
+
+
+def claim(connection: Connection, jobs: Sequence[Job], who: Run) -> Claims:
+    """Sort jobs and claim those that nobody has; see the module `book`."""
+    check_in(connection, who)
+    decision = _decided(connection, jobs, who)
+    for entry in decision.dead:
+        connection.execute(delete(label).where(label.c.id == entry))
+    _put_claims(connection, decision, who)
+    return _claims(connection, decision)
+
+
+def look(connection: Connection, jobs: Sequence[Job], who: Run) -> Claims:
+    """What `claim` would answer; nothing is claimed."""
+    return _claims(connection, _decided(connection, jobs, who))
+
+
+def _decided(connection: Connection, jobs: Sequence[Job], who: Run) -> _Decision:
+    wanted = fingerprints(jobs)
+    shelf, alive, decision = shelf_for(connection, wanted), Liveness(connection), _Decision()
+    for job, fingerprint in zip(jobs, wanted, strict=True):
+        _decide(job, fingerprint, who, shelf, alive, decision)
+    return decision
+
+
+def _claims(connection: Connection, decision: _Decision) -> Claims:
+    found = _found_labels(connection, decision.found)
+    return Claims(found, tuple(decision.granted), tuple(decision.busy))
+
+
+def _found_labels(
+    connection: Connection, matches: Sequence[tuple[Job, Match]]
+) -> tuple[Found, ...]:
+    """The labels behind matches, turned into the asking frames."""
+    rows = rows_of(connection, sorted({match.entry.id for _, match in matches}))
+    names = {row.id: row.name for row in connection.execute(select(run.c.id, run.c.name))}
+    return tuple(
+        Found(
+            job=job,
+            label=turned(label_of(rows[match.entry.id]), match.rotation),
+            cost_micro=rows[match.entry.id]["cost_micro"],
+            entry=match.entry.id,
+            source=names[match.entry.run],
+            source_run=match.entry.run,
+        )
+        for job, match in matches
+    )
+
+
+def _decide(
+    job: Job,
+    fingerprint: Fingerprint,
+    who: Run,
+    shelf: Shelf,
+    alive: Liveness,
+    decision: _Decision,
+) -> None:
+    match = shelf.match(job, fingerprint)
+    if match is None:
+        _grant(job, fingerprint, who, shelf, decision)
+    elif match.entry.standing is Standing.DONE:
+        decision.found.append((job, match))
+    elif match.entry.run == who.id:
+        mine_before = match.entry.id and match.entry.job == job.key()
+        (decision.granted if mine_before else decision.busy).append(job)
+    elif alive.is_alive(match.entry.run):
+        decision.busy.append(job)
+    else:
+        shelf.drop(match.entry)
+        decision.dead.append(match.entry.id)
+        _grant(job, fingerprint, who, shelf, decision)
+
+
+def _grant(job: Job, fingerprint: Fingerprint, who: Run, shelf: Shelf, decision: _Decision) -> None:
+    entry = Entry(0, job.key(), who.id, Standing.CLAIMED, fingerprint, job.configuration)
+    shelf.put(entry)
+    decision.new.append(entry)
+    decision.new_jobs.append(job)
+    decision.granted.append(job)
+
+
+def _put_claims(connection: Connection, decision: _Decision, who: Run) -> None:
+    standing = {"standing": Standing.CLAIMED.value, "run": who.id, "at": time.time()}
+    rows = [
+        job_columns(entry.job, job, entry.fingerprint) | standing
+        for job, entry in zip(decision.new_jobs, decision.new, strict=True)
+    ]
+    if rows:
+        connection.execute(insert(label), rows)

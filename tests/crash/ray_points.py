@@ -1,0 +1,48 @@
+"""The points of a labelling run under Ray at which each of its processes is killed."""
+
+WORKER_POINTS = (
+    "load: after",
+    "label: before",
+    "label > attempt: before",
+    "label > attempt: after",
+    "label > beat: before replace of heartbeat file",
+    "label > beat: after replace of heartbeat file",
+    "label > write_spool: before",
+    "label > write_spool: before replace of spool file",
+    "label > write_spool: after replace of spool file",
+    "label > write_spool: after",
+    "label > remove_spool: before",
+    "label > remove_spool: after unlink of spool file",
+    "label: after",
+)
+SERVICE_POINTS = (
+    "open > recover: before",
+    "open > recover: after",
+    "open > open > flush: before replace of root zarr.json",
+    "call > reserve > commit: before",
+    "call > reserve > commit: after",
+    "call > reserve: after",
+    "call > settle: before",
+    "call > settle > commit: before",
+    "call > settle > commit: after",
+    "call: after",
+    "pack > pack > inbox: after",
+    "pack > pack > append > flush: after replace of chunk",
+    "pack > pack > append > flush: after replace of array metadata",
+    "pack > pack > append > flush: before replace of root zarr.json",
+    "pack > pack > append > flush: after replace of root zarr.json",
+    "pack > pack > drop_from_inbox > commit: before",
+    "pack > pack > drop_from_inbox > commit: after",
+)
+DRIVER_POINTS = (
+    "open: before",
+    "open: after",
+    "start: before",
+    "start > reserve: before",
+    "start > reserve: after",
+    "start: after",
+    "settled: before",
+    "settled: after",
+    "pack: before",
+    "pack: after",
+)

@@ -1,0 +1,250 @@
+"""Asking before paying: what is found is booked at no cost, what others buy is waited for."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pytest
+
+from forgefield.platform.asking import Asking, Order
+from forgefield.platform.book_places import BookPlace, book_place, with_book
+from forgefield.platform.calibrating import measurable
+from forgefield.platform.configurations import Pool
+from forgefield.platform.ledger_service import LedgerClient
+from forgefield.platform.plan import TierCost
+from forgefield.platform.quoting import measured_costs
+from forgefield.platform.recipe import LabelSettings, Recipe
+from forgefield.platform.run_folder import RunFolder
+from forgefield.platform.saved_labels import Saved, saved_words
+from forgefield.platform.score import Score
+from forgefield.platform.shared_labels import SharedLabels, strike_withdrawn
+from forgefield.storage.errors import InputError, StorageError
+from forgefield.storage.ledger import Ledger
+from forgefield.storage.ledger.entries import EntryKind, TierTally
+from forgefield.storage.records import Job, Label, Molecule, Outcome, Purpose, Tier
+from forgefield.storage.run_lock import RunLock
+from forgefield.storage.testing import CCSD, labelled, make_job, make_jobs
+from forgefield.storage.units import to_micro
+
+
+class Desk(SharedLabels):
+    """A run without Ray: its ledger and its book in this process."""
+
+    def __init__(self, folder: Path, book: Path | None) -> None:
+        folder.mkdir()
+        self.folder = folder
+        self.ledger = Ledger(f"sqlite:///{folder}/ledger.sqlite")
+        self.ledger.set_cap(to_micro(1000), "test")
+        place = None if book is None else BookPlace(str(book), folder, 0.1, required=True)
+        super().__init__(self.ledger, folder / "frames.zarr", place)
+        self.open()
+
+    def known_labels(self, jobs: Sequence[Job]) -> object:
+        """As the client of the service calls it."""
+        return self.known(jobs)
+
+    def buy(self, jobs: Sequence[Job], core_seconds: float, host: str = "node1") -> None:
+        """Reserve and settle."""
+        number = self.ledger.reserve(jobs, to_micro(100))
+        outcomes = [on_host(labelled(job), host) for job in jobs]
+        self.ledger.settle(number, outcomes, to_micro(core_seconds * len(jobs)))
+        self.publish()
+
+    @property
+    def client(self) -> LedgerClient:
+        """The same for who expects the client."""
+        return cast("LedgerClient", self)
+
+
+def on_host(outcome: Outcome, host: str) -> Outcome:
+    assert isinstance(outcome.result, Label)
+    origin = replace(outcome.result.provenance, host=host)
+    return replace(outcome, result=replace(outcome.result, provenance=origin))
+
+
+def order_of(jobs: Sequence[Job]) -> Order:
+    return Order(deque(jobs), len(jobs), Tier.CCSD, 1.0)
+
+
+def tally_of(desk: Desk) -> TierTally:
+    (row,) = desk.ledger.tally()
+    return row
+
+
+@pytest.fixture
+def desks(tmp_path: Path) -> Iterator[tuple[Desk, Desk]]:
+    """Two live runs that share a book."""
+    with ExitStack() as stack:
+        made = [Desk(tmp_path / name, tmp_path / "labels.sqlite") for name in ("a", "b")]
+        for name, desk in zip(("a", "b"), made, strict=True):
+            stack.enter_context(RunLock(tmp_path / name))
+            stack.callback(desk.ledger.close)
+        yield made[0], made[1]
+
+
+def test_found_labels_are_booked_at_no_cost_with_their_origin(desks: tuple[Desk, Desk]) -> None:
+    a, b = desks
+    jobs = make_jobs(0, 5, CCSD)
+    a.buy(jobs[:3], 20.0)
+    asked = b.ask([*jobs, jobs[0]], claim=True)
+    assert set(asked.found) == {job.key() for job in jobs[:3]}
+    assert asked.granted == tuple(job.key() for job in jobs[3:])
+    row = tally_of(b)
+    assert (row.done, row.adopted, row.spent_micro) == (3, 3, 0)
+    assert b.saved() == Saved(3, 60.0)
+    assert saved_words(3, 60.0) == "saved 3 labels, 60 core-s"
+    (line,) = [entry for entry in b.ledger.entries() if entry.kind is EntryKind.IMPORT]
+    assert "run a" in line.note
+    assert "60.000 core-seconds" in line.note
+    assert b.ledger.inbox()[0].label.provenance == a.ledger.inbox()[0].label.provenance
+    assert b.ledger.verify() == []
+
+
+def test_the_dispatcher_takes_what_is_known_and_waits_for_what_others_buy(
+    desks: tuple[Desk, Desk],
+) -> None:
+    a, b = desks
+    jobs = make_jobs(0, 8, CCSD)
+    a.buy(jobs[:3], 20.0)
+    mine, score = order_of(jobs), Score()
+    asking = Asking(b.client, 0.1, score)
+    asking.take_known([mine], lambda order: order.core_seconds)
+    assert list(mine.jobs) == jobs[3:]
+    assert (score.done[Tier.CCSD], score.bought[Tier.CCSD]) == (3, 0)
+    a.ask(jobs[3:6], claim=True)
+    wanted = tuple(mine.jobs.popleft() for _ in range(5))
+    assert asking.granted(mine, wanted, 1.0) == tuple(jobs[6:])
+    assert asking.is_waiting
+    a.buy(jobs[3:5], 20.0)
+    a.release(None)
+    asking.bring_back(patient=False)
+    assert not asking.is_waiting
+    assert list(mine.jobs) == [jobs[5]], "who claimed it left it"
+    assert score.done[Tier.CCSD] == 5
+    assert asking.granted(mine, [jobs[5]], 1.0) == (jobs[5],)
+
+
+def test_cheap_labels_pass_the_book_by(desks: tuple[Desk, Desk]) -> None:
+    a, b = desks
+    jobs = make_jobs(0, 2, CCSD)
+    a.buy(jobs, 20.0)
+    asking, mine = Asking(b.client, 0.1, Score()), order_of(jobs)
+    asking.take_known([mine], lambda _: 0.01)
+    assert asking.granted(mine, jobs, 0.01) == tuple(jobs)
+    assert b.saved() == Saved()
+
+
+def test_dear_and_claimed_labels_are_shared_before_they_are_packed(
+    desks: tuple[Desk, Desk],
+) -> None:
+    a, b = desks
+    dear, cheap, claimed = (make_jobs(n, 2, CCSD) for n in (0, 2, 4))
+    a.ask(claimed, claim=True)
+    assert b.ask(claimed, claim=True).busy == tuple(job.key() for job in claimed)
+    for jobs, cost in ((dear, 20.0), (cheap, 0.01), (claimed, 0.01)):
+        a.buy(jobs, cost)
+    asked = b.ask([*dear, *cheap, *claimed], claim=False)
+    assert set(asked.found) == {job.key() for job in (*dear, *claimed)}
+
+
+def test_a_label_that_its_run_withdraws_is_found_no_more(desks: tuple[Desk, Desk]) -> None:
+    a, b = desks
+    jobs = make_jobs(0, 2, CCSD)
+    a.buy(jobs, 20.0)
+    folder = RunFolder.at(a.folder)
+    place = book_place(folder, LabelSettings())
+    assert place is not None
+    assert Path(place.place).exists(), "the run's own book, by default"
+    a.ledger.withdraw([jobs[0].key()], "a wrong basis")
+    strike_withdrawn(a.ledger, folder)
+    assert b.ask(jobs, claim=False).found == (jobs[1].key(),)
+
+
+def test_without_a_book_everything_is_granted(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "alone", None)
+    jobs = make_jobs(0, 2, CCSD)
+    assert desk.ask(jobs, claim=True).granted == tuple(job.key() for job in jobs)
+    desk.buy(jobs, 1.0)
+    desk.release(None)
+    assert desk.known(jobs) == ()
+    assert not list(tmp_path.glob("*.sqlite"))
+    desk.ledger.close()
+
+
+def test_a_default_book_that_can_t_be_had_is_gone_without(tmp_path: Path) -> None:
+    (tmp_path / "blocked").write_text("")
+    place = BookPlace(str(tmp_path / "blocked" / "labels.sqlite"), tmp_path, 0.1, required=False)
+    with Ledger(f"sqlite:///{tmp_path}/ledger.sqlite") as ledger:
+        optional = SharedLabels(ledger, tmp_path / "frames.zarr", place)
+        assert optional.open() is None
+        assert "label book" in optional.trouble
+        needed = SharedLabels(ledger, tmp_path / "frames.zarr", replace(place, required=True))
+        with pytest.raises((InputError, StorageError)):
+            needed.open()
+
+
+def test_where_the_book_lies(tmp_path: Path) -> None:
+    folder = RunFolder.at(tmp_path / "runs" / "one")
+    beside = book_place(folder, LabelSettings())
+    assert beside is not None
+    assert (beside.place, beside.required) == (str(tmp_path / "runs" / "labels.sqlite"), False)
+    named = with_book(Recipe(), str(tmp_path / "mine.sqlite"), none=False)
+    elsewhere = book_place(folder, named.labels)
+    assert elsewhere is not None
+    assert (elsewhere.place, elsewhere.required) == (str(tmp_path / "mine.sqlite"), True)
+    assert book_place(folder, with_book(named, None, none=True).labels) is None
+    assert with_book(named, None, none=False) is named
+    server = with_book(Recipe(), "postgresql://me@host/labels", none=False)
+    assert book_place(folder, server.labels) == BookPlace(
+        "postgresql://me@host/labels", folder.root, 0.1, required=True
+    )
+    with pytest.raises(InputError, match="pgpass"):
+        with_book(Recipe(), "postgresql://me:secret@host/labels", none=False)
+    with pytest.raises(InputError, match="not both"):
+        with_book(Recipe(), "x", none=True)
+
+
+def pool_of(frames: int) -> Pool:
+    shape = make_job(0).configuration
+    noise = np.random.default_rng(0).normal(scale=0.1, size=(frames, 3, 3))
+    molecule = Molecule("water", shape.numbers, shape.positions_A3)
+    return Pool(molecule, shape.positions_A3 + noise, np.full(frames, 300.0))
+
+
+def test_calibration_found_on_another_machine_is_replaced(
+    desks: tuple[Desk, Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = desks
+    monkeypatch.setattr("forgefield.platform.calibrating.platform.node", lambda: "node1")
+    pool = pool_of(30)
+    jobs = list(pool.jobs(CCSD, Purpose.CALIBRATION, 0, 2))
+    a.buy(jobs[:1], 20.0, host="node1")
+    a.buy(jobs[1:], 70.0, host="node2")
+    a.buy(list(pool.jobs(CCSD, Purpose.TRAIN, 29, 1)), 20.0)
+    for threads, fresh, measured in ((2, 1, (20.0,)), (1, 2, ())):
+        order = order_of(jobs)
+        found = measurable([order], pool, b.client, threads)
+        assert found.measured[Tier.CCSD] == measured
+        assert order.planned == len(order.jobs) == 2 + fresh
+        last = pool.positions_FA3[28]
+        np.testing.assert_array_equal(order.jobs[2].configuration.positions_A3, last)
+
+
+def test_only_paid_labels_and_measurements_of_this_machine_make_the_cost() -> None:
+    def row(tier: Tier, done: int, adopted: int, mean: float) -> TierTally:
+        return TierTally(
+            tier, Purpose.CALIBRATION, done, 0, 0, 0, 0, 0, mean, float("nan"), adopted
+        )
+
+    guess = dict.fromkeys(Tier, TierCost(1.0, 0.5, 2.0, 10**9))
+    rows = [row(Tier.EMPIRICAL, 2, 0, 0.1), row(Tier.XTB, 2, 0, 0.2), row(Tier.DFT, 3, 1, 4.0)]
+    rows.append(row(Tier.CCSD, 2, 2, float("nan")))
+    costs = measured_costs(guess, rows, {Tier.CCSD: (20.0, 30.0), Tier.DFT: (1.0,)})
+    assert (costs[Tier.CCSD].core_seconds, costs[Tier.CCSD].measured) == (25.0, 2)
+    assert (costs[Tier.DFT].core_seconds, costs[Tier.DFT].measured) == (3.0, 3)
+    with pytest.raises(InputError, match="ccsd"):
+        measured_costs(guess, rows, {})
