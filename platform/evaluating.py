@@ -14,6 +14,7 @@ from forgefield.storage.errors import InputError
 from forgefield.storage.frame_store import load_frames
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import (
+    IMPORTED,
     Configuration,
     Job,
     Label,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 UNKNOWN = "unknown"
 """Method of frames whose file names none."""
-ORIGIN = Provenance("imported", "", "", 0, 0.0, 0.0)
+ORIGIN = Provenance(IMPORTED, "", "", 0, 0.0, 0.0)
 FEW = 10
 """Test frames below which an interval is not to be taken at its word."""
 UNIT = "kcal/mol/Å"

@@ -18,9 +18,8 @@ from forgefield.storage.formats.foreign import ForeignFrames, from_frames
 from forgefield.storage.formats.plausible import check_forces, check_neighbours, check_totals
 from forgefield.storage.formats.sameness import Labelled
 from forgefield.storage.frames import Frames
-from forgefield.storage.records import Job, Label, Method, Provenance, Purpose, Tier
+from forgefield.storage.records import IMPORTED, Job, Label, Method, Provenance, Purpose, Tier
 
-PROGRAM = "imported"
 DIGITS = 16
 """Of the file's SHA-256, in the place of a program's version."""
 TOTALS = frozenset({Tier.DFT, Tier.CCSD})
@@ -55,7 +54,7 @@ class Judged:
     def labels(self) -> list[Labelled]:
         """All frames as labels, in the order of the file."""
         origin = Provenance(
-            PROGRAM, self.sha256[:DIGITS], "", 1, self.question.cost_s, self.question.cost_s
+            IMPORTED, self.sha256[:DIGITS], "", 1, self.question.cost_s, self.question.cost_s
         )
         return list(_labels(self.frames, self.methods, origin))
 

@@ -117,6 +117,10 @@ def _species(numbers: tuple[int, ...], charge: int, multiplicity: int) -> bytes:
     return repr((tuple(map(int, numbers)), charge, multiplicity)).encode()
 
 
+IMPORTED = "imported"
+"""The program of labels that came from a file, whose version is then the file's SHA-256."""
+
+
 @dataclass(frozen=True, slots=True)
 class Provenance:
     """Where a label came from; `diagnostics` holds numbers such as T1 or iteration counts."""

@@ -8,8 +8,8 @@ import numpy as np
 
 from forgefield.storage.elements import SYMBOLS
 from forgefield.storage.errors import InputError
-from forgefield.storage.frames import Frames
-from forgefield.storage.records import Purpose
+from forgefield.storage.frames import Frames, Program
+from forgefield.storage.records import IMPORTED, Purpose
 
 LICENCES = {
     "CC-BY-4.0": (
@@ -61,16 +61,22 @@ def methods_paragraph(frames: Frames) -> str:
         method, which = frames.methods[place], frames.method_F == place
         origin = frames.provenance
         used = sorted(set(origin.program_F[which].tolist()))
-        programs = " and ".join(f"{p.name} {p.version}" for p in (origin.programs[i] for i in used))
+        programs = " and ".join(_origin(origin.programs[place]) for place in used)
         cost_h = frames.cost_F[which].sum() / 3600
         without = int(np.isnan(frames.energy_F[which]).sum()) + _energy_only(frames, which)
         forces = f", {without} of them without forces" if without else ""
         price = f" at a cost of {cost_h:,.2f} core-hours" if cost_h else ""
         sentences.append(
-            f"{int(which.sum()):,} configurations were labelled by {method.name} with "
+            f"{int(which.sum()):,} configurations were labelled by {method.name}, "
             f"{programs}{price}{forces}."
         )
     return " ".join(sentences)
+
+
+def _origin(program: Program) -> str:
+    if program.name == IMPORTED:
+        return f"taken from a file (SHA-256 {program.version}…)"
+    return f"computed with {program.name} {program.version}"
 
 
 def _energy_only(frames: Frames, which: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> int:

@@ -8,9 +8,10 @@ from sqlalchemy import Connection, delete, insert, select
 
 from forgefield.storage.label_book.lookup import Entry, Match, Shelf, rows_of, shelf_for
 from forgefield.storage.label_book.matching import Fingerprint, fingerprints, turned
-from forgefield.storage.label_book.row_forms import job_columns, label_of
+from forgefield.storage.label_book.row_forms import job_columns
 from forgefield.storage.label_book.runs import Liveness, Run, check_in
 from forgefield.storage.label_book.schema import Standing, label, run
+from forgefield.storage.ledger.row_forms import label_of
 from forgefield.storage.records import Job, Label, Outcome
 
 

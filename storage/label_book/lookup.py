@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, RowMapping, select
 
 from forgefield.storage.label_book.matching import Fingerprint, rotation_between
-from forgefield.storage.label_book.row_forms import configuration_of, fingerprint_of
+from forgefield.storage.label_book.row_forms import fingerprint_of
 from forgefield.storage.label_book.schema import Standing, label
+from forgefield.storage.ledger.row_forms import configuration_of
 from forgefield.storage.records import Array, Configuration, Job
 
 BUCKETS_A_QUERY = 500

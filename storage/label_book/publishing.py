@@ -12,9 +12,10 @@ from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select
 
 from forgefield.storage.label_book.claiming import Found
 from forgefield.storage.label_book.matching import fingerprints
-from forgefield.storage.label_book.row_forms import finite, job_columns, label_columns
+from forgefield.storage.label_book.row_forms import job_columns
 from forgefield.storage.label_book.runs import Run
 from forgefield.storage.label_book.schema import Standing, label, taken
+from forgefield.storage.ledger.row_forms import finite, label_columns
 from forgefield.storage.settled_frames import StoredFrame
 
 KEYS_A_QUERY = 500

@@ -1,4 +1,4 @@
-"""Jobs and labels as rows of the ledger's tables, and back.
+"""Jobs and labels as rows of database tables, and back: the ledger's and the label book's.
 
 Arrays travel as little-endian bytes: species uint8, coordinates and forces float64 (A, 3), cell
 and stress float64 (3, 3).
@@ -29,25 +29,47 @@ Row = Mapping[str, Any] | RowMapping
 
 def job_row(key: str, job: Job) -> dict[str, Any]:
     """The columns of `job` that say what it is; its state is not among them."""
-    shape = job.configuration
     return {
         "key": key,
-        "geometry": shape.key(),
+        "geometry": job.configuration.key(),
         "tier": job.method.tier.value,
         "method": job.method.name,
         "purpose": int(job.purpose),
-        "molecule": shape.molecule,
-        "numbers": bytes(shape.numbers),
-        "positions": _bytes(shape.positions_A3),
-        "charge": int(shape.charge),
-        "multiplicity": int(shape.multiplicity),
-        "cell": _optional_bytes(shape.cell_33),
+        **geometry_columns(job.configuration),
     }
 
 
 def job_of(row: Row) -> Job:
     """The job that `job_row` wrote."""
-    configuration = Configuration(
+    method = Method(Tier(row["tier"]), row["method"])
+    return Job(configuration_of(row), method, Purpose(row["purpose"]))
+
+
+def inbox_row(seq: int, key: str, label: Label, cost_micro: int) -> dict[str, Any]:
+    """A label as a row of `inbox`."""
+    return {"seq": seq, "job": key, **label_columns(label, cost_micro)}
+
+
+def stored_frame(row: Row) -> StoredFrame:
+    """A row of `inbox` joined with its `job`."""
+    return StoredFrame(row["seq"], job_of(row), label_of(row), row["cost_micro"])
+
+
+def geometry_columns(shape: Configuration) -> dict[str, Any]:
+    """A configuration as columns."""
+    return {
+        "molecule": shape.molecule,
+        "numbers": bytes(map(int, shape.numbers)),
+        "positions": array_bytes(shape.positions_A3),
+        "charge": int(shape.charge),
+        "multiplicity": int(shape.multiplicity),
+        "cell": None if shape.cell_33 is None else array_bytes(shape.cell_33),
+    }
+
+
+def configuration_of(row: Row) -> Configuration:
+    """The configuration that `geometry_columns` wrote."""
+    return Configuration(
         row["molecule"],
         tuple(row["numbers"]),
         _array(row["positions"]),
@@ -55,31 +77,28 @@ def job_of(row: Row) -> Job:
         row["multiplicity"],
         _optional_array(row["cell"]),
     )
-    return Job(configuration, Method(Tier(row["tier"]), row["method"]), Purpose(row["purpose"]))
 
 
-def inbox_row(seq: int, key: str, label: Label, cost_micro: int) -> dict[str, Any]:
-    """A label as a row of `inbox`."""
+def label_columns(label: Label, cost_micro: int) -> dict[str, Any]:
+    """A label and what it cost as columns; times that nobody knows are 0."""
     origin = label.provenance
     return {
-        "seq": seq,
-        "job": key,
         "cost_micro": cost_micro,
         "energy": float(label.energy),
-        "forces": _optional_bytes(label.forces_A3),
-        "stress": _optional_bytes(label.stress_33),
+        "forces": None if label.forces_A3 is None else array_bytes(label.forces_A3),
+        "stress": None if label.stress_33 is None else array_bytes(label.stress_33),
         "program": origin.program,
         "version": origin.version,
         "host": origin.host,
         "threads": int(origin.threads),
-        "wall_s": _finite(origin.wall_s),
-        "cpu_s": _finite(origin.cpu_s),
+        "wall_s": finite(origin.wall_s),
+        "cpu_s": finite(origin.cpu_s),
         "diagnostics": json.dumps({name: float(v) for name, v in origin.diagnostics.items()}),
     }
 
 
-def stored_frame(row: Row) -> StoredFrame:
-    """A row of `inbox` joined with its `job`."""
+def label_of(row: Row) -> Label:
+    """The label that `label_columns` wrote."""
     origin = Provenance(
         row["program"],
         row["version"],
@@ -90,20 +109,17 @@ def stored_frame(row: Row) -> StoredFrame:
         json.loads(row["diagnostics"]),
     )
     forces, stress = _optional_array(row["forces"]), _optional_array(row["stress"])
-    label = Label(row["energy"], forces, origin, stress)
-    return StoredFrame(row["seq"], job_of(row), label, row["cost_micro"])
+    return Label(row["energy"], forces, origin, stress)
 
 
-def _finite(seconds: float) -> float:
+def finite(seconds: float) -> float:
+    """Seconds as they are stored: 0 where nobody knows them."""
     return float(seconds) if math.isfinite(seconds) else 0.0
 
 
-def _bytes(values: Array) -> bytes:
+def array_bytes(values: Array) -> bytes:
+    """Any array of numbers as little-endian float64 bytes."""
     return np.ascontiguousarray(values, dtype="<f8").tobytes()
-
-
-def _optional_bytes(values: Array | None) -> bytes | None:
-    return None if values is None else _bytes(values)
 
 
 def _optional_array(stored: bytes | None) -> Array | None:

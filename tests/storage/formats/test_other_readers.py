@@ -136,7 +136,7 @@ def test_a_release_is_complete_checked_and_open_to_stock_zarr(tmp_path: Path) ->
     assert np.array_equal(positions[...], frames.positions_A3)
     assert group.metadata.consolidated_metadata
     card = (path / "README.md").read_text()
-    assert "6 configurations were labelled by PBE/def2-SVP with pyscf 2.14" in card
+    assert "6 configurations were labelled by PBE/def2-SVP, computed with pyscf 2.14" in card
     assert "license: cc0-1.0" in card
     assert "CC0-1.0" in (path / "LICENSE").read_text()
     lines = (path / "splits" / "validation.csv").read_text().splitlines()
