@@ -9,7 +9,7 @@ LOCK_TOOLS := build/lock-tools
 PYTHON ?=
 PYTHONS = $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
 
-MOLECULE ?= methanol
+MOLECULE ?= ethanol
 BUDGET ?= 20ccsd
 KILLS ?= 500
 empty :=
@@ -25,7 +25,7 @@ help:  ## List the targets
 
 setup: $(STAMP)  ## Create or refresh .venv (run and test do it by themselves)
 
-run: $(STAMP)  ## Plan and run a campaign: make run MOLECULE=ethanol BUDGET=40ccsd
+run: $(STAMP)  ## Plan and run a campaign: make run MOLECULE=toluene BUDGET=40ccsd
 	@test -e '$(RUN)/plan.json' || $(BIN)/platform plan --molecule '$(MOLECULE)' \
 	    --budget '$(BUDGET)' --workdir '$(RUN)' --out '$(RUN)/plan.json'
 	@$(BIN)/platform run '$(RUN)/plan.json'

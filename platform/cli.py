@@ -34,7 +34,7 @@ app = typer.Typer(
     name="platform",
     help=(
         "Train a CCSD(T)-quality force field on a stated budget of labels.\n\n"
-        "Start with **platform plan --molecule methanol --budget 20ccsd**, which says "
+        "Start with **platform plan --molecule ethanol --budget 20ccsd**, which says "
         "what the budget buys; then **platform run plan.json** does it. "
         "Interrupt it whenever you like and run it again: nothing paid for is lost.\n\n"
         "Have the geometries already? **platform label frames.xyz** labels every one."

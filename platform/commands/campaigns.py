@@ -178,7 +178,7 @@ def _request(
     from forgefield.platform.run_folder import RunFolder, default_folder
 
     if molecule is None or budget is None:
-        raise InputError("Say both --molecule and --budget, such as -m methanol -b 20ccsd.")
+        raise InputError("Say both --molecule and --budget, such as -m ethanol -b 20ccsd.")
     parsed, settings = parse_budget(budget), load_recipe(recipe)
     found = find_molecule(molecule, charge=charge, multiplicity=multiplicity)
     folder = RunFolder.at(workdir or default_folder(found.name, str(parsed)))
