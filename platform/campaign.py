@@ -9,12 +9,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from forgefield.platform.allocation import calibration_core_seconds
-from forgefield.platform.book_places import book_place
-from forgefield.platform.budget import worth_micro
-from forgefield.platform.calibrating import measurable
+from forgefield.platform.buying.book_places import book_place
+from forgefield.platform.buying.labelling import Labelling, labelling
 from forgefield.platform.cluster import cluster_machine, ray_cluster
-from forgefield.platform.configurations import (
+from forgefield.platform.evaluating import Evaluation
+from forgefield.platform.planning.allocation import calibration_core_seconds
+from forgefield.platform.planning.budget import worth_micro
+from forgefield.platform.planning.calibrating import measurable
+from forgefield.platform.planning.configurations import (
     Pool,
     calibration_orders,
     campaign_orders,
@@ -24,17 +26,19 @@ from forgefield.platform.configurations import (
     sample_pool,
     save_pool,
 )
-from forgefield.platform.evaluating import Evaluation
-from forgefield.platform.labelling import Labelling, labelling
-from forgefield.platform.machine import Machine, this_machine
-from forgefield.platform.plan import Document, Plan, TierCost
-from forgefield.platform.quoting import estimated_costs, measured_costs, refuse_what_does_not_fit
-from forgefield.platform.recipe import Recipe
-from forgefield.platform.reporter import Reporter
-from forgefield.platform.request import Request, claim_folder, known_plan
+from forgefield.platform.planning.machine import Machine, this_machine
+from forgefield.platform.planning.plan import Document, Plan, TierCost
+from forgefield.platform.planning.quoting import (
+    estimated_costs,
+    measured_costs,
+    refuse_what_does_not_fit,
+)
+from forgefield.platform.planning.recipe import Recipe
+from forgefield.platform.planning.request import Request, claim_folder, known_plan
+from forgefield.platform.planning.throughput import choose_slots
 from forgefield.platform.run_folder import RunFolder, write_atomically
+from forgefield.platform.screen.reporter import Reporter
 from forgefield.platform.status import TierStatus, status_of
-from forgefield.platform.throughput import choose_slots
 from forgefield.platform.training import evaluate_and_keep, train_run
 from forgefield.storage.errors import BudgetTooSmall
 from forgefield.storage.records import Molecule, Tier

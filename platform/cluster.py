@@ -16,7 +16,7 @@ from ray.exceptions import RayTaskError
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from forgefield.platform.machine import Machine, Slots
+from forgefield.platform.planning.machine import Machine, Slots
 from forgefield.storage.errors import ForgefieldError, InputError
 
 PATIENCE_S = 60.0

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import ConfigDict
 
-from forgefield.platform.allocation import TARGET
-from forgefield.platform.plan import Document
+from forgefield.platform.planning.allocation import TARGET
+from forgefield.platform.planning.plan import Document
 from forgefield.platform.run_folder import RunFolder
-from forgefield.platform.wording import three_digits
+from forgefield.platform.screen.wording import three_digits
 from forgefield.storage.errors import InputError
 from forgefield.storage.frame_store import load_frames
 from forgefield.storage.frames import Frames

@@ -3,9 +3,9 @@
 import time
 from collections.abc import Sequence
 
-from forgefield.platform.plan import Document, Plan, load_plan
+from forgefield.platform.buying.saved_labels import saved_labels
+from forgefield.platform.planning.plan import Document, Plan, load_plan
 from forgefield.platform.run_folder import RunFolder
-from forgefield.platform.saved_labels import saved_labels
 from forgefield.storage.ledger import Ledger
 from forgefield.storage.ledger.entries import Entry, EntryKind, TierTally
 from forgefield.storage.records import Tier

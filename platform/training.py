@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from forgefield.platform.evaluating import Evaluation, evaluate_run
-from forgefield.platform.plan import Plan
-from forgefield.platform.reporter import Reporter
+from forgefield.platform.planning.plan import Plan
 from forgefield.platform.run_folder import RunFolder, write_atomically
+from forgefield.platform.screen.reporter import Reporter
 from forgefield.storage.frame_store import load_frames
 from forgefield.storage.records import Tier
 from forgefield.trainers.asteroid import TrainingOutcome, train

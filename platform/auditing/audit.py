@@ -11,10 +11,10 @@ from forgefield.platform.auditing.checks import STENCIL, Bench, check
 from forgefield.platform.auditing.documents import Audit, AuditQuote, TierAudit, TierQuote
 from forgefield.platform.auditing.sample import Part, drawn, molecule_of
 from forgefield.platform.auditing.stored import diagnostics_of, flags_of
-from forgefield.platform.machine import Machine, this_machine
-from forgefield.platform.reporter import Reporter
+from forgefield.platform.planning.machine import Machine, this_machine
+from forgefield.platform.planning.throughput import thread_variables
 from forgefield.platform.run_folder import RunFolder
-from forgefield.platform.throughput import thread_variables
+from forgefield.platform.screen.reporter import Reporter
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Molecule
 from forgefield.storage.run_lock import RunLock

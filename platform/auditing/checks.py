@@ -15,7 +15,7 @@ from forgefield.labelers.registry import labeler_for
 from forgefield.platform.auditing.documents import Check
 from forgefield.platform.auditing.limits import AUDIT_NOISE, LIMITS, STEP
 from forgefield.platform.auditing.sample import Part, configuration, foreign_geometries
-from forgefield.platform.wording import three_digits
+from forgefield.platform.screen.wording import three_digits
 from forgefield.storage.errors import LabelError
 from forgefield.storage.frames import hex_keys
 from forgefield.storage.records import Array, Configuration, Molecule, Purpose, Tier

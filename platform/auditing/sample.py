@@ -10,7 +10,7 @@ import numpy as np
 
 from forgefield.labelers.labeler import ENERGY_ONLY
 from forgefield.platform.auditing.limits import LIMITS
-from forgefield.platform.request import FolderIdentity
+from forgefield.platform.planning.request import FolderIdentity
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.errors import InputError
 from forgefield.storage.frame_store import load_frames

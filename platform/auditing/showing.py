@@ -6,8 +6,8 @@ from rich.text import Text
 
 from forgefield.platform.auditing.documents import Audit, AuditQuote, TierAudit
 from forgefield.platform.auditing.limits import LIMITS
-from forgefield.platform.panels import grid, panel
-from forgefield.platform.wording import duration, gigabytes, three_digits
+from forgefield.platform.screen.panels import grid, panel
+from forgefield.platform.screen.wording import duration, gigabytes, three_digits
 
 MOST_SHOWN = 10
 """Flags listed on the screen; `--json` lists all."""

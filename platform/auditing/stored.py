@@ -7,7 +7,7 @@ import numpy as np
 from forgefield.platform.auditing.documents import Diagnostics, Flag
 from forgefield.platform.auditing.limits import LARGEST_T1, LIMITS, T1_SOURCE
 from forgefield.platform.auditing.sample import Part, residuals
-from forgefield.platform.wording import three_digits
+from forgefield.platform.screen.wording import three_digits
 from forgefield.storage.records import Array
 
 

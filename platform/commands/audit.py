@@ -40,7 +40,7 @@ def audit(
     from forgefield.platform.auditing.audit import prepare
     from forgefield.platform.auditing.showing import in_one_line, show_audit, show_quote
     from forgefield.platform.run_folder import RunFolder
-    from forgefield.platform.terminal import Terminal
+    from forgefield.platform.screen.terminal import Terminal
 
     prepared = prepare(RunFolder.existing(folder), labels, tuple(tiers or ()), seed, threads)
     if estimate:

@@ -18,8 +18,8 @@ from forgefield.platform.commands.shared import (
 from forgefield.storage.errors import InputError
 
 if TYPE_CHECKING:
-    from forgefield.platform.machine import Machine
-    from forgefield.platform.request import Request
+    from forgefield.platform.planning.machine import Machine
+    from forgefield.platform.planning.request import Request
 
 Molecule = Annotated[
     str | None,
@@ -97,11 +97,11 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Quote what a budget buys, and write the plan that **run** executes."""
-    from forgefield.platform.book_places import with_book
+    from forgefield.platform.buying.book_places import with_book
     from forgefield.platform.campaign import calibrated_plan, quote
-    from forgefield.platform.console import show_plan
-    from forgefield.platform.machine import machines_asked
+    from forgefield.platform.planning.machine import machines_asked
     from forgefield.platform.run_folder import write_atomically
+    from forgefield.platform.screen.console import show_plan
 
     if ledger is not None and not calibrate:
         raise InputError("--no-calibrate books nothing. Give --ledger to `platform run`.")
@@ -143,10 +143,10 @@ def run(
     Ends with a force field, its error on the hold-out and a report. Ctrl-C finishes the labels in
     flight and stops; the same command goes on from there.
     """
-    from forgefield.platform.book_places import with_book
+    from forgefield.platform.buying.book_places import with_book
     from forgefield.platform.campaign import run_campaign
-    from forgefield.platform.console import show_result
-    from forgefield.platform.request import request_of_plan
+    from forgefield.platform.planning.request import request_of_plan
+    from forgefield.platform.screen.console import show_result
 
     if plan is not None and (molecule, budget, recipe) != (None, None, None):
         raise InputError("Give a plan or --molecule and --budget, not both.")
@@ -172,9 +172,9 @@ def _request(
     machines: "tuple[Machine, ...]" = (),
 ) -> "Request":
     from forgefield.labelers.molecules import find_molecule
-    from forgefield.platform.budget import parse_budget
-    from forgefield.platform.recipe import load_recipe
-    from forgefield.platform.request import Request
+    from forgefield.platform.planning.budget import parse_budget
+    from forgefield.platform.planning.recipe import load_recipe
+    from forgefield.platform.planning.request import Request
     from forgefield.platform.run_folder import RunFolder, default_folder
 
     if molecule is None or budget is None:

@@ -61,7 +61,7 @@ def export(
     The old file or the whole new one is there, whatever happens. Hold-out frames are left out
     unless asked for by **--purpose**.
     """
-    from forgefield.platform.exporting import Wanted, export_frames
+    from forgefield.platform.data_sets.exporting import Wanted, export_frames
     from forgefield.platform.run_folder import RunFolder
     from forgefield.storage.formats.release_text import ReleaseTerms
 
@@ -145,9 +145,9 @@ def import_(
     against the energies, the method against what FILE says, labels against those that are there.
     What contradicts is refused, and nothing is imported. Killed midway, the same command goes on.
     """
-    from forgefield.platform.import_judging import Question
-    from forgefield.platform.import_levels import Stated
-    from forgefield.platform.importing import import_file, parse_cost
+    from forgefield.platform.data_sets.import_judging import Question
+    from forgefield.platform.data_sets.import_levels import Stated
+    from forgefield.platform.data_sets.importing import import_file, parse_cost
     from forgefield.platform.run_folder import RunFolder
 
     stated = Stated(tier, method, energy_unit, length_unit, charge, multiplicity, molecule, purpose)

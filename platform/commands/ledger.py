@@ -39,10 +39,10 @@ def ledger(
     Also while the run is going on. With **--verify** the exit code is 6 where an invariant is
     broken, and each one is named.
     """
+    from forgefield.platform.data_sets.withdrawing import withdraw_labels
     from forgefield.platform.ledger_showing.account import account_of
     from forgefield.platform.ledger_showing.showing import show_account
     from forgefield.platform.run_folder import RunFolder
-    from forgefield.platform.withdrawing import withdraw_labels
 
     found = RunFolder.existing(folder)
     if bool(withdraw) != bool(because):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from forgefield.platform.reporter import Reporter
+    from forgefield.platform.screen.reporter import Reporter
 
 Result = TypeVar("Result")
 
@@ -39,7 +39,7 @@ RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
 
 def listening(work: "Callable[[Reporter], Result]") -> "Result":
     """Do long work with bars on standard error."""
-    from forgefield.platform.terminal import Terminal
+    from forgefield.platform.screen.terminal import Terminal
 
     try:
         with Terminal(messages).shown() as reporter:

@@ -26,8 +26,8 @@ def split(
     or as the hold-out stay what they are, and so does what an earlier call decided. It is the
     column `split` of the frame store, and goes with every release.
     """
+    from forgefield.platform.data_sets.splitting import split_folder
     from forgefield.platform.run_folder import RunFolder
-    from forgefield.platform.splitting import split_folder
     from forgefield.storage.splitting import SplitSettings
 
     settings = SplitSettings(validation=validation, test=test, seed=seed, threshold=threshold)

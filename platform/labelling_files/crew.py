@@ -13,8 +13,8 @@ from ray.actor import ActorHandle
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from forgefield.platform.throughput import thread_variables
-from forgefield.platform.workers import FileJobs, FileLabelWorker, Worked, worked_of
+from forgefield.platform.buying.workers import FileJobs, FileLabelWorker, Worked, worked_of
+from forgefield.platform.planning.throughput import thread_variables
 from forgefield.storage.errors import ForgefieldError, StorageError
 from forgefield.storage.ledger.spool import read_spool
 from forgefield.storage.records import Job

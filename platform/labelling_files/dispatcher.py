@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from forgefield.labelers.ordering import contiguous_runs
+from forgefield.platform.buying.purchasing import batch_size, is_wave, is_worth_retrying
 from forgefield.platform.labelling_files.time_to_go import CostSpread, TimeToGo
-from forgefield.platform.purchasing import batch_size, is_wave, is_worth_retrying
-from forgefield.platform.recipe import LabelSettings
+from forgefield.platform.planning.recipe import LabelSettings
 from forgefield.storage.errors import WaveOfFailures
 from forgefield.storage.records import Failure, Job
 
 if TYPE_CHECKING:
-    from forgefield.platform.workers import Worked
+    from forgefield.platform.buying.workers import Worked
 
 POLL_S = 0.5
 DIED = Failure("TransientFailure", "the worker died, perhaps out of memory")

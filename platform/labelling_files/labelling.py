@@ -22,16 +22,16 @@ from forgefield.platform.labelling_files.partial import (
 from forgefield.platform.labelling_files.quote import FileQuote, quote
 from forgefield.platform.labelling_files.summary import Computing, LabelSummary, summary
 from forgefield.platform.labelling_files.work import Work
-from forgefield.platform.machine import this_machine
-from forgefield.platform.reporter import Reporter
-from forgefield.platform.throughput import Choice
-from forgefield.platform.wording import duration
+from forgefield.platform.planning.machine import this_machine
+from forgefield.platform.planning.throughput import Choice
+from forgefield.platform.screen.reporter import Reporter
+from forgefield.platform.screen.wording import duration
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Failure, Job, Label, Outcome
 from forgefield.storage.run_lock import RunLock
 
 if TYPE_CHECKING:
-    from forgefield.platform.workers import FileJobs
+    from forgefield.platform.buying.workers import FileJobs
 
 HOPELESS = frozenset({"BadConfiguration", "NotConverged"})
 """Failures that a second try doesn't mend."""
@@ -129,7 +129,7 @@ def _run(dispatcher: Dispatcher, jobs: Sequence[Job], reporter: Reporter) -> Non
 
 
 def _file_jobs(work: Work, folder: PartialFolder, choice: Choice) -> "FileJobs":
-    from forgefield.platform.workers import FileJobs
+    from forgefield.platform.buying.workers import FileJobs
 
     return FileJobs(
         method=work.labeler.method.name,

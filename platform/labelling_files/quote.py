@@ -4,9 +4,9 @@ from collections import Counter
 
 from forgefield.platform.labelling_files.partial import PartialFolder, identity_of
 from forgefield.platform.labelling_files.work import Work
-from forgefield.platform.machine import Machine, wall_seconds
-from forgefield.platform.plan import Document
-from forgefield.platform.throughput import gain_of
+from forgefield.platform.planning.machine import Machine, wall_seconds
+from forgefield.platform.planning.plan import Document
+from forgefield.platform.planning.throughput import gain_of
 from forgefield.storage.records import Label
 
 

@@ -6,8 +6,8 @@ from rich.text import Text
 
 from forgefield.platform.labelling_files.quote import FileQuote
 from forgefield.platform.labelling_files.summary import FailedFrame, LabelSummary
-from forgefield.platform.panels import grid, panel
-from forgefield.platform.wording import duration, gigabytes, three_digits
+from forgefield.platform.screen.panels import grid, panel
+from forgefield.platform.screen.wording import duration, gigabytes, three_digits
 
 MOST_SHOWN = 20
 """Failures listed on the screen; `--json` lists all."""

@@ -5,8 +5,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from forgefield.platform.labelling_files.work import Work
-from forgefield.platform.plan import Document
-from forgefield.platform.throughput import Choice
+from forgefield.platform.planning.plan import Document
+from forgefield.platform.planning.throughput import Choice
 from forgefield.storage.records import Failure
 
 

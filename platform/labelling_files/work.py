@@ -10,8 +10,8 @@ from forgefield.labelers.frame_molecules import Geometries, geometries_of
 from forgefield.labelers.labeler import Estimate, Labeler, refuse_overlap
 from forgefield.labelers.ordering import similar_order
 from forgefield.labelers.registry import labeler_for
-from forgefield.platform.machine import Machine
-from forgefield.platform.throughput import Choice, choose_slots
+from forgefield.platform.planning.machine import Machine
+from forgefield.platform.planning.throughput import Choice, choose_slots
 from forgefield.storage.errors import BadConfiguration, InputError
 from forgefield.storage.records import Configuration, Failure, Job, Purpose, Tier
 

@@ -6,8 +6,8 @@ labels at the calibrated cost of one, and in dollars at the recipe's price of a 
 
 import math
 
-from forgefield.platform.budget import Prices
-from forgefield.platform.plan import Document, Plan, load_plan
+from forgefield.platform.planning.budget import Prices
+from forgefield.platform.planning.plan import Document, Plan, load_plan
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.ledger import Ledger, addresses
 from forgefield.storage.ledger.entries import Entry, EntryKind, Overview, TierTally, Withdrawal

@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from forgefield.platform.ledger_showing.account import Account, Money, Rates
-from forgefield.platform.panels import grid, panel
-from forgefield.platform.wording import duration, three_digits
+from forgefield.platform.screen.panels import grid, panel
+from forgefield.platform.screen.wording import duration, three_digits
 
 
 def show_account(console: Console, account: Account) -> None:

@@ -11,7 +11,7 @@ from matplotlib.colors import LinearSegmentedColormap, LogNorm, to_rgba
 
 from forgefield.labelers.depiction import AtomKinds, kinds_of, structure
 from forgefield.platform.evaluating import UNIT
-from forgefield.platform.plan import Plan
+from forgefield.platform.planning.plan import Plan
 from forgefield.platform.reporting.facts import Facts
 from forgefield.platform.reporting.figures import (
     BASELINE,

@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from forgefield.platform.buying.saved_labels import Saved, saved_labels
 from forgefield.platform.evaluating import Evaluation
-from forgefield.platform.plan import Plan, load_plan
+from forgefield.platform.planning.plan import Plan, load_plan
 from forgefield.platform.run_folder import RunFolder
-from forgefield.platform.saved_labels import Saved, saved_labels
 from forgefield.storage.errors import InputError, StorageError
 from forgefield.storage.frame_store import load_frames
 from forgefield.storage.frames import Frames

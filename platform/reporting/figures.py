@@ -19,7 +19,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from forgefield.platform.wording import three_digits
+from forgefield.platform.screen.wording import three_digits
 
 WIDTH = 7.4
 """Inches; figures fill the column."""

@@ -14,7 +14,7 @@ from forgefield.platform.reporting.parts import (
     listed,
     percent,
 )
-from forgefield.platform.wording import duration, three_digits
+from forgefield.platform.screen.wording import duration, three_digits
 from forgefield.storage.ledger.entries import TierTally
 from forgefield.storage.records import Purpose, Tier
 from forgefield.storage.units import from_micro

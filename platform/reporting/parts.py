@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from forgefield.platform.reporting.facts import Facts
 from forgefield.platform.reporting.figures import Picture
-from forgefield.platform.wording import three_digits
+from forgefield.platform.screen.wording import three_digits
 from forgefield.storage.units import CORE_SECONDS_PER_CORE_HOUR
 
 DASH = "–"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from forgefield.platform.allocation import TARGET
+from forgefield.platform.planning.allocation import TARGET
 from forgefield.platform.reporting.facts import Facts
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.frames import Frames

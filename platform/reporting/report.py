@@ -26,7 +26,7 @@ from forgefield.platform.reporting.text import headline, methods_text, usage
 from forgefield.platform.reporting.timeline import timeline_section
 from forgefield.platform.reporting.training import learning_section, weights_section
 from forgefield.platform.run_folder import RunFolder, write_atomically
-from forgefield.platform.wording import duration
+from forgefield.platform.screen.wording import duration
 from forgefield.storage.units import from_micro
 
 TEMPLATE = Path(__file__).with_name("report.html")

@@ -23,7 +23,7 @@ from forgefield.platform.reporting.parts import (
     money,
     time_unit,
 )
-from forgefield.platform.wording import duration
+from forgefield.platform.screen.wording import duration
 from forgefield.storage.ledger.entries import EntryKind, TierTally
 from forgefield.storage.records import Tier
 from forgefield.storage.units import CORE_SECONDS_PER_CORE_HOUR, from_micro

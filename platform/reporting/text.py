@@ -1,8 +1,8 @@
 """The report in words: the verdict, and the methods paragraph that goes into a paper."""
 
-from forgefield.platform.allocation import TARGET
 from forgefield.platform.evaluating import UNIT, Evaluation, verdict
-from forgefield.platform.plan import Plan
+from forgefield.platform.planning.allocation import TARGET
+from forgefield.platform.planning.plan import Plan
 from forgefield.platform.reporting.citations import References, keys_of_method
 from forgefield.platform.reporting.facts import Facts
 from forgefield.platform.reporting.parts import core_hours, count, digits, listed, money

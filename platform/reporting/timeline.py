@@ -19,7 +19,7 @@ from forgefield.platform.reporting.parts import (
     percent,
     time_unit,
 )
-from forgefield.platform.wording import duration
+from forgefield.platform.screen.wording import duration
 from forgefield.storage.records import Purpose
 from forgefield.storage.units import from_micro
 

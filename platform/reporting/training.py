@@ -19,7 +19,7 @@ from forgefield.platform.reporting.figures import (
 )
 from forgefield.platform.reporting.parts import DASH, Section, Table, digits, listed
 from forgefield.platform.reporting.predictions import CurvePoint, TierBias, climbed
-from forgefield.platform.wording import duration
+from forgefield.platform.screen.wording import duration
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 from forgefield.trainers.stages import StageResult
 

@@ -203,7 +203,7 @@ class TestUff(TestMmff94):
 
 class TestAmber14(LabelerContract):
     method = "amber14"
-    molecule_name = "CC(=O)N[C@@H](C)C(=O)NC"
+    molecule_name = "CC(=O)N[CH](C)C(=O)NC"
 
 
 class TestSpcFw(LabelerContract):

@@ -15,11 +15,11 @@ import pytest
 import ray
 from ray import cloudpickle
 
-from forgefield.platform.dispatch import Dispatcher, Watcher
-from forgefield.platform.ledger_service import LedgerClient
-from forgefield.platform.recipe import LabelSettings
-from forgefield.platform.slots import NUMBERS, Slot
-from forgefield.platform.workers import LabelJobs, LabelWorker, Worked
+from forgefield.platform.buying.dispatch import Dispatcher, Watcher
+from forgefield.platform.buying.ledger_service import LedgerClient
+from forgefield.platform.buying.slots import NUMBERS, Slot
+from forgefield.platform.buying.workers import LabelJobs, LabelWorker, Worked
+from forgefield.platform.planning.recipe import LabelSettings
 from forgefield.storage import errors
 from forgefield.storage.ledger import Ledger
 from forgefield.storage.ledger.entries import Balance, FailureRow, State

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from crash.toys import ignore, order, toys, until
 
-from forgefield.platform.purchasing import TIGHTEST_LIMIT, running_cost
+from forgefield.platform.buying.purchasing import TIGHTEST_LIMIT, running_cost
 from forgefield.storage.errors import StorageError, WaveOfFailures
 from forgefield.storage.ledger.entries import State
 from forgefield.storage.ledger.recovery import Recovery

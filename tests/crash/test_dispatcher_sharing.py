@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from forgefield.platform.asking import Order
-from forgefield.platform.book_places import BookPlace
-from forgefield.platform.ledger_service import LedgerClient
-from forgefield.platform.slots import NUMBERS
+from forgefield.platform.buying.asking import Order
+from forgefield.platform.buying.book_places import BookPlace
+from forgefield.platform.buying.ledger_service import LedgerClient
+from forgefield.platform.buying.slots import NUMBERS
 from forgefield.storage.label_book import LabelBook, Run
 from forgefield.storage.ledger import Ledger
 from forgefield.storage.ledger.entries import State

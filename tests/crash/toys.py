@@ -4,7 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from forgefield.platform.dispatch import Order
+from forgefield.platform.buying.dispatch import Order
 from forgefield.storage.records import Configuration, Job, Method, Purpose
 from forgefield.storage.testing import CCSD, make_job
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from forgefield.labelers.molecules import find_molecule
-from forgefield.platform.budget import parse_budget
 from forgefield.platform.campaign import driving
-from forgefield.platform.plan import Plan
-from forgefield.platform.recipe import Recipe, load_recipe
-from forgefield.platform.reporter import Reporter
-from forgefield.platform.request import Request
+from forgefield.platform.planning.budget import parse_budget
+from forgefield.platform.planning.plan import Plan
+from forgefield.platform.planning.recipe import Recipe, load_recipe
+from forgefield.platform.planning.request import Request
 from forgefield.platform.run_folder import RunFolder
+from forgefield.platform.screen.reporter import Reporter
 from forgefield.platform.status import status_of
 from forgefield.storage.frame_store import load_frames
 from forgefield.storage.frames import Frames

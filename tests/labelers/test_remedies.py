@@ -19,14 +19,14 @@ import ray
 
 from forgefield.labelers.molecules import find_molecule
 from forgefield.labelers.registry import labeler_for
+from forgefield.platform.buying.dispatch import Dispatcher, Order
+from forgefield.platform.buying.labelling import Labelling
+from forgefield.platform.buying.ledger_service import LedgerClient
+from forgefield.platform.buying.slots import NUMBERS, Slot
+from forgefield.platform.buying.workers import LabelJobs, LabelWorker
 from forgefield.platform.cli import main
-from forgefield.platform.dispatch import Dispatcher, Order
-from forgefield.platform.labelling import Labelling
-from forgefield.platform.ledger_service import LedgerClient
-from forgefield.platform.quoting import estimated_costs
-from forgefield.platform.recipe import LabelSettings, Recipe
-from forgefield.platform.slots import NUMBERS, Slot
-from forgefield.platform.workers import LabelJobs, LabelWorker
+from forgefield.platform.planning.quoting import estimated_costs
+from forgefield.platform.planning.recipe import LabelSettings, Recipe
 from forgefield.storage.errors import (
     BadConfiguration,
     InputError,

@@ -18,12 +18,12 @@ MAY_IMPORT = {
 RAY_FILES = {
     "trainers/ray_train.py",
     "platform/cluster.py",
-    "platform/dispatch.py",
+    "platform/buying/dispatch.py",
     "platform/labelling_files/crew.py",
-    "platform/ledger_service.py",
+    "platform/buying/ledger_service.py",
     "platform/metrics.py",
-    "platform/slots.py",
-    "platform/workers.py",
+    "platform/buying/slots.py",
+    "platform/buying/workers.py",
 }
 
 FOREIGN_LIBRARIES = {

@@ -51,7 +51,7 @@ def test_recipes_exist(repository: Path) -> None:
 
 
 def test_every_recipe_is_read(repository: Path, subtests: pytest.Subtests) -> None:
-    from forgefield.platform.recipe import load_recipe
+    from forgefield.platform.planning.recipe import load_recipe
 
     for path in sorted((repository / "deploy/recipes").glob("**/*.toml")):
         with subtests.test(path.name):
@@ -59,6 +59,6 @@ def test_every_recipe_is_read(repository: Path, subtests: pytest.Subtests) -> No
 
 
 def test_the_default_recipe_is_the_defaults(repository: Path) -> None:
-    from forgefield.platform.recipe import load_recipe
+    from forgefield.platform.planning.recipe import load_recipe
 
     assert load_recipe(repository / "deploy/recipes/default.toml") == load_recipe(None)

@@ -19,16 +19,16 @@ from forgefield.storage.records import Array, Configuration, Label, Molecule
 from forgefield.storage.units import EV_PER_KCAL_PER_MOL, EV_PER_KJ_PER_MOL
 
 ALANINE_DIPEPTIDE = Path(__file__).with_name("alanine_dipeptide.pdb")
-CAPPED = "CC(=O)N[C@@H](C)C(=O)NC"
+CAPPED = "CC(=O)N[CH](C)C(=O)NC"
 PEPTIDES = {
     CAPPED: ["ACE", "ALA", "NME"],
-    "[NH3+]CC(=O)N[C@@H](CC(N)=O)C(=O)N1CCC[C@H]1C(=O)[O-]": ["NGLY", "ASN", "CPRO"],
-    "CC(=O)N[C@@H](CCC(N)=O)C(N)=O": ["ACE", "GLN", "NHE"],
-    "CC(=O)N[C@@H](Cc1c[nH]cn1)C(=O)NC": ["ACE", "HIE", "NME"],
-    "CC(=O)N[C@@H](CSSC[C@H](NC(C)=O)C(=O)NC)C(=O)NC": ["ACE", "CYX", "NME"] * 2,
+    "[NH3+]CC(=O)N[CH](CC(N)=O)C(=O)N1CCC[C@H]1C(=O)[O-]": ["NGLY", "ASN", "CPRO"],
+    "CC(=O)N[CH](CCC(N)=O)C(N)=O": ["ACE", "GLN", "NHE"],
+    "CC(=O)N[CH](Cc1c[nH]cn1)C(=O)NC": ["ACE", "HIE", "NME"],
+    "CC(=O)N[CH](CSSC[C@H](NC(C)=O)C(=O)NC)C(=O)NC": ["ACE", "CYX", "NME"] * 2,
     "O=C1CNC(=O)CN1": ["GLY", "GLY"],
-    "OC[C@H]1O[C@@H](n2ccc(=O)[nH]c2=O)[C@H](O)[C@@H]1OP(=O)([O-])OC[C@H]1O[C@@H](n2ccc(N)nc2=O)"
-    "[C@H](O)[C@@H]1O": ["U5", "C3"],
+    "OC[C@H]1O[CH](n2ccc(=O)[nH]c2=O)[C@H](O)[CH]1OP(=O)([O-])OC[C@H]1O[CH](n2ccc(N)nc2=O)"
+    "[C@H](O)[CH]1O": ["U5", "C3"],
 }
 
 
@@ -121,7 +121,7 @@ def test_the_charge_of_the_residues_is_asked_for(amber14: Labeler, protein: Path
 @pytest.mark.parametrize(
     ("method", "smiles", "reason"),
     [
-        ("amber14", "CC(=O)N[C@@H](C)C(=O)O", r"residue 2 \(C3H6NO2: N4 C5 .*NH3\+, COO-"),
+        ("amber14", "CC(=O)N[CH](C)C(=O)O", r"residue 2 \(C3H6NO2: N4 C5 .*NH3\+, COO-"),
         ("amber14", "CCO", r"residue 1 \(C2H6O: C1 C2 O3 .*amino acids"),
         ("amber14", "O", "residue 1"),
         ("amber14", "C[CH2]", "radicals"),

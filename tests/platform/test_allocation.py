@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forgefield.platform.allocation import (
+from forgefield.platform.planning.allocation import (
     MIDDLE,
     TARGET,
     AllocationSettings,

@@ -17,9 +17,9 @@ from forgefield.labelers.molecules import find_molecule
 from forgefield.labelers.registry import labeler_for
 from forgefield.platform.auditing.limits import LIMITS
 from forgefield.platform.cli import main
-from forgefield.platform.plan import to_document
-from forgefield.platform.recipe import Methods
-from forgefield.platform.request import FolderIdentity
+from forgefield.platform.planning.plan import to_document
+from forgefield.platform.planning.recipe import Methods
+from forgefield.platform.planning.request import FolderIdentity
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.errors import AuditFailed
 from forgefield.storage.frame_store import FrameStore, load_frames

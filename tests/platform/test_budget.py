@@ -2,7 +2,7 @@
 
 import pytest
 
-from forgefield.platform.budget import Budget, Prices, parse_budget, worth_micro
+from forgefield.platform.planning.budget import Budget, Prices, parse_budget, worth_micro
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Tier
 from forgefield.storage.units import from_micro, to_micro

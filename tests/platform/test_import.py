@@ -15,12 +15,12 @@ import pytest
 from made_frames import few_frames
 from typer.testing import CliRunner
 
+from forgefield.platform.buying.score import Progress
 from forgefield.platform.cli import app
-from forgefield.platform.import_judging import Question
-from forgefield.platform.import_levels import Stated, tier_of
-from forgefield.platform.importing import import_file, parse_cost
+from forgefield.platform.data_sets.import_judging import Question
+from forgefield.platform.data_sets.import_levels import Stated, tier_of
+from forgefield.platform.data_sets.importing import import_file, parse_cost
 from forgefield.platform.run_folder import RunFolder
-from forgefield.platform.score import Progress
 from forgefield.storage.errors import InputError
 from forgefield.storage.formats.extended_xyz import write_extended_xyz
 from forgefield.storage.frame_store import load_frames
@@ -260,8 +260,8 @@ def stored(folder: Path) -> int:
 def test_killed_anywhere_the_same_command_finishes(tmp_path: Path) -> None:
     path, folder = archive(tmp_path / "water.npz", 3000), tmp_path / "set"
     script = (
-        "import sys; from forgefield.platform import importing; importing.LABELS_A_BATCH = 100; "
-        "from forgefield.platform.cli import app; app(sys.argv[1:])"
+        "import sys; from forgefield.platform.data_sets import importing; "
+        "importing.LABELS_A_BATCH = 100; from forgefield.platform.cli import app; app(sys.argv[1:])"
     )
     words = ["import", str(path), "--into", str(folder), "--method", "PBE/def2-SVP"]
     command = [sys.executable, "-c", script, *words, "--energy-unit", "kcal/mol", "--json"]

@@ -11,14 +11,14 @@ from postgres import PostgresServer
 
 from forgefield.labelers.molecules import find_molecule
 from forgefield.platform import cli
-from forgefield.platform.budget import parse_budget
 from forgefield.platform.ledger_place import claim_ledger
 from forgefield.platform.ledger_showing.account import Rates, account_of
 from forgefield.platform.ledger_showing.showing import show_account
-from forgefield.platform.machine import Machine
-from forgefield.platform.plan import TierCost
-from forgefield.platform.planning import make_plan
-from forgefield.platform.recipe import Recipe
+from forgefield.platform.planning.budget import parse_budget
+from forgefield.platform.planning.machine import Machine
+from forgefield.platform.planning.plan import TierCost
+from forgefield.platform.planning.planner import make_plan
+from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.status import status_of
 from forgefield.storage.errors import InputError, StorageError

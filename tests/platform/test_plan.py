@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from forgefield.platform.budget import parse_budget
-from forgefield.platform.machine import Machine, Slots, wall_seconds
-from forgefield.platform.plan import Plan, TierCost, load_plan
-from forgefield.platform.planning import make_plan
-from forgefield.platform.recipe import Recipe
-from forgefield.platform.throughput import choose_slots
-from forgefield.platform.wording import duration, three_digits
+from forgefield.platform.planning.budget import parse_budget
+from forgefield.platform.planning.machine import Machine, Slots, wall_seconds
+from forgefield.platform.planning.plan import Plan, TierCost, load_plan
+from forgefield.platform.planning.planner import make_plan
+from forgefield.platform.planning.recipe import Recipe
+from forgefield.platform.planning.throughput import choose_slots
+from forgefield.platform.screen.wording import duration, three_digits
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Molecule, Tier
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forgefield.platform.purchasing import (
+from forgefield.platform.buying.purchasing import (
     TIGHTEST_LIMIT,
     Buy,
     Claim,
@@ -19,7 +19,7 @@ from forgefield.platform.purchasing import (
     next_purchase,
     running_cost,
 )
-from forgefield.platform.recipe import LabelSettings
+from forgefield.platform.planning.recipe import LabelSettings
 from forgefield.storage.records import Tier
 
 SETTINGS = LabelSettings()

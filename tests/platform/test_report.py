@@ -16,17 +16,17 @@ import pytest
 
 from forgefield.labelers.depiction import formula, kinds_of
 from forgefield.labelers.molecules import find_molecule
-from forgefield.platform.budget import parse_budget
 from forgefield.platform.evaluating import Evaluation, evaluate_run, verdict
-from forgefield.platform.machine import Machine
-from forgefield.platform.plan import Plan, TierCost
-from forgefield.platform.planning import make_plan
-from forgefield.platform.recipe import Recipe
+from forgefield.platform.planning.budget import parse_budget
+from forgefield.platform.planning.machine import Machine
+from forgefield.platform.planning.plan import Plan, TierCost
+from forgefield.platform.planning.planner import make_plan
+from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.reporting.facts import spans_of
 from forgefield.platform.reporting.predictions import gammas
 from forgefield.platform.reporting.report import write_report
 from forgefield.platform.run_folder import RunFolder
-from forgefield.platform.wording import three_digits
+from forgefield.platform.screen.wording import three_digits
 from forgefield.storage.errors import InputError
 from forgefield.storage.frame_store import FrameStore, load_frames
 from forgefield.storage.ledger import Ledger

@@ -10,18 +10,18 @@ from typing import cast
 import numpy as np
 import pytest
 
-from forgefield.platform.asking import Asking, Order
-from forgefield.platform.book_places import BookPlace, book_place, with_book
-from forgefield.platform.calibrating import measurable
-from forgefield.platform.configurations import Pool
-from forgefield.platform.ledger_service import LedgerClient
-from forgefield.platform.plan import TierCost
-from forgefield.platform.quoting import measured_costs
-from forgefield.platform.recipe import LabelSettings, Recipe
+from forgefield.platform.buying.asking import Asking, Order
+from forgefield.platform.buying.book_places import BookPlace, book_place, with_book
+from forgefield.platform.buying.ledger_service import LedgerClient
+from forgefield.platform.buying.saved_labels import Saved, saved_words
+from forgefield.platform.buying.score import Score
+from forgefield.platform.buying.shared_labels import SharedLabels, strike_withdrawn
+from forgefield.platform.planning.calibrating import measurable
+from forgefield.platform.planning.configurations import Pool
+from forgefield.platform.planning.plan import TierCost
+from forgefield.platform.planning.quoting import measured_costs
+from forgefield.platform.planning.recipe import LabelSettings, Recipe
 from forgefield.platform.run_folder import RunFolder
-from forgefield.platform.saved_labels import Saved, saved_words
-from forgefield.platform.score import Score
-from forgefield.platform.shared_labels import SharedLabels, strike_withdrawn
 from forgefield.storage.errors import InputError, StorageError
 from forgefield.storage.ledger import Ledger
 from forgefield.storage.ledger.entries import EntryKind, TierTally
@@ -219,7 +219,7 @@ def test_calibration_found_on_another_machine_is_replaced(
     desks: tuple[Desk, Desk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a, b = desks
-    monkeypatch.setattr("forgefield.platform.calibrating.platform.node", lambda: "node1")
+    monkeypatch.setattr("forgefield.platform.planning.calibrating.platform.node", lambda: "node1")
     pool = pool_of(30)
     jobs = list(pool.jobs(CCSD, Purpose.CALIBRATION, 0, 2))
     a.buy(jobs[:1], 20.0, host="node1")

@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from forgefield.platform.cli import app
+from forgefield.platform.data_sets.splitting import split_folder
 from forgefield.platform.run_folder import RunFolder
-from forgefield.platform.splitting import split_folder
 from forgefield.storage.errors import InputError, RunBusy
 from forgefield.storage.frame_store import FrameStore, load_frames
 from forgefield.storage.ledger import Ledger

@@ -2,8 +2,8 @@
 
 import pytest
 
-from forgefield.platform.machine import Machine, Slots
-from forgefield.platform.throughput import GAINS, choose_slots, gain_of
+from forgefield.platform.planning.machine import Machine, Slots
+from forgefield.platform.planning.throughput import GAINS, choose_slots, gain_of
 
 GB = 10**9
 TWO_CORES = Machine(nodes=1, cores=2, memory_bytes=16 * GB)

@@ -26,7 +26,7 @@ from multiprocessing.synchronize import Barrier
 import numpy as np
 import psutil
 
-from forgefield.platform.throughput import thread_variables
+from forgefield.platform.planning.throughput import thread_variables
 
 CASES = (
     ("PBE/def2-SVP", "methanol"),

@@ -22,8 +22,8 @@ from pydantic import (
 
 from forgefield.labelers.registry import labeler_for
 from forgefield.labelers.sampling import SamplingSettings
-from forgefield.platform.allocation import AllocationSettings
-from forgefield.platform.budget import Prices
+from forgefield.platform.planning.allocation import AllocationSettings
+from forgefield.platform.planning.budget import Prices
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Tier
 from forgefield.trainers.asteroid import AsteroidSettings

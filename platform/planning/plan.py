@@ -21,8 +21,8 @@ from pydantic import (
     model_validator,
 )
 
-from forgefield.platform.budget import parse_budget
-from forgefield.platform.recipe import Recipe, describe
+from forgefield.platform.planning.budget import parse_budget
+from forgefield.platform.planning.recipe import Recipe, describe
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Molecule, Purpose, Tier
 from forgefield.storage.units import from_micro

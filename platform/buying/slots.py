@@ -8,9 +8,9 @@ import ray
 from ray.actor import ActorHandle
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from forgefield.platform.ledger_service import LedgerClient
-from forgefield.platform.throughput import thread_variables
-from forgefield.platform.workers import LabelJobs, LabelWorker
+from forgefield.platform.buying.ledger_service import LedgerClient
+from forgefield.platform.buying.workers import LabelJobs, LabelWorker
+from forgefield.platform.planning.throughput import thread_variables
 from forgefield.storage.records import Tier
 
 NUMBERS = itertools.count(1)

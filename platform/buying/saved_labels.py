@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from forgefield.platform.wording import three_digits
+from forgefield.platform.screen.wording import three_digits
 from forgefield.storage.label_book import Found
 from forgefield.storage.ledger import Ledger
 from forgefield.storage.units import from_micro

@@ -15,9 +15,9 @@ from ray.actor import ActorHandle
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from forgefield.platform.book_places import BookPlace
-from forgefield.platform.saved_labels import Saved
-from forgefield.platform.shared_labels import Asked, Known, SharedLabels
+from forgefield.platform.buying.book_places import BookPlace
+from forgefield.platform.buying.saved_labels import Saved
+from forgefield.platform.buying.shared_labels import Asked, Known, SharedLabels
 from forgefield.storage.errors import ForgefieldError, RunBusy, StorageError
 from forgefield.storage.frame_store import FrameStore
 from forgefield.storage.ledger import Ledger

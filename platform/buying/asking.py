@@ -9,10 +9,10 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from forgefield.platform.ledger_service import LedgerClient
-from forgefield.platform.purchasing import Claim
-from forgefield.platform.score import Score
-from forgefield.platform.shared_labels import Asked
+from forgefield.platform.buying.ledger_service import LedgerClient
+from forgefield.platform.buying.purchasing import Claim
+from forgefield.platform.buying.score import Score
+from forgefield.platform.buying.shared_labels import Asked
 from forgefield.storage.records import Job, Tier
 
 ASK_AGAIN_S = 2.0

@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from forgefield.platform.asking import Asking, Order
-from forgefield.platform.ledger_service import LedgerClient
-from forgefield.platform.purchasing import (
+from forgefield.platform.buying.asking import Asking, Order
+from forgefield.platform.buying.ledger_service import LedgerClient
+from forgefield.platform.buying.purchasing import (
     LARGEST_BATCH,
     Buy,
     Claim,
@@ -31,10 +31,10 @@ from forgefield.platform.purchasing import (
     next_purchase,
     running_cost,
 )
-from forgefield.platform.recipe import LabelSettings
-from forgefield.platform.score import Progress, Score
-from forgefield.platform.slots import Slot
-from forgefield.platform.workers import Worked
+from forgefield.platform.buying.score import Progress, Score
+from forgefield.platform.buying.slots import Slot
+from forgefield.platform.buying.workers import Worked
+from forgefield.platform.planning.recipe import LabelSettings
 from forgefield.storage.errors import BudgetExhausted, ForgefieldError, StorageError, WaveOfFailures
 from forgefield.storage.ledger.entries import State
 from forgefield.storage.records import Failure, Job, Tier

@@ -8,15 +8,15 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from forgefield.platform.buying.saved_labels import saved_words
 from forgefield.platform.campaign import Result
 from forgefield.platform.doctor import Checkup
 from forgefield.platform.evaluating import Evaluation, verdict
-from forgefield.platform.panels import grid, panel
-from forgefield.platform.plan import Plan, TierQuote
+from forgefield.platform.planning.plan import Plan, TierQuote
 from forgefield.platform.run_folder import RunFolder
-from forgefield.platform.saved_labels import saved_words
+from forgefield.platform.screen.panels import grid, panel
+from forgefield.platform.screen.wording import amount, duration, gigabytes, three_digits
 from forgefield.platform.status import Status, status_of
-from forgefield.platform.wording import amount, duration, gigabytes, three_digits
 
 
 def show_plan(console: Console, plan: Plan) -> None:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
-from forgefield.platform.book_places import BookPlace, place_of_run
+from forgefield.platform.buying.book_places import BookPlace, place_of_run
+from forgefield.platform.buying.saved_labels import Saved, count_saved, saved_labels
 from forgefield.platform.run_folder import RunFolder
-from forgefield.platform.saved_labels import Saved, count_saved, saved_labels
 from forgefield.storage.errors import InputError, StorageError
 from forgefield.storage.label_book import Claims, Found, LabelBook, Run
 from forgefield.storage.label_book.reconciling import Reconciled, reconcile

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from forgefield.platform.recipe import LabelSettings
+from forgefield.platform.planning.recipe import LabelSettings
 from forgefield.storage.records import Tier
 
 TIGHTEST_LIMIT = 1.3

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from forgefield.platform.score import Progress
+from forgefield.platform.buying.score import Progress
 
 
 class Reporter(Protocol):

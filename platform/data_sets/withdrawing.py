@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from forgefield.platform.buying.shared_labels import strike_withdrawn
 from forgefield.platform.run_folder import RunFolder
-from forgefield.platform.shared_labels import strike_withdrawn
 from forgefield.storage.frame_store import FrameStore
 from forgefield.storage.ledger import Ledger
 from forgefield.storage.ledger.packing import pack

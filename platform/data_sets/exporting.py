@@ -11,9 +11,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from forgefield.platform.plan import Document
-from forgefield.platform.reporter import Reporter
+from forgefield.platform.planning.plan import Document
 from forgefield.platform.run_folder import RunFolder
+from forgefield.platform.screen.reporter import Reporter
 from forgefield.storage.errors import InputError
 from forgefield.storage.formats.catalogue import FORMATS, Format, writer_of
 from forgefield.storage.formats.release import write_release

@@ -10,8 +10,8 @@ and the same loss again at every doubling of the workers.
 import math
 from dataclasses import dataclass
 
-from forgefield.platform.machine import Machine, Slots
-from forgefield.platform.wording import gigabytes, three_digits
+from forgefield.platform.planning.machine import Machine, Slots
+from forgefield.platform.screen.wording import gigabytes, three_digits
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from forgefield.platform.budget import Budget, parse_budget
 from forgefield.platform.ledger_place import claim_ledger
-from forgefield.platform.machine import Machine
-from forgefield.platform.plan import (
+from forgefield.platform.planning.budget import Budget, parse_budget
+from forgefield.platform.planning.machine import Machine
+from forgefield.platform.planning.plan import (
     Document,
     MoleculeDocument,
     Plan,
@@ -21,8 +21,8 @@ from forgefield.platform.plan import (
     load_plan,
     to_document,
 )
-from forgefield.platform.planning import make_plan
-from forgefield.platform.recipe import Methods, Recipe
+from forgefield.platform.planning.planner import make_plan
+from forgefield.platform.planning.recipe import Methods, Recipe
 from forgefield.platform.run_folder import RunFolder, write_atomically
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Molecule, Tier

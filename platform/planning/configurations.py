@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forgefield.labelers.sampling import SamplingSettings
-from forgefield.platform.allocation import CHEAP, MIDDLE, TARGET
-from forgefield.platform.book_places import BookPlace
-from forgefield.platform.dispatch import Order
-from forgefield.platform.plan import Plan, TierCost
-from forgefield.platform.purchasing import Claim
-from forgefield.platform.recipe import Recipe
+from forgefield.platform.buying.book_places import BookPlace
+from forgefield.platform.buying.dispatch import Order
+from forgefield.platform.buying.purchasing import Claim
+from forgefield.platform.buying.sharing_pools import shared_configurations
+from forgefield.platform.planning.allocation import CHEAP, MIDDLE, TARGET
+from forgefield.platform.planning.plan import Plan, TierCost
+from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.run_folder import RunFolder
-from forgefield.platform.sharing_pools import shared_configurations
 from forgefield.storage.errors import InputError, StorageError
 from forgefield.storage.frame_store.durable_store import replace_file
 from forgefield.storage.ledger import Ledger

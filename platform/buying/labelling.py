@@ -10,21 +10,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-from forgefield.platform.book_places import book_place
+from forgefield.platform.buying.book_places import book_place
+from forgefield.platform.buying.dispatch import Dispatcher, Order
+from forgefield.platform.buying.ledger_service import LedgerClient
+from forgefield.platform.buying.saved_labels import Saved, saved_words
+from forgefield.platform.buying.score import Progress
+from forgefield.platform.buying.slots import NUMBERS, Slot
+from forgefield.platform.buying.workers import LabelJobs
 from forgefield.platform.cluster import slot_strategies
-from forgefield.platform.dispatch import Dispatcher, Order
 from forgefield.platform.interrupts import Interrupted, signals_to
-from forgefield.platform.ledger_service import LedgerClient
-from forgefield.platform.machine import Slots
 from forgefield.platform.metrics import CampaignMetrics
-from forgefield.platform.plan import TierCost
-from forgefield.platform.recipe import Recipe
-from forgefield.platform.reporter import Reporter
+from forgefield.platform.planning.machine import Slots
+from forgefield.platform.planning.plan import TierCost
+from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.run_folder import RunFolder
-from forgefield.platform.saved_labels import Saved, saved_words
-from forgefield.platform.score import Progress
-from forgefield.platform.slots import NUMBERS, Slot
-from forgefield.platform.workers import LabelJobs
+from forgefield.platform.screen.reporter import Reporter
 from forgefield.storage.ledger.entries import JobState, State
 from forgefield.storage.ledger.recovery import Recovery
 from forgefield.storage.records import Job, Molecule, Tier

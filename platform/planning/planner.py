@@ -4,12 +4,12 @@ import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
-from forgefield.platform.allocation import TARGET, Allocation, allocate
-from forgefield.platform.budget import Budget, unit_core_seconds, worth_micro
-from forgefield.platform.machine import Machine, Slots, wall_seconds
-from forgefield.platform.plan import Plan, TierCost, TierQuote, WallTime, to_document
-from forgefield.platform.recipe import Recipe
-from forgefield.platform.throughput import choose_slots
+from forgefield.platform.planning.allocation import TARGET, Allocation, allocate
+from forgefield.platform.planning.budget import Budget, unit_core_seconds, worth_micro
+from forgefield.platform.planning.machine import Machine, Slots, wall_seconds
+from forgefield.platform.planning.plan import Plan, TierCost, TierQuote, WallTime, to_document
+from forgefield.platform.planning.recipe import Recipe
+from forgefield.platform.planning.throughput import choose_slots
 from forgefield.storage.records import Molecule, Purpose, Tier
 from forgefield.storage.units import from_micro
 

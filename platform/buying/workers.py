@@ -17,7 +17,7 @@ from ray.actor import ActorHandle
 
 from forgefield.labelers.labeler import Labeler
 from forgefield.labelers.registry import labeler_for
-from forgefield.platform.ledger_service import LedgerService
+from forgefield.platform.buying.ledger_service import LedgerService
 from forgefield.storage.errors import LabelError, StorageError
 from forgefield.storage.ledger.spool import Heartbeat, remove_spool, write_spool
 from forgefield.storage.records import Configuration, Failure, Job, Label, Molecule, Outcome

@@ -11,10 +11,16 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from forgefield.platform.import_judging import Judged, Question, check_against, judge, labels_of
-from forgefield.platform.plan import Document
-from forgefield.platform.reporter import Reporter
+from forgefield.platform.data_sets.import_judging import (
+    Judged,
+    Question,
+    check_against,
+    judge,
+    labels_of,
+)
+from forgefield.platform.planning.plan import Document
 from forgefield.platform.run_folder import RunFolder
+from forgefield.platform.screen.reporter import Reporter
 from forgefield.storage.errors import InputError
 from forgefield.storage.formats.sameness import Labelled, Repeat, find_repeats
 from forgefield.storage.frame_store import FrameStore, load_frames

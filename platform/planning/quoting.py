@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from forgefield.labelers.registry import labeler_for
-from forgefield.platform.machine import Machine
-from forgefield.platform.plan import TierCost
-from forgefield.platform.recipe import Recipe
+from forgefield.platform.planning.machine import Machine
+from forgefield.platform.planning.plan import TierCost
+from forgefield.platform.planning.recipe import Recipe
 from forgefield.storage.errors import InputError
 from forgefield.storage.ledger.entries import TierTally
 from forgefield.storage.records import Molecule, Purpose, Tier

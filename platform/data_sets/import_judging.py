@@ -11,7 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from forgefield.platform.import_levels import Stated, in_our_units, methods_of, with_stated
+from forgefield.platform.data_sets.import_levels import (
+    Stated,
+    in_our_units,
+    methods_of,
+    with_stated,
+)
 from forgefield.storage.errors import InputError
 from forgefield.storage.formats.catalogue import reader_of
 from forgefield.storage.formats.foreign import ForeignFrames, from_frames

@@ -9,9 +9,9 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from forgefield.platform.asking import Order
-from forgefield.platform.configurations import Pool
-from forgefield.platform.ledger_service import LedgerClient
+from forgefield.platform.buying.asking import Order
+from forgefield.platform.buying.ledger_service import LedgerClient
+from forgefield.platform.planning.configurations import Pool
 from forgefield.storage.records import Job, Purpose, Tier
 
 

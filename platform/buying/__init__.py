@@ -1,0 +1,1 @@
+"""Labels bought over Ray within the budget: policies, dispatcher, workers, the ledger service."""

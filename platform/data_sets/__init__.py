@@ -1,0 +1,1 @@
+"""Frames of a run or a data set: in, out, split, taken back."""
