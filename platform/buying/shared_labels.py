@@ -64,7 +64,8 @@ class SharedLabels:
         if self._place is None:
             return None
         self._identity = _identity(self._ledger)
-        who = Run.here(self._identity, self._place.folder)
+        folder = RunFolder(self._place.folder)
+        who = Run.here(self._identity, folder.root, folder.ledger_url, str(folder.spool))
         try:
             self._book = LabelBook(self._place.place, who, self._place.least_core_seconds)
         except (InputError, StorageError) as error:

@@ -3,18 +3,22 @@
 Before a run reserves money it claims its jobs here, in one transaction: each is *found* (the label
 exists, turned into the asking frame), *granted* (claimed for this run) or *busy* (claimed by
 another live run, or by this one for a job of the same geometry). After settling it publishes. So
-two runs never both pay for one geometry while both are alive; claims of dead runs pass on. A label
-that a crash kept from being published is published when its run is next opened (`reconciling`).
+two runs never both pay for one geometry. Claims of dead runs pass on, but labels that a crash kept
+from being published aren't lost: whoever takes a claim over looks for them first (`salvage`), and so
+does their run when it is next opened (`reconciling`).
 """
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Self
 
+from sqlalchemy import Connection
+
 from forgefield.storage.label_book import claiming, publishing
 from forgefield.storage.label_book.claiming import Claims, Found
 from forgefield.storage.label_book.opening import open_book, take_turn
 from forgefield.storage.label_book.runs import Run, check_in
+from forgefield.storage.label_book.salvage import publish_left_behind
 from forgefield.storage.records import Job
 from forgefield.storage.settled_frames import StoredFrame
 from forgefield.storage.units import to_micro
@@ -61,7 +65,10 @@ class LabelBook:
         """Find or claim jobs, all in one transaction; each is found, granted or busy."""
         if not jobs:
             return Claims()
-        return take_turn(self._database, lambda c: claiming.claim(c, jobs, self._who))
+        return take_turn(self._database, lambda c: self._claimed(c, jobs))
+
+    def _claimed(self, connection: Connection, jobs: Sequence[Job]) -> Claims:
+        return claiming.claim(connection, jobs, self._who, publish_left_behind)
 
     def look(self, jobs: Sequence[Job]) -> Claims:
         """What `claim` would answer now; nothing is claimed."""

@@ -1,7 +1,7 @@
 """The transaction that decides about jobs: found, granted or busy. Its caller holds the turn."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, delete, insert, select
@@ -41,6 +41,9 @@ class Claims:
     busy: tuple[Job, ...] = ()
 
 
+Salvage = Callable[[Connection, Sequence[int]], int]
+
+
 @dataclass(slots=True)
 class _Decision:
     """Jobs as they are sorted."""
@@ -53,10 +56,15 @@ class _Decision:
     dead: list[int] = field(default_factory=list)
 
 
-def claim(connection: Connection, jobs: Sequence[Job], who: Run) -> Claims:
-    """Sort jobs and claim those that nobody has; see the module `book`."""
+def claim(connection: Connection, jobs: Sequence[Job], who: Run, salvage: Salvage) -> Claims:
+    """Sort jobs and claim those that nobody has; see the module `book`.
+
+    Before claims of dead runs pass on, `salvage` publishes what labels they left behind.
+    """
     check_in(connection, who)
     decision = _decided(connection, jobs, who)
+    if decision.dead and salvage(connection, decision.dead):
+        decision = _decided(connection, jobs, who)
     for entry in decision.dead:
         connection.execute(delete(label).where(label.c.id == entry))
     _put_claims(connection, decision, who)

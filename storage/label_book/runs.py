@@ -16,22 +16,29 @@ SILENCE_S = 900.0
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run as the book knows it: `id` (32 characters) is its ledger's, for good."""
+    """A run as the book knows it: `id` (32 characters) is its ledger's, for good.
+
+    `ledger` (a URL without password) and `spool` (a folder) tell others where its unpublished
+    labels are, should it die.
+    """
 
     id: str
     name: str
     folder: str
     host: str
+    ledger: str = ""
+    spool: str = ""
 
     @classmethod
-    def here(cls, identity: str, folder: Path) -> "Run":
+    def here(cls, identity: str, folder: Path, ledger: str = "", spool: str = "") -> "Run":
         """The run of a folder, driven from this host."""
-        return cls(identity, folder.name, str(folder.resolve()), platform.node())
+        return cls(identity, folder.name, str(folder.resolve()), platform.node(), ledger, spool)
 
 
 def check_in(connection: Connection, who: Run) -> None:
     """Enter a run, or note that it is alive."""
-    facts = {"name": who.name, "folder": who.folder, "host": who.host, "seen_at": time.time()}
+    facts = {name: getattr(who, name) for name in ("name", "folder", "host", "ledger", "spool")}
+    facts["seen_at"] = time.time()
     changed = connection.execute(update(run).where(run.c.id == who.id).values(facts))
     if not changed.rowcount:
         connection.execute(insert(run).values(id=who.id, **facts))

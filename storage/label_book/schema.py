@@ -50,6 +50,8 @@ run = Table(
     Column("name", Text, nullable=False),
     Column("folder", Text, nullable=False),
     Column("host", Text, nullable=False),
+    Column("ledger", Text, nullable=False),
+    Column("spool", Text, nullable=False),
     Column("seen_at", Double, nullable=False),
 )
 
