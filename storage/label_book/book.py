@@ -4,8 +4,8 @@ Before a run reserves money it claims its jobs here, in one transaction: each is
 exists, turned into the asking frame), *granted* (claimed for this run) or *busy* (claimed by
 another live run, or by this one for a job of the same geometry). After settling it publishes. So
 two runs never both pay for one geometry. Claims of dead runs pass on, but labels that a crash kept
-from being published aren't lost: whoever takes a claim over looks for them first (`salvage`), and so
-does their run when it is next opened (`reconciling`).
+from being published aren't lost: whoever takes a claim over looks for them first (`salvage`), and
+so does their run when it is next opened (`reconciling`).
 """
 
 from collections.abc import Collection, Sequence
