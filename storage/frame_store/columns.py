@@ -140,14 +140,14 @@ def column_of(name: str) -> Column:
 
 def added_column(name: str, values: NDArray[Any], axis: str, units: str) -> Column:
     """The column for values (F, ...) or (A, ...) that are added to a store afterwards."""
-    dtype = "float64" if values.dtype.kind == "f" else "int32"
+    dtype = "float64" if values.dtype.kind == "f" else "int64"
     inner = {(): (), (3,): ("xyz",), (3, 3): ("vector", "xyz")}[values.shape[1:]]
     return Column(ADDED + name, dtype, axis, inner, units)
 
 
 def diagnostic_column(name: str) -> str:
-    """The array's name for a diagnostic, such as `diagnostic_gap_eV`."""
-    return DIAGNOSTIC + re.sub(r"\W", "_", name, flags=re.ASCII)
+    """The array's name for a diagnostic, such as `diagnostic_gap_eV`; other names, other arrays."""
+    return DIAGNOSTIC + re.sub(r"\W", lambda sign: f"_x{ord(sign[0]):x}_", name, flags=re.ASCII)
 
 
 def new_array(column: Column, length: int) -> ArrayV3Metadata:

@@ -46,6 +46,16 @@ class StoreFiles:
         self.arrays: Arrays = {}
         self._store = DurableStore(path)
         self._documents: dict[str, dict[str, Any]] = {}
+        self._is_in_step = False
+
+    def catch_up(self) -> None:
+        """After a write that failed, read again what is committed, and make it durable.
+
+        A write may fail behind the rename that commits it: then the disk is ahead of this object.
+        """
+        if not self._is_in_step:
+            self._store.discard()
+            self.open()
 
     def open(self) -> None:
         """Read what is committed and cut off the rest, or make an empty store."""
@@ -95,6 +105,7 @@ class StoreFiles:
     def _write(
         self, name: str, metadata: ArrayV3Metadata, values: NDArray[Any], first: int
     ) -> ArrayV3Metadata:
+        self._is_in_step = False
         longer = metadata.update_shape((first + len(values), *metadata.shape[1:]))
         array = ChunkedArray.of(self.path, name, longer)
         for chunk in array.touched(first, len(values) + first) if len(values) else ():
@@ -109,6 +120,7 @@ class StoreFiles:
 
     def _commit(self, arrays: Mapping[str, ArrayV3Metadata], about: Mapping[str, Any]) -> None:
         """Show the chunks, then the arrays' metadata, `ptr` last, and then the root."""
+        self._is_in_step = False
         ordered = {name: arrays[name] for name in names_in_order(list(arrays))}
         documents = {name: self._document(name, each) for name, each in ordered.items()}
         whole = dict(about) | {WHOLE: True}
@@ -119,6 +131,7 @@ class StoreFiles:
         self._store.set_sync(ROOT, root_content(documents, whole))
         self._store.flush()
         self.arrays, self.about = ordered, whole
+        self._is_in_step = True
 
     def _document(self, name: str, metadata: ArrayV3Metadata) -> dict[str, Any]:
         """What an array's `zarr.json` says; only its shape ever changes."""
@@ -139,6 +152,11 @@ class StoreFiles:
     def _create(self) -> None:
         known = {column.name for column in COLUMNS}
         found = [entry.name for entry in self.path.iterdir()] if self.path.exists() else []
+        if _holds_frames(self.path):
+            raise StorageError(
+                f"{self.path} holds frames, but its {ROOT} is missing. Restore that file from a "
+                "copy; nothing was touched."
+            )
         strangers = [n for n in found if n not in known and not n.endswith(PARTIAL_SUFFIX)]
         if strangers:
             raise StorageError(
@@ -151,6 +169,19 @@ class StoreFiles:
         self._commit(arrays, about_store(uuid.uuid4().hex, Vocabularies(), 0, 0))
 
 
+def _holds_frames(path: Path) -> bool:
+    """Whether there is more than a creation that was cut off can have left: no rows, one offset."""
+    for column in COLUMNS:
+        folder, length = path / column.name, int(column.name == "ptr")
+        document = folder / ROOT
+        if document.exists() and json.loads(document.read_bytes())["shape"][0] > length:
+            return True
+        chunks = [chunk for chunk in folder.glob("c/*") if chunk.name.isdecimal()]
+        if len(chunks) > length:
+            return True
+    return False
+
+
 def _remove_uncommitted(path: Path, arrays: Mapping[str, ArrayV3Metadata]) -> None:
     for partial in path.rglob(f"*{PARTIAL_SUFFIX}"):
         partial.unlink(missing_ok=True)
@@ -160,5 +191,5 @@ def _remove_uncommitted(path: Path, arrays: Mapping[str, ArrayV3Metadata]) -> No
     for name, metadata in arrays.items():
         chunks = -(-metadata.shape[0] // chunk_rows(metadata))
         for chunk in (path / name / "c").glob("*"):
-            if int(chunk.name) >= chunks:
+            if chunk.name.isdecimal() and int(chunk.name) >= chunks:
                 shutil.rmtree(chunk) if chunk.is_dir() else chunk.unlink()

@@ -117,6 +117,7 @@ class FrameStore:
         where absent. Adding the same column again fills what was absent. Raises `InputError` where
         a value that is there would change, or the shape doesn't fit.
         """
+        self._files.catch_up()
         axis = self._axis_of(name, values)
         column = added_column(name, values, axis, units)
         words = Vocabularies.read(self._files.about)
@@ -128,6 +129,7 @@ class FrameStore:
 
     def rows(self) -> tuple[Integers, Bytes]:
         """`seq` (F,) and job `key` (F, 16) of all rows, hold-out and withdrawals included."""
+        self._files.catch_up()
         return stored_rows(self._path)
 
     def everything(self) -> tuple[Frames, NDArray[np.bool_]]:
@@ -145,6 +147,7 @@ class FrameStore:
         return dataset_version(self._path, frames)
 
     def _append(self, frames: Frames, more: Columns) -> None:
+        self._files.catch_up()
         words, pointers = _grow(Vocabularies.read(self._files.about), frames)
         columns = to_columns(frames, pointers, self._files.about["atoms"]) | more
         kinds = {name: column_of(name) for name in columns}
@@ -159,7 +162,7 @@ class FrameStore:
             self._files.discard()
             raise StorageError(
                 f"{what} could not be written to {self._path}: {error}. Free some "
-                "space, or check the permissions; nothing was lost."
+                "space, or check the permissions; labels stay safe in the ledger meanwhile."
             ) from error
 
     def _axis_of(self, name: str, values: NDArray[Any]) -> str:

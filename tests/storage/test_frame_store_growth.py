@@ -8,7 +8,7 @@ import pytest
 import zarr
 
 from forgefield.storage.errors import InputError, StorageError
-from forgefield.storage.frame_store import FrameStore, dataset_version, load_frames
+from forgefield.storage.frame_store import FrameStore, dataset_version, durable_store, load_frames
 from forgefield.storage.records import Array, Configuration, Job, Label, Purpose
 from forgefield.storage.settled_frames import StoredFrame
 from forgefield.storage.testing import XTB, labelled, make_job
@@ -151,3 +151,57 @@ def test_energy_only_and_several_methods_of_one_geometry(store: FrameStore) -> N
     assert [method.name for method in found.methods] == ["GFN2-xTB", "GFN2-xTB, energy only"]
     assert np.isnan(found.forces_A3[found.atoms_of(1)]).all()
     assert np.isfinite(found.forces_A3[found.atoms_of(0)]).all()
+
+
+def test_a_write_that_fails_behind_its_commit_is_caught_up_with(
+    filled: FrameStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The root is renamed, then its folder can't be synced: the disk is ahead of the writer."""
+
+    def fails(_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    whole = durable_store._sync_folders
+    monkeypatch.setattr(
+        durable_store,
+        "_sync_folders",
+        lambda paths: fails(paths) if list(paths) == [filled.path] else whole(paths),
+    )
+    with pytest.raises(StorageError, match="No space"):
+        filled.append([frame(11), frame(12)])
+    monkeypatch.setattr(durable_store, "_sync_folders", whole)
+    assert filled.rows()[0].tolist() == list(range(1, 13))
+    assert len(filled) == 12
+    filled.append([frame(13)])
+    assert load_frames(filled.path).seq_F.tolist() == list(range(1, 14))
+
+
+def test_a_store_without_its_root_is_refused_and_left_alone(filled: FrameStore) -> None:
+    filled.close()
+    root = filled.path / "zarr.json"
+    kept = root.read_bytes()
+    root.unlink()
+    with pytest.raises(StorageError, match=r"zarr.json is missing"):
+        FrameStore.open_for_writing(filled.path)
+    root.write_bytes(kept)
+    with FrameStore.open_for_writing(filled.path) as again:
+        assert len(again) == 10
+
+
+def test_files_of_a_network_file_system_are_left_alone(filled: FrameStore) -> None:
+    filled.close()
+    (filled.path / "energy" / "c" / ".nfs0001").write_bytes(b"held by a reader")
+    with FrameStore.open_for_writing(filled.path) as again:
+        assert len(again) == 10
+
+
+def test_large_integers_and_like_names_are_kept_apart(filled: FrameStore) -> None:
+    filled.add_column("ids", np.arange(10) + 2**40, "")
+    assert load_frames(filled.path).added_F["ids"].tolist() == [2**40 + n for n in range(10)]
+    names = {"T1 max": 0.01, "T1_max": 0.9, "T1-max": 5.0}
+    odd = frame(11)
+    origin = replace(odd.label.provenance, diagnostics=names)
+    filled.append([replace(odd, label=replace(odd.label, provenance=origin))])
+    stored = load_frames(filled.path).provenance.diagnostics
+    values = sorted(float(v[10]) for n, v in stored.items() if n.startswith("T1"))
+    assert values == [0.01, 0.9, 5.0]
