@@ -62,7 +62,8 @@ class Evaluation(Document):
 
     `method` labelled the test frames; `imitates` is what the force field was trained on where
     that is another method, else empty. `gain` is baseline MAE − force-field MAE,
-    `gain_low`..`gain_high` its paired 95 % interval: above zero the three stages paid.
+    `gain_low`..`gain_high` its paired 95 % interval: above zero the three stages paid. Of the
+    frames, `trained_on` have geometries that training or the choice of models saw: no test frames.
     """
 
     model_config = NO_BOUNDS
@@ -75,6 +76,7 @@ class Evaluation(Document):
     gain: float
     gain_low: float
     gain_high: float
+    trained_on: int = 0
 
 
 def evaluate_run(folder: RunFolder, file: Path | None = None) -> Evaluation:
@@ -84,7 +86,9 @@ def evaluate_run(folder: RunFolder, file: Path | None = None) -> Evaluation:
             f"{folder.root} has no force field yet. `platform run {folder.root}` goes on with it."
         )
     if file is not None:
-        return evaluate_on(folder, read_frames(file), file.name)
+        frames = read_frames(file)
+        found = evaluate_on(folder, frames, file.name)
+        return found.model_copy(update={"trained_on": _seen(frames, folder)})
     holdout = load_frames(folder.frames, purposes=(Purpose.HOLDOUT,)).of_tier(TARGET)
     return evaluate_on(folder, holdout, "hold-out")
 
@@ -107,6 +111,14 @@ def evaluate_on(folder: RunFolder, frames: Frames, test_set: str) -> Evaluation:
         gain_low=gain.low,
         gain_high=gain.high,
     )
+
+
+def _seen(frames: Frames, folder: RunFolder) -> int:
+    """How many of these geometries the run's training or choice of models saw."""
+    if not folder.frames.exists():
+        return 0
+    known = {row.tobytes() for row in load_frames(folder.frames).of_tier(TARGET).geometry_F}
+    return sum(row.tobytes() in known for row in frames.geometry_F)
 
 
 def _only_method(frames: Frames, test_set: str) -> str:
@@ -168,6 +180,12 @@ def _stored(seq: int, atoms: "Atoms") -> StoredFrame:
 
 def verdict(found: Evaluation) -> str:
     """Whether the three stages paid, by how much, and how sure that is."""
+    if found.trained_on:
+        return (
+            f"No test: training or the choice of models saw {found.trained_on} of these "
+            f"{found.frames} geometries, so the errors are too small. Without a file, "
+            "`platform evaluate` takes the hold-out."
+        )
     said = _outcome(found)
     if found.frames < FEW:
         frames = "1 test frame" if found.frames == 1 else f"{found.frames} test frames"

@@ -14,6 +14,7 @@ from typing import Any
 
 from forgefield.storage.errors import InputError
 from forgefield.storage.frame_store.durable_store import replace_file
+from forgefield.storage.ledger import addresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,19 @@ class RunFolder:
         if not folder.has_ledger:
             raise InputError(
                 f"{path} is not a run folder (it has no {folder.ledger.name}). "
-                "Name the folder that `platform run` printed, such as runs/methanol-20ccsd."
+                "Name the folder that `platform run` printed, such as runs/ethanol-20ccsd, or one "
+                "that `platform import` made."
+            )
+        return folder
+
+    @classmethod
+    def campaign(cls, path: str | Path) -> "RunFolder":
+        """An existing run that was planned here; raises `InputError` for a data set too."""
+        folder = cls.existing(path)
+        if not folder.request.exists():
+            raise InputError(
+                f"{path} is a data set, not a run: it has frames but no plan. `platform ledger`, "
+                "`split`, `export` and `import` work on it."
             )
         return folder
 
@@ -78,7 +91,7 @@ class RunFolder:
     def ledger_url(self) -> str:
         """Database URL of the ledger, without password."""
         if not self.ledger_elsewhere.exists():
-            return f"sqlite:///{self.ledger}"
+            return addresses.sqlite_url(self.ledger)
         try:
             return str(json.loads(self.ledger_elsewhere.read_text(encoding="utf-8"))["url"])
         except (OSError, ValueError, KeyError, TypeError) as error:

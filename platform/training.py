@@ -10,8 +10,10 @@ from forgefield.platform.evaluating import Evaluation, evaluate_run
 from forgefield.platform.planning.plan import Plan
 from forgefield.platform.run_folder import RunFolder, write_atomically
 from forgefield.platform.screen.reporter import Reporter
+from forgefield.storage.errors import BudgetExhausted
 from forgefield.storage.frame_store import load_frames
-from forgefield.storage.records import Tier
+from forgefield.storage.frames import TRAINING_PURPOSES, Frames
+from forgefield.storage.records import Purpose, Tier
 from forgefield.trainers.asteroid import TrainingOutcome, train
 from forgefield.trainers.ray_train import RaySettings, latest_progress, run_stages
 
@@ -21,6 +23,7 @@ POLL_S = 1.0
 def train_run(folder: RunFolder, plan: Plan, cores: int, reporter: Reporter) -> TrainingOutcome:
     """All stages; what was trained before on the same frames is taken as it is."""
     frames = load_frames(folder.frames)
+    refuse_untrainable(frames, plan.recipe.training.target, plan.budget)
     cheap = [tier for tier in Tier if tier != plan.recipe.training.target]
     at_hand = [tier for tier in cheap if len(frames.of_tier(tier))]
 
@@ -40,6 +43,19 @@ def train_run(folder: RunFolder, plan: Plan, cores: int, reporter: Reporter) -> 
     _publish(outcome.force_field, folder.force_field)
     _publish(outcome.baseline.output, folder.baseline)
     return outcome
+
+
+def refuse_untrainable(frames: Frames, target: Tier, budget: str) -> None:
+    """Raise `BudgetExhausted` where the money bought too little to train and choose by."""
+    bought = {p: len(frames.of_tier(target).of_purpose(p)) for p in TRAINING_PURPOSES}
+    fitted = bought[Purpose.CALIBRATION] + bought[Purpose.TRAIN]
+    if not (fitted and bought[Purpose.VALIDATION]):
+        raise BudgetExhausted(
+            f"{budget} bought {fitted} {target} labels to train on and "
+            f"{bought[Purpose.VALIDATION]} for validation: too few for a force field. Plan a "
+            "larger budget with another --workdir beside this one; it takes these labels from the "
+            "label book."
+        )
 
 
 @contextmanager

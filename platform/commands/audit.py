@@ -42,7 +42,7 @@ def audit(
     from forgefield.platform.run_folder import RunFolder
     from forgefield.platform.screen.terminal import Terminal
 
-    prepared = prepare(RunFolder.existing(folder), labels, tuple(tiers or ()), seed, threads)
+    prepared = prepare(RunFolder.campaign(folder), labels, tuple(tiers or ()), seed, threads)
     if estimate:
         print_json(prepared.quote) if as_json else show_quote(screen, prepared.quote)
         return

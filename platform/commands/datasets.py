@@ -106,10 +106,14 @@ def import_(
     ] = None,
     energy_unit: Annotated[
         str | None,
-        typer.Option(help="eV, kcal/mol, kJ/mol, Hartree, meV; forces too. [default: FILE's]"),
+        typer.Option(help="eV, kcal/mol, kJ/mol, Hartree or meV. [default: FILE's]"),
     ] = None,
     length_unit: Annotated[
         str | None, typer.Option(help="angstrom, bohr or nm. [default: FILE's, else angstrom]")
+    ] = None,
+    force_unit: Annotated[
+        str | None,
+        typer.Option(help="Such as Hartree/bohr. [default: unit of energy / unit of length]"),
     ] = None,
     charge: Charge = None,
     multiplicity: Multiplicity = None,
@@ -150,7 +154,17 @@ def import_(
     from forgefield.platform.data_sets.importing import import_file, parse_cost
     from forgefield.platform.run_folder import RunFolder
 
-    stated = Stated(tier, method, energy_unit, length_unit, charge, multiplicity, molecule, purpose)
+    stated = Stated(
+        tier,
+        method,
+        energy_unit,
+        length_unit,
+        charge,
+        multiplicity,
+        molecule,
+        purpose,
+        force_unit,
+    )
     question = Question(file, stated, parse_cost(cost) if cost else 0.0, format_name, trust)
     done = listening(
         lambda reporter: import_file(

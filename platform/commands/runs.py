@@ -23,7 +23,7 @@ def status(
     from forgefield.platform.screen.console import show_status, watch_status
     from forgefield.platform.status import status_of
 
-    found = RunFolder.existing(folder)
+    found = RunFolder.campaign(folder)
     if watch and not as_json:
         watch_status(screen, found, every)
         return
@@ -42,7 +42,7 @@ def report(
     from forgefield.platform.reporting.report import write_report
     from forgefield.platform.run_folder import RunFolder
 
-    found = RunFolder.existing(folder)
+    found = RunFolder.campaign(folder)
     path = write_report(found, out or found.report)
     say({"report": str(path)}, f"Report: {path}", as_json=as_json)
 
@@ -60,7 +60,7 @@ def evaluate(
     from forgefield.platform.run_folder import RunFolder
     from forgefield.platform.screen.console import show_evaluation
 
-    found = evaluate_run(RunFolder.existing(folder), frames)
+    found = evaluate_run(RunFolder.campaign(folder), frames)
     print_json(found) if as_json else show_evaluation(screen, found)
 
 

@@ -68,9 +68,11 @@ class LabelSettings(Section):
 
     A label reserves `limit_factor` times its expected cost plus `limit_extra_s`. Where it
     overruns that, as much again is reserved up to `extensions` times while the budget has it;
-    then it is killed and charged. `book` is the label book that runs share: a path, relative to
-    the folder that the run folder lies in, a database URL, or nothing to share none. Labels that
-    cost less than `book_least` core-seconds aren't looked up in it.
+    then it has `grace_s` more, which cost nothing, and is killed and charged. `book` is the label
+    book that runs share: a path, relative to the folder that the run folder lies in, a database
+    URL, or nothing to share none. Labels that cost less than `book_least` core-seconds aren't
+    looked up in it; a run that it hasn't heard of for `book_patience` seconds is waited for no
+    longer.
     """
 
     threads: PositiveInt | None = None
@@ -80,9 +82,11 @@ class LabelSettings(Section):
     limit_extra_s: PositiveFloat = 5.0
     attempts: PositiveInt = 3
     extensions: PositiveInt = 4
+    grace_s: NonNegativeFloat = 15.0
     wave: PositiveInt = 6
     book: str = DEFAULT_BOOK
     book_least: NonNegativeFloat = 0.1
+    book_patience: PositiveFloat = 900.0
 
     @field_validator("book")
     @classmethod

@@ -12,6 +12,8 @@ from forgefield.platform.evaluating import Errors, Evaluation, evaluate_run, ver
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.errors import InputError
 from forgefield.storage.formats.extended_xyz import write_extended_xyz
+from forgefield.storage.frame_store import FrameStore
+from forgefield.storage.ledger import Ledger
 from forgefield.storage.records import (
     Configuration,
     Job,
@@ -145,3 +147,33 @@ def test_every_verdict_on_few_frames_is_called_rough(gain: float, low: float, hi
     assert judged(gain, low, high, frames=9).endswith("only 9 test frames the interval is rough.")
     assert judged(gain, low, high, frames=1).endswith("only 1 test frame the interval is rough.")
     assert "rough" not in judged(gain, low, high, frames=10)
+
+
+def test_frames_that_training_saw_are_no_test(folder: RunFolder, tmp_path: Path) -> None:
+    """The run's own training frames, exported and handed back; its hold-out is one."""
+    random = np.random.default_rng(1)
+    origin = Provenance("test", "1", "here", 1, 1.0, 1.0)
+    method = Method(Tier.CCSD, OWN)
+    stored = []
+    for seq, purpose in enumerate([Purpose.TRAIN] * 3 + [Purpose.HOLDOUT] * 2):
+        shape = Configuration("water", (8, 1, 1), WATER + random.normal(0, 0.03, (3, 3)))
+        label = Label(-2026.0, random.normal(size=WATER.shape), origin)
+        stored.append(StoredFrame(seq, Job(shape, method, purpose), label, 1))
+    with FrameStore.open_for_writing(folder.frames) as store:
+        store.append(stored)
+    write_extended_xyz(from_stored(stored), tmp_path / "all.xyz")
+    write_extended_xyz(from_stored(stored[3:]), tmp_path / "holdout.xyz")
+    seen = evaluate_run(folder, tmp_path / "all.xyz")
+    assert seen.trained_on == 3
+    assert verdict(seen).startswith("No test: training or the choice of models saw 3 of these 5")
+    assert evaluate_run(folder, tmp_path / "holdout.xyz").trained_on == 0
+
+
+def test_a_data_set_is_no_run(folder: RunFolder, tmp_path: Path) -> None:
+    with Ledger(folder.ledger_url):
+        pass
+    assert RunFolder.existing(folder.root) == folder
+    with pytest.raises(InputError, match="data set, not a run"):
+        RunFolder.campaign(folder.root)
+    with pytest.raises(InputError, match="platform import"):
+        RunFolder.campaign(tmp_path)
