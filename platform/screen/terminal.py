@@ -1,5 +1,6 @@
-"""The reporter that draws a campaign's progress on a terminal."""
+"""The reporter that draws a campaign's progress on a terminal, or writes it into a log."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,6 +10,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from forgefield.platform.buying.score import Progress as LabelProgress
 from forgefield.platform.screen.wording import duration
 from forgefield.storage.records import Tier
+
+LINE_EVERY_S = 30.0
+"""Between lines of one bar, where there is no terminal to draw it on."""
 
 
 class Terminal:
@@ -25,6 +29,7 @@ class Terminal:
             console=console,
         )
         self._tasks: dict[str, TaskID] = {}
+        self._told: dict[str, float] = {}
 
     @contextmanager
     def shown(self) -> Iterator["Terminal"]:
@@ -37,13 +42,22 @@ class Terminal:
         self._bars.console.print(text, highlight=False, markup=False)
 
     def bar(self, name: str, done: int, total: int, detail: str = "") -> None:
-        """Move a bar, made when it is first heard of."""
+        """Move a bar, made when it is first heard of; a line now and then without a terminal."""
+        if not self._console.is_terminal:
+            self._tell(name, done, total, detail)
+            return
         if name not in self._tasks:
             self._tasks[name] = self._bars.add_task(name, total=total, detail="")
         task = self._tasks[name]
         self._bars.update(task, completed=done, total=max(total, 1), detail=detail)
         if done >= total:
             self._bars.stop_task(task)
+
+    def _tell(self, name: str, done: int, total: int, detail: str) -> None:
+        now = time.monotonic()
+        if now - self._told.setdefault(name, now) >= LINE_EVERY_S:
+            self._told[name] = now
+            self.say(f"{name} {done:,}/{total:,} {detail}".rstrip())
 
     def end(self, name: str) -> None:
         """Take a bar away."""
