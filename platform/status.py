@@ -52,6 +52,10 @@ class Status(Document):
     saved: float = 0.0
 
 
+BUYING = frozenset({"calibration began", "labelling began"})
+"""Steps in which a rate of labels means something."""
+
+
 def status_of(folder: RunFolder) -> Status:
     """Read the state of a run; it may be running, finished or dead."""
     plan = load_plan(folder.plan) if folder.plan.exists() else None
@@ -61,14 +65,15 @@ def status_of(folder: RunFolder) -> Status:
         shared = saved_labels(ledger)
     tiers = tuple(_tier_status(tier, tally, plan) for tier in Tier)
     running = RunLock(folder.root).is_held()
-    rate = _rate(entries) if running else None
+    step = _step(folder)
+    rate = _rate(entries) if running and step in BUYING else None
     to_buy = _core_seconds_to_buy(tiers, plan) if plan else 0.0
     return Status(
         folder=str(folder.root),
         molecule=plan.molecule.name if plan else "not planned yet",
         budget=plan.budget if plan else "not planned yet",
         unit_core_seconds=plan.unit_core_seconds if plan else 3600.0,
-        step=_step(folder),
+        step=step,
         running=running,
         cap=from_micro(balance.cap_micro),
         spent=from_micro(balance.spent_micro),
