@@ -1,5 +1,7 @@
 """What labels by force fields have in common: one OpenMM context a molecule, built once.
 
+In a box, one for each mesh of particle-mesh Ewald, which follows from the box alone.
+
 Bonds aren't part of a configuration: `prepare` hands them over with the molecule. Without it, a
 configuration whose molecule is a name or a SMILES is looked up. A label takes microseconds, so
 calls are batched; it always takes one thread.
@@ -7,7 +9,7 @@ calls are batched; it always takes one thread.
 
 from abc import abstractmethod
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -15,6 +17,7 @@ import openmm
 from numpy.typing import NDArray
 
 from forgefield.labelers.costs import PROCESS_BYTES, SPREAD
+from forgefield.labelers.ewald_mesh import Mesh
 from forgefield.labelers.labeler import DEFAULT_MEMORY_BYTES, Computed, Estimate, Labeler
 from forgefield.labelers.molecules import find_molecule
 from forgefield.labelers.openmm_terms import reference_context
@@ -28,6 +31,8 @@ NM_PER_ANGSTROM = 0.1
 BASE_S = 9e-5
 BOX_ATOM_S, BOX_PAIRS = 7e-6, 60
 """Seconds an atom (5.4 ms for 648, 22 ms for 3000) and listed pairs an atom of a periodic box."""
+CONTEXTS = 8
+"""Kept of a molecule: boxes of a trajectory at constant pressure need a few meshes in turn."""
 PAIR_BYTES = 500
 """A listed pair of atoms while its system is built (seen: 330)."""
 
@@ -101,13 +106,19 @@ class ForceFieldLabeler(Labeler):
 
     def prepare(self, molecule: Molecule) -> None:
         """Build the molecule's context, for its configurations to come."""
-        field = self._checked(molecule)
-        order_A = np.array(field.order_A, dtype=np.intp)
-        context = self.context(field.system)
-        self._prepared[molecule.name] = _Prepared(molecule.numbers, order_A, context, field.bonds)
+        found = self._checked(molecule)
+        order_A = np.array(found.order_A, dtype=np.intp)
+        made = _Prepared(molecule.numbers, order_A, found.system, found.bonds)
+        cell_33 = molecule.cell_33
+        self._context(made, None if cell_33 is None else standard_form(cell_33)[0])
+        self._prepared[molecule.name] = made
 
     def refuse_bad_box(self, cell_33: Array) -> None:
         """Raise `BadConfiguration` for a cell that a `periodic` labeler can't have."""
+
+    def mesh(self, vectors_33: Array) -> Mesh | None:  # noqa: ARG002
+        """How charges are summed in a box with these vectors in standard form, if it matters."""
+        return None
 
     def context(self, system: openmm.System) -> openmm.Context:
         """Where the system is computed: the Reference platform, in double precision."""
@@ -116,8 +127,8 @@ class ForceFieldLabeler(Labeler):
     def compute(self, configuration: Configuration, threads: int) -> Computed:  # noqa: ARG002
         """Energy in eV, forces in eV/Å unless `energy_only`."""
         prepared = self._of(configuration)
-        rotation_33 = self._place(prepared, configuration)
-        state = prepared.context.getState(energy=True, forces=not self.energy_only)
+        context, rotation_33 = self._placed(prepared, configuration)
+        state = context.getState(energy=True, forces=not self.energy_only)
         energy_kj = state.getPotentialEnergy()._value  # noqa: SLF001
         if self.energy_only:
             return Computed(float(energy_kj) * EV_PER_KJ_PER_MOL, None)
@@ -130,18 +141,35 @@ class ForceFieldLabeler(Labeler):
             forces_A3=forces_A3 * (EV_PER_KJ_PER_MOL * NM_PER_ANGSTROM),
         )
 
-    def _place(self, prepared: "_Prepared", configuration: Configuration) -> Array | None:
-        """Put atoms and box into the context; the rotation in which a box had to be turned."""
+    def _placed(
+        self, prepared: "_Prepared", configuration: Configuration
+    ) -> tuple[openmm.Context, Array | None]:
+        """The context with atoms and box; the rotation in which a box had to be turned."""
         positions_A3, rotation_33 = configuration.positions_A3, None
-        cell_33 = configuration.cell_33
+        cell_33, vectors_33 = configuration.cell_33, None
         if cell_33 is not None and prepared.bonds is not None:
             self.refuse_bad_box(cell_33)
             positions_A3 = prepared.bonds.whole(positions_A3, cell_33)
             vectors_33, rotation_33 = standard_form(cell_33)
             positions_A3 = positions_A3 @ rotation_33
-            prepared.context.setPeriodicBoxVectors(*(vectors_33 * NM_PER_ANGSTROM).tolist())
-        prepared.context.setPositions(positions_A3[prepared.order_A] * NM_PER_ANGSTROM)
-        return rotation_33
+        context = self._context(prepared, vectors_33)
+        if vectors_33 is not None:
+            context.setPeriodicBoxVectors(*(vectors_33 * NM_PER_ANGSTROM).tolist())
+        context.setPositions(positions_A3[prepared.order_A] * NM_PER_ANGSTROM)
+        return context, rotation_33
+
+    def _context(self, prepared: "_Prepared", vectors_33: Array | None) -> openmm.Context:
+        """The context with the mesh of this box, so that no label depends on an earlier one."""
+        mesh = None if vectors_33 is None else self.mesh(vectors_33)
+        contexts = prepared.contexts
+        if mesh not in contexts:
+            if mesh is not None:
+                mesh.set_in(prepared.system)
+            while len(contexts) >= CONTEXTS:
+                del contexts[next(iter(contexts))]
+            contexts[mesh] = self.context(prepared.system)
+        contexts[mesh] = contexts.pop(mesh)
+        return contexts[mesh]
 
     def _checked(self, molecule: Molecule) -> Field:
         if molecule.multiplicity != 1:
@@ -168,5 +196,7 @@ class ForceFieldLabeler(Labeler):
 class _Prepared:
     numbers: tuple[int, ...]
     order_A: NDArray[np.intp]
-    context: openmm.Context
+    system: openmm.System
     bonds: BondTree | None
+    contexts: dict[Mesh | None, openmm.Context] = field(default_factory=dict)
+    """By mesh, the last used last."""

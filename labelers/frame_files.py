@@ -1,9 +1,9 @@
 """Every frame of a structure file, as it stands there: different molecules and sizes in one file.
 
-SDF and MOL files are read by RDKit with their bonds and charges, sGDML and rMD17 archives
-(`.npz`) by numpy, everything else by ASE. Nothing is mended: a frame that is flat, periodic
-in some directions only, without its hydrogens or without a possible spin refuses the whole file,
-by its number from 0, as in `ase.io.read(path, index)`.
+SDF and MOL files are read by RDKit with their bonds and charges, sGDML and rMD17 archives and ASE's
+databases by `frame_archives`, everything else by ASE. Nothing is mended: a frame that is flat,
+periodic in some directions only, without its hydrogens or without a possible spin refuses the whole
+file, by its number from 0, as in `ase.io.read(path, index)`.
 
 Charge and multiplicity come from a frame's own fields or from the caller, who must not
 contradict the file; else 0 and the lowest possible. Legend: `F` frames, `A` atoms. Å, e.
@@ -13,19 +13,23 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rdkit import Chem, rdBase
 
 from forgefield.labelers.chemgraph import molecule_of, shown
+from forgefield.labelers.frame_archives import (
+    CHARGE_FIELDS,
+    MULTIPLICITY_FIELDS,
+    archive_frames,
+    database_rows,
+)
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Array
 
-CHARGE_FIELDS = ("charge", "total_charge")
-MULTIPLICITY_FIELDS = ("multiplicity", "spin_multiplicity")
-_ARCHIVES = (("R", "z"), ("coords", "nuclear_charges"))
-"""Names of positions (F, A, 3) and atomic numbers (A,): sGDML's, rMD17's."""
+if TYPE_CHECKING:
+    from ase import Atoms
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,9 +58,8 @@ def read_frames(
         raise InputError(f"no file {shown(str(path))}; check the path")
     if path.stat().st_size == 0:
         raise InputError(f"the file {shown(str(path))} is empty")
-    readers = {".npz": _archive_frames, ".sdf": _sdf_frames, ".mol": _sdf_frames}
     frames = []
-    for number, frame in enumerate(readers.get(path.suffix.lower(), _ase_frames)(path)):
+    for number, frame in enumerate(_READERS.get(path.suffix.lower(), _ase_frames)(path)):
         try:
             _refuse_impossible(frame)
             frames.append(_with_stated(frame, charge, multiplicity))
@@ -80,37 +83,27 @@ def _ase_frames(path: Path) -> Iterator[Frame]:
             f"ASE can't read {shown(str(path))}: {reason[:200]}; write it as extended XYZ or SDF"
         ) from error
     for atoms in found:
-        if atoms.pbc.any() and not atoms.pbc.all():
-            raise InputError(
-                f"{shown(str(path))} is periodic in some directions only; set its pbc to T T T for "
-                "a box or F F F for a molecule"
-            )
-        frame = _unstated(atoms.numbers, atoms.positions, atoms.info)
-        yield replace(frame, cell_33=np.array(atoms.cell)) if atoms.pbc.all() else frame
+        yield _ase_frame(atoms, atoms.info, path)
+
+
+def _ase_frame(atoms: "Atoms", info: Mapping[str, Any], path: Path) -> Frame:
+    if atoms.pbc.any() and not atoms.pbc.all():
+        raise InputError(
+            f"{shown(str(path))} is periodic in some directions only; set its pbc to T T T for "
+            "a box or F F F for a molecule"
+        )
+    frame = _unstated(atoms.numbers, atoms.positions, info)
+    return replace(frame, cell_33=np.array(atoms.cell)) if atoms.pbc.all() else frame
 
 
 def _archive_frames(path: Path) -> Iterator[Frame]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            names = next(pair for pair in _ARCHIVES if set(pair) <= set(archive.files))
-            positions_FA3, numbers_A = (np.asarray(archive[name]) for name in names)
-            unit = str(archive["r_unit"]) if "r_unit" in archive.files else "Ang"
-    except StopIteration:
-        raise InputError(
-            f"{shown(str(path))} holds neither R and z (sGDML) nor coords and nuclear_charges "
-            "(rMD17); save it with one of these pairs of names"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"numpy can't read {shown(str(path))}: {error}") from error
-    if not unit.lower().startswith("ang"):
-        raise InputError(f"{shown(str(path))} has lengths in {unit!r}; convert them to Ang")
-    if positions_FA3.shape[1:] != (numbers_A.size, 3):
-        raise InputError(
-            f"{shown(str(path))} has positions of shape {positions_FA3.shape} for "
-            f"{numbers_A.size} atoms; they must be (frames, atoms, 3)"
-        )
-    for positions_A3 in positions_FA3:
-        yield _unstated(numbers_A, positions_A3, {})
+    for numbers_A, positions_A3, info in archive_frames(path):
+        yield _unstated(numbers_A, positions_A3, info)
+
+
+def _database_frames(path: Path) -> Iterator[Frame]:
+    for atoms, info in database_rows(path):
+        yield _ase_frame(atoms, info, path)
 
 
 def _sdf_frames(path: Path) -> Iterator[Frame]:
@@ -146,6 +139,15 @@ def _sdf_frame(entry: Chem.Mol, number: int, path: Path) -> Frame:
         found.smiles,
         found.mol_block,
     )
+
+
+_READERS = {
+    ".npz": _archive_frames,
+    ".db": _database_frames,
+    ".json": _database_frames,
+    ".sdf": _sdf_frames,
+    ".mol": _sdf_frames,
+}
 
 
 def _unstated(numbers_A: Array, positions_A3: Array, info: Mapping[str, Any]) -> Frame:
@@ -187,7 +189,7 @@ def _stated(frame: Frame, names: tuple[str, ...]) -> int | None:
             try:
                 if float(value) == int(float(value)):
                     return int(float(value))
-            except (TypeError, ValueError):
+            except (OverflowError, TypeError, ValueError):
                 pass
             raise InputError(f"{name}={str(value)[:40]} is not a whole number")
     return None

@@ -19,6 +19,7 @@ import openmm
 from openmm import app, unit
 
 from forgefield.labelers.chemgraph import shown
+from forgefield.labelers.ewald_mesh import Mesh
 from forgefield.labelers.force_field_labeler import NM_PER_ANGSTROM, Field, ForceFieldLabeler
 from forgefield.labelers.labeler import DEFAULT_MEMORY_BYTES
 from forgefield.labelers.periodic import BondTree, refuse_bad_cell, standard_form, whole_molecules
@@ -94,6 +95,10 @@ class TemplateLabeler(ForceFieldLabeler):
             refuse_bad_cell(cell_33, self.cutoff_A)
         except InputError as error:
             raise BadConfiguration(str(error)) from error
+
+    def mesh(self, vectors_33: Array) -> Mesh:
+        """The mesh that OpenMM would choose for this box."""
+        return Mesh.of(vectors_33, self.cutoff_A, EWALD_TOLERANCE)
 
     def _box(self, molecule: Molecule) -> dict[str, object]:
         """What `createSystem` is told of the surroundings; `InputError` for a bad cell."""

@@ -18,20 +18,22 @@ from scipy.spatial import cKDTree
 
 from forgefield.storage.records import Array
 
+Indices = NDArray[np.intp]
+
 SAME_GEOMETRY_A = 5e-7
 """No atom further off after superposition: forces then differ by less than 1e-3 kcal/mol/Å.
 
 A stretching bond's force constant is about 50 eV/Å², which makes 2.5e-5 eV/Å of 5e-7 Å.
 """
 FEATURES = 8
+MOST_PAIRS = 2**16
+"""Pairs of atoms that distance features are made of, at most: all of them up to 362 atoms."""
 _COARSE_COLUMNS = 6
 
 
 def pair_distances(positions_NA3: Array) -> Array:
     """Distances of all pairs of atoms, (N, P), in the order of `combinations`."""
-    i_P, j_P = np.triu_indices(positions_NA3.shape[1], k=1)
-    steps_NP3 = positions_NA3[:, i_P] - positions_NA3[:, j_P]
-    return np.asarray(np.sqrt(np.einsum("npx,npx->np", steps_NP3, steps_NP3)))
+    return _distances(positions_NA3, *np.triu_indices(positions_NA3.shape[1], k=1))
 
 
 def sorted_distances(numbers: Sequence[int], distances_NP: Array) -> Array:
@@ -65,10 +67,27 @@ def distance_features(positions_NA3: Array) -> Array:
 
     They don't change by translation, rotation or reflection, and where no pair distance differs by
     more than t, neither does a feature: equal geometries are found by a search in few dimensions.
+    Of many atoms only `MOST_PAIRS` pairs count, which keeps memory in bounds; what else differs is
+    for `superpose` to see.
     """
-    distances = pair_distances(positions_NA3)
+    distances = _distances(positions_NA3, *_bounded_pairs(positions_NA3.shape[1]))
     sets = min(FEATURES, distances.shape[1])
     return np.stack([distances[:, k::sets].mean(axis=1) for k in range(sets)], axis=1)
+
+
+def _bounded_pairs(atoms: int) -> tuple[Indices, Indices]:
+    """All pairs, or of many atoms each with so many others, evenly spread; always the same."""
+    if atoms * (atoms - 1) // 2 <= MOST_PAIRS:
+        return np.triu_indices(atoms, k=1)
+    others = MOST_PAIRS // atoms
+    apart = 1 + np.arange(others) * (atoms // 2 - 1) // others
+    first = np.repeat(np.arange(atoms), others)
+    return first, (first + np.tile(apart, atoms)) % atoms
+
+
+def _distances(positions_NA3: Array, i_P: Indices, j_P: Indices) -> Array:
+    steps_NP3 = positions_NA3[:, i_P] - positions_NA3[:, j_P]
+    return np.asarray(np.sqrt(np.einsum("npx,npx->np", steps_NP3, steps_NP3)))
 
 
 def superpose(moving_A3: Array, onto_A3: Array) -> tuple[Array, float]:

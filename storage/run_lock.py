@@ -44,14 +44,23 @@ class FileLock:
         self._file = file
 
     def is_held(self) -> bool:
-        """Whether some process holds the lock now; asking leaves the file as it is."""
+        """Whether some process is known to hold the lock now; see `held_if_known`."""
+        return self.held_if_known() is True
+
+    def held_if_known(self) -> bool | None:
+        """Whether some process holds the lock; `None` where this one may not ask.
+
+        Asking leaves the file as it is.
+        """
         try:
             with self._path.open(encoding="utf-8") as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
-        except OSError:
+        except BlockingIOError:
             return True
+        except OSError:
+            return None
         return False
 
     def release(self) -> None:

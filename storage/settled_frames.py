@@ -14,11 +14,13 @@ from forgefield.storage.records import (
     Configuration,
     Job,
     Label,
+    Provenance,
+    Purpose,
     geometry_key,
     job_key,
     rounded,
 )
-from forgefield.storage.units import from_micro
+from forgefield.storage.units import from_micro, to_micro
 
 _NO_BOX = np.full((3, 3), np.nan)
 
@@ -64,6 +66,50 @@ def from_stored(stored: Sequence[StoredFrame]) -> Frames:
         molecules=molecules,
         provenance=_provenance(stored),
     )
+
+
+def to_stored(frames: Frames, at: int) -> StoredFrame:
+    """One frame as it was settled: what `from_stored` was given."""
+    atoms = frames.atoms_of(at)
+    shape = Configuration(
+        frames.molecules[frames.molecule_F[at]],
+        tuple(frames.numbers[atoms].tolist()),
+        frames.positions_A3[atoms],
+        int(frames.charge_F[at]),
+        int(frames.multiplicity_F[at]),
+        _present(frames.cell_F33[at]),
+    )
+    method, purpose = frames.methods[frames.method_F[at]], Purpose(int(frames.purpose_F[at]))
+    label = Label(
+        float(frames.energy_F[at]),
+        _present(frames.forces_A3[atoms]),
+        _provenance_of(frames.provenance, at),
+        _present(frames.stress_F33[at]),
+    )
+    cost_micro = to_micro(float(frames.cost_F[at]))
+    return StoredFrame(int(frames.seq_F[at]), Job(shape, method, purpose), label, cost_micro)
+
+
+def _provenance_of(origins: FrameProvenance, at: int) -> Provenance:
+    program = origins.programs[origins.program_F[at]]
+    diagnostics = {
+        name: float(values[at])
+        for name, values in origins.diagnostics.items()
+        if not np.isnan(values[at])
+    }
+    return Provenance(
+        program.name,
+        program.version,
+        origins.hosts[origins.host_F[at]],
+        int(origins.threads_F[at]),
+        float(origins.wall_F[at]),
+        float(origins.cpu_F[at]),
+        diagnostics,
+    )
+
+
+def _present(values: Array) -> Array | None:
+    return None if np.isnan(values).all() else values
 
 
 def _provenance(stored: Sequence[StoredFrame]) -> FrameProvenance:

@@ -1,6 +1,6 @@
 """Splits of a data set that are the same for everybody, and that no near-duplicate crosses.
 
-Frames whose geometries are alike (`storage.geometry`), or joined by a chain of such frames, form a
+Frames whose geometries are alike (`storage.likeness`), or joined by a chain of such frames, form a
 group; labels of one geometry by several methods are in one group always. A group's split follows
 from the smallest geometry hash in it and the seed, whatever the order of the frames. What was
 bought for validation or as the hold-out stays what it is, and so does what was split before.
@@ -18,7 +18,7 @@ from scipy.sparse.csgraph import connected_components
 
 from forgefield.storage.errors import InputError
 from forgefield.storage.frames import Frames
-from forgefield.storage.geometry import close_pairs, pair_distances, sorted_distances
+from forgefield.storage.likeness import alike_pairs, kinds_of
 from forgefield.storage.ragged import Integers
 from forgefield.storage.records import Purpose
 
@@ -62,15 +62,20 @@ _BOUGHT_FOR: Mapping[int, int] = {Purpose.VALIDATION: VALIDATION, Purpose.HOLDOU
 
 
 def split_frames(
-    frames: Frames, settings: SplitSettings, before_F: Integers | None = None
+    frames: Frames,
+    settings: SplitSettings,
+    before_F: Integers | None = None,
+    group_F: Integers | None = None,
 ) -> Integers:
     """The split of each frame, (F,), an index into `SPLITS` or `LEFT_OUT`.
 
-    `before_F` holds what frames were given before, -1 for new ones; it never changes.
+    `before_F` holds what frames were given before, -1 for new ones; it never changes. `group_F`
+    saves the search for alike frames where it was made already.
     """
     given_F = np.full(len(frames), -1) if before_F is None else before_F
     split_F = given_F.copy()
-    group_F = alike_groups(frames, settings.threshold)
+    if group_F is None:
+        group_F = alike_groups(frames, settings.threshold)
     order_F = np.argsort(group_F, kind="stable")
     bounds = np.flatnonzero(np.diff(group_F[order_F])) + 1
     for members in np.split(order_F, bounds) if len(frames) else []:
@@ -84,7 +89,7 @@ def split_frames(
 
 def alike_groups(frames: Frames, threshold: float) -> Integers:
     """Group (F,) of each frame: alike frames, and chains of them, share one."""
-    links = [_links(frames, members, threshold) for members in _same_atoms(frames)]
+    links = [alike_pairs(frames, members, threshold) for members in kinds_of(frames)]
     first, second = np.concatenate([np.empty((0, 2), dtype=np.int64), *links]).T
     size = len(frames)
     graph = coo_array((np.ones(len(first), dtype=bool), (first, second)), shape=(size, size))
@@ -111,25 +116,13 @@ def _salt(seed: int) -> bytes:
     return seed.to_bytes(16, "big", signed=True)
 
 
-def _same_atoms(frames: Frames) -> list[Integers]:
-    """Frames of the same species in the same order, charge and spin."""
-    kinds: dict[tuple[bytes, int, int], list[int]] = {}
-    for frame in range(len(frames)):
-        species = frames.numbers[frames.atoms_of(frame)].tobytes()
-        kind = (species, int(frames.charge_F[frame]), int(frames.multiplicity_F[frame]))
-        kinds.setdefault(kind, []).append(frame)
-    return [np.array(members, dtype=np.int64) for members in kinds.values()]
+def holdout_twins(frames: Frames, split_F: Integers, group_F: Integers) -> int:
+    """Hold-out frames alike to training frames, as where a hold-out is bought after a split.
 
-
-def _links(frames: Frames, members: Integers, threshold: float) -> Integers:
-    """Pairs of alike frames among `members`, (pairs, 2)."""
-    numbers = frames.numbers[frames.atoms_of(int(members[0]))]
-    if len(numbers) < 2:
-        return np.stack([members[:-1], members[1:]], axis=1)
-    rows = frames.ptr[members][:, None] + np.arange(len(numbers))
-    distances = pair_distances(frames.positions_A3[rows])
-    features = sorted_distances(numbers.tolist(), distances)
-    return members[close_pairs(features, threshold)]
+    Nothing is moved for them: what was split stays. Their errors flatter a model.
+    """
+    trained = np.isin(group_F, group_F[split_F == TRAIN])
+    return int((trained & (frames.purpose_F == Purpose.HOLDOUT)).sum())
 
 
 def counts(split_F: Integers) -> dict[str, int]:

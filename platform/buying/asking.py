@@ -5,7 +5,7 @@ whoever was buying them failed or died.
 """
 
 import time
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -40,12 +40,24 @@ class Asking:
     def __init__(self, ledger: LedgerClient, least: float, score: Score) -> None:
         self._ledger, self._least, self._score = ledger, least, score
         self._busy: list[tuple[Order, Job]] = []
+        self._holders: dict[str, str] = {}
         self._asked_again = time.monotonic()
 
     @property
     def is_waiting(self) -> bool:
         """Whether some jobs are being bought by others."""
         return bool(self._busy)
+
+    @property
+    def waiting_for(self) -> str:
+        """`waiting for run a to finish 3 labels`; nothing where none are with other runs."""
+        holders = Counter(self._holders.get(job.key(), "") for _, job in self._busy)
+        counts = sorted((name, count) for name, count in holders.items() if name)
+        runs = [
+            f"run {name} to finish {'1 label' if count == 1 else f'{count:,} labels'}"
+            for name, count in counts
+        ]
+        return f"waiting for {' and '.join(runs)}" if runs else ""
 
     def take_known(self, orders: Iterable[Order], cost: Callable[[Order], float]) -> None:
         """Take all that is in the book already; nothing is claimed."""
@@ -99,4 +111,5 @@ class Asking:
 
     def _count(self, tier: Tier, asked: Asked) -> Asked:
         self._score.done[tier] += len(asked.found)
+        self._holders.update(zip(asked.busy, asked.holders, strict=True))
         return asked

@@ -1,4 +1,4 @@
-"""Which label book a run shares with others: what its recipe says, and the command line."""
+"""Which label books a run shares with others: what its recipe says, and what it has used so far."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,19 +9,30 @@ from forgefield.platform.planning.plan import load_plan
 from forgefield.platform.planning.recipe import DEFAULT_BOOK, LabelSettings, Recipe, describe
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.errors import InputError
+from forgefield.storage.label_book.runs import SILENCE_S
+from forgefield.storage.ledger import Ledger
+
+FACT = "label books"
 
 
 @dataclass(frozen=True, slots=True)
 class BookPlace:
     """Which book a run shares: URL or path, and the cheapest label worth keeping, core-seconds.
 
-    Where it is not `required`, a book that can't be opened is gone without.
+    Where it is not `required`, a book that can't be used is gone without. `patience_s`: a run that
+    the book hasn't heard of for so long is waited for no longer.
     """
 
     place: str
     folder: Path
     least_core_seconds: float
     required: bool
+    patience_s: float = SILENCE_S
+
+    @property
+    def may_exist(self) -> bool:
+        """Whether there is such a file; a server is not asked."""
+        return "://" in self.place or Path(self.place).exists()
 
 
 def book_place(folder: RunFolder, settings: LabelSettings) -> BookPlace | None:
@@ -32,13 +43,28 @@ def book_place(folder: RunFolder, settings: LabelSettings) -> BookPlace | None:
     if "://" not in place:
         place = str(folder.root.parent / Path(place).expanduser())
     required = settings.book != DEFAULT_BOOK
-    return BookPlace(place, folder.root, settings.book_least, required)
+    return BookPlace(
+        place, folder.root, settings.book_least, required, patience_s=settings.book_patience
+    )
 
 
-def place_of_run(folder: RunFolder) -> BookPlace | None:
-    """The book that a run was planned with, as far as it is known."""
-    planned = folder.plan.exists()
-    return book_place(folder, load_plan(folder.plan).recipe.labels if planned else LabelSettings())
+def remember_place(ledger: Ledger, place: BookPlace) -> None:
+    """Note in the ledger that the run shares this book, before anything of it is there."""
+    known = ledger.get_fact(FACT) or []
+    if place.place not in known:
+        ledger.put_fact(FACT, [*known, place.place])
+
+
+def places_of_run(ledger: Ledger, folder: RunFolder) -> list[BookPlace]:
+    """The books that a run has shared, and the one that it was planned with, if they are there."""
+    settings = load_plan(folder.plan).recipe.labels if folder.plan.exists() else LabelSettings()
+    planned = book_place(folder, settings)
+    used = [
+        BookPlace(place, folder.root, settings.book_least, required=True)
+        for place in ledger.get_fact(FACT) or []
+    ]
+    places = {each.place: each for each in (*used, *([planned] if planned else []))}
+    return [each for each in places.values() if each.may_exist]
 
 
 def with_book(recipe: Recipe, place: str | None, *, none: bool) -> Recipe:

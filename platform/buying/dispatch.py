@@ -211,8 +211,10 @@ class Dispatcher:
             if extended is not None:
                 self._in_flight[result] = extended
                 continue
+            if now < flight.deadline + self._settings.grace_s:
+                continue
             del self._in_flight[result]
-            said = f"overran the {flight.core_seconds:.0f} core-seconds reserved for it"
+            said = f"overran the {flight.core_seconds:.3g} core-seconds reserved for it"
             failure = Failure("NeedsLargerMachine", f"{said}; raise labels.limit_factor")
             self._close(flight, failure, to_micro(flight.core_seconds))
 
@@ -280,7 +282,8 @@ class Dispatcher:
         left = from_micro(self._ledger.balance().left_micro)
         flights = self._in_flight.values()
         cores = sum(flight.slot.work[flight.order.tier].threads for flight in flights)
-        return self._score.progress(in_flight, queued, left, cores)
+        waiting = "" if flights else self._asking.waiting_for
+        return replace(self._score.progress(in_flight, queued, left, cores), waiting=waiting)
 
 
 def _ledger_trouble(error: RayTaskError) -> Exception:

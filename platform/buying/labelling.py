@@ -51,6 +51,7 @@ class Labelling:
         before = self.ledger.saved()
         self.dispatcher.buy(orders)
         self._say_saved(before, self.ledger.saved())
+        _say_news(self.ledger, self.reporter)
         self.leave_if_stopped()
 
     def known_keys(self, jobs: Sequence[Job]) -> set[str]:
@@ -104,7 +105,7 @@ def labelling(
     book = book_place(folder, recipe.labels)
     ledger = LedgerClient(folder.ledger_url, folder.frames, folder.spool, name, book)
     _say_recovered(ledger.open(), reporter)
-    _say_trouble(ledger.book_trouble(), reporter)
+    _say_news(ledger, reporter)
     metrics = CampaignMetrics(folder.root.name)
     with slot_strategies(slots, memory) as strategies:
         places = [Slot(index, place, work, ledger) for index, place in enumerate(strategies)]
@@ -124,15 +125,26 @@ def _say_recovered(recovery: Recovery, reporter: Reporter) -> None:
             f"Recovered: {recovery.adopted} finished labels taken up, {recovery.charged} that were "
             "cut off charged as failed attempts."
         )
+    if recovery.set_aside:
+        reporter.say(
+            f"{recovery.set_aside} results in the run's spool folder are damaged and could not be "
+            "booked; they lie there as *.damaged."
+        )
 
 
-def _say_trouble(trouble: str, reporter: Reporter) -> None:
-    if trouble:
-        reporter.say(f"No label book: {trouble}")
+def _say_news(ledger: LedgerClient, reporter: Reporter) -> None:
+    for text in ledger.book_news():
+        reporter.say(text)
 
 
 def _watcher(metrics: CampaignMetrics, reporter: Reporter) -> Callable[[Progress], None]:
+    said = ""
+
     def watch(progress: Progress) -> None:
+        nonlocal said
+        if progress.waiting and progress.waiting != said:
+            reporter.say(f"Nothing to buy now: {progress.waiting} …")
+        said = progress.waiting
         reporter.labels(progress)
         metrics.show(progress)
 

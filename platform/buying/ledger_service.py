@@ -6,9 +6,9 @@ the errors themselves, and the death of the service into `StorageError`.
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 import ray
 from ray.actor import ActorHandle
@@ -18,15 +18,19 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from forgefield.platform.buying.book_places import BookPlace
 from forgefield.platform.buying.saved_labels import Saved
 from forgefield.platform.buying.shared_labels import Asked, Known, SharedLabels
+from forgefield.platform.ledger_place import check_owner
+from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.errors import ForgefieldError, RunBusy, StorageError
 from forgefield.storage.frame_store import FrameStore
 from forgefield.storage.ledger import Ledger
 from forgefield.storage.ledger.entries import Balance, JobState, TierTally
 from forgefield.storage.ledger.packing import pack
 from forgefield.storage.ledger.recovery import Recovery, close_dead, recover
+from forgefield.storage.ledger.writer_lock import WriterLock
 from forgefield.storage.records import Failure, Job
 
 PATIENCE_S = 30.0
+Taken = TypeVar("Taken")
 
 
 class LedgerService:
@@ -43,7 +47,10 @@ class LedgerService:
         """
         os.environ.update(environment)
         self._ledger = Ledger(self._url)
-        self._store = _open_when_free(self._frames)
+        check_owner(RunFolder.at(self._frames.parent), self._ledger)
+        self._lock = WriterLock(self._url)
+        _when_free(self._lock.acquire)
+        self._store = _when_free(lambda: FrameStore.open_for_writing(self._frames))
         recovery = recover(self._ledger, self._store, self._spool)
         self._shared = SharedLabels(self._ledger, self._frames, self._place)
         self._shared.open()
@@ -57,26 +64,23 @@ class LedgerService:
         """Any method of the labels shared with other runs, by name."""
         return getattr(self._shared, name)(*arguments, **named)
 
-    def book_trouble(self) -> str:
-        """Why the run goes without a label book that it should have shared; or nothing."""
-        return self._shared.trouble
-
     def close_dead(self, reservation: int, failure: Failure, used_micro: int | None) -> None:
         """See `forgefield.storage.ledger.recovery.close_dead`."""
         close_dead(self._ledger, self._spool, reservation, failure, used_micro)
 
     def pack(self) -> int:
         """Share settled labels, then move them from the inbox into the store."""
+        self._lock.renew()
         self._shared.publish()
         return pack(self._ledger, self._store)
 
 
-def _open_when_free(frames: Path) -> FrameStore:
-    """Open the store; the service of a driver that was just killed may hold it a moment longer."""
+def _when_free(take: Callable[[], Taken]) -> Taken:
+    """What `take` gives; the service of a driver that was just killed may hold it a bit longer."""
     end = time.monotonic() + PATIENCE_S
     while True:
         try:
-            return FrameStore.open_for_writing(frames)
+            return take()
         except RunBusy:
             if time.monotonic() > end:
                 raise
@@ -142,9 +146,9 @@ class LedgerClient:
         """Leave claimed jobs, by default all, to other runs."""
         _answer(self.service.share.remote("release", keys))
 
-    def book_trouble(self) -> str:
-        """Why the run goes without a label book that it should have shared; or nothing."""
-        return cast("str", _answer(self.service.book_trouble.remote()))
+    def book_news(self) -> tuple[str, ...]:
+        """What people should be told about the label book, each once."""
+        return cast("tuple[str, ...]", _answer(self.service.share.remote("news")))
 
     def saved(self) -> Saved:
         """What the run found in the label book so far."""

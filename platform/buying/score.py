@@ -14,7 +14,8 @@ from forgefield.storage.units import from_micro
 class Progress:
     """Where labelling stands; counts by tier, money in core-seconds.
 
-    `latest` holds the core-seconds a label of what was settled since the last snapshot.
+    `latest` holds the core-seconds a label of what was settled since the last snapshot; `waiting`
+    says whom a run waits for that has nothing else to do.
     """
 
     done: Mapping[Tier, int]
@@ -25,6 +26,7 @@ class Progress:
     left: float
     busy_cores: int
     latest: tuple[tuple[Tier, float], ...]
+    waiting: str = ""
 
 
 @dataclass(slots=True)

@@ -98,8 +98,9 @@ class LabelWorker:
             outcomes = [_attempt(self._labeler, job, threads) for job in jobs]
             used = threads * (time.perf_counter() - start)
         _spool_if_possible(spool, reservation, outcomes, to_micro(used))
-        ray.get(self._ledger.call.remote("settle", reservation, outcomes, to_micro(used)))
-        remove_spool(spool, reservation)
+        settling = self._ledger.call.remote("settle", reservation, outcomes, to_micro(used))
+        if ray.get(settling):  # closed before: what was spooled is for the next recovery
+            remove_spool(spool, reservation)
         return worked_of(outcomes, used)
 
 

@@ -16,7 +16,15 @@ from forgefield.platform.commands.shared import (
     screen,
 )
 
-FormatName = Annotated[
+ReadFormat = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        "-f",
+        help="extxyz, sgdml, ase, hdf5, zarr or release. [default: by the name]",
+    ),
+]
+WrittenFormat = Annotated[
     str | None,
     typer.Option(
         "--format",
@@ -32,7 +40,7 @@ def export(
         str,
         typer.Option("--out", "-o", help="What to write; for a release also s3://BUCKET/FOLDER."),
     ],
-    format_name: FormatName = None,
+    format_name: WrittenFormat = None,
     tier: Annotated[
         list[str] | None, typer.Option(help="Only this tier; may be given several times.")
     ] = None,
@@ -45,6 +53,10 @@ def export(
             help="Only this: calibration, train, validation, holdout; or all. "
             "[default: all but the hold-out]"
         ),
+    ] = None,
+    split: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this, as `platform split` made it: train, validation or test."),
     ] = None,
     licence: Annotated[
         str, typer.Option(help="Of a release: CC-BY-4.0, CC-BY-SA-4.0, CC0-1.0 or ODbL-1.0.")
@@ -67,7 +79,8 @@ def export(
 
     found = RunFolder.existing(folder)
     terms = ReleaseTerms(title or found.root.name, licence)
-    wanted = Wanted(tuple(tier or ()), tuple(method or ()), tuple(purpose or ()))
+    choices = (tier, method, purpose, split)
+    wanted = Wanted(*(tuple(names or ()) for names in choices))
     done = listening(
         lambda reporter: export_frames(found, out, wanted, reporter, format_name, terms)
     )
@@ -137,7 +150,7 @@ def import_(
             "--trust", help="Don't doubt units and signs, as with pseudopotentials' energies."
         ),
     ] = False,
-    format_name: FormatName = None,
+    format_name: ReadFormat = None,
     as_json: Json = False,
 ) -> None:
     """Take in labels that others computed, at no cost.

@@ -37,3 +37,8 @@ def split(
         return
     shares = ", ".join(f"{count} {name}" for name, count in found.frames.items() if count)
     screen.print(f"{shares} ({found.new} new; {found.groups} groups of alike frames)")
+    if found.holdout_twins:
+        screen.print(
+            f"{found.holdout_twins} hold-out frames have twins in training, which were there "
+            "first: leave those twins out of the final evaluation, or train on a new split"
+        )

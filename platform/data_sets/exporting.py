@@ -4,12 +4,13 @@ The hold-out stays at home unless it is asked for by its name: what is exported 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import zarr
 
 from forgefield.platform.planning.plan import Document
 from forgefield.platform.run_folder import RunFolder
@@ -20,8 +21,10 @@ from forgefield.storage.formats.release import write_release
 from forgefield.storage.formats.release_text import ReleaseTerms
 from forgefield.storage.formats.watching import Tell
 from forgefield.storage.frame_store import load_frames
+from forgefield.storage.frame_store.columns import ADDED
 from forgefield.storage.frames import TRAINING_PURPOSES, Frames
 from forgefield.storage.records import Purpose, Tier
+from forgefield.storage.splitting import COLUMN, SPLITS
 
 Choice = TypeVar("Choice", bound=Enum)
 BAR = "frames"
@@ -30,11 +33,15 @@ ALL = "all"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which frames: names of tiers, methods and purposes; nothing means all but the hold-out."""
+    """Which frames: names of tiers, methods, purposes and splits.
+
+    Nothing means all but the hold-out.
+    """
 
     tiers: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     purposes: tuple[str, ...] = ()
+    splits: tuple[str, ...] = ()
 
 
 class ExportReport(Document):
@@ -62,14 +69,16 @@ def export_frames(
     """
     found = writer_of(out, format_name)
     purposes = _purposes(wanted.purposes)
-    everything = _chosen_frames(load_frames(folder.frames, purposes=tuple(Purpose)), wanted, folder)
+    stored = load_frames(folder.frames, purposes=tuple(Purpose))
+    everything = _of_splits(_chosen_frames(stored, wanted, folder), wanted.splits, folder)
     frames = everything.of_purpose(*purposes)
     _check_frames(frames, found, folder, out)
 
     def tell(done: int) -> None:
         reporter.bar(BAR, done, len(frames))
 
-    _write(found, frames, out, tell, terms or ReleaseTerms(title=folder.root.name))
+    terms = replace(terms or ReleaseTerms(folder.root.name), split=_split_settings(frames, folder))
+    _write(found, frames, out, tell, terms)
     reporter.end(BAR)
     left_out = everything.of_purpose(Purpose.HOLDOUT) if Purpose.HOLDOUT not in purposes else ()
     return ExportReport(
@@ -110,6 +119,24 @@ def _chosen_frames(frames: Frames, wanted: Wanted, folder: RunFolder) -> Frames:
         if method.tier in tiers and method.name.lower() in names
     ]
     return frames.select(np.isin(frames.method_F, places))
+
+
+def _of_splits(frames: Frames, names: Sequence[str], folder: RunFolder) -> Frames:
+    unknown = [name for name in names if name.lower() not in SPLITS]
+    if unknown:
+        raise InputError(f"{unknown[0]!r} is no split. Choose from {', '.join(SPLITS)}.")
+    if names and COLUMN not in frames.added_F:
+        raise InputError(f"{folder.root} isn't split. `platform split {folder.root}` does that.")
+    places = [SPLITS.index(name.lower()) for name in names]
+    return frames.select(np.isin(frames.added_F[COLUMN], places)) if names else frames
+
+
+def _split_settings(frames: Frames, folder: RunFolder) -> str:
+    """What `platform split` noted beside its column: how to make it again."""
+    if COLUMN not in frames.added_F:
+        return ""
+    array = zarr.open_group(folder.frames, mode="r", zarr_format=3)[ADDED + COLUMN]
+    return str(array.attrs["units"])
 
 
 def _check_frames(frames: Frames, found: Format, folder: RunFolder, out: str) -> None:

@@ -13,14 +13,16 @@ import numpy as np
 
 from forgefield.platform.data_sets.import_levels import (
     Stated,
+    Units,
     in_our_units,
-    methods_of,
     with_stated,
 )
+from forgefield.platform.data_sets.import_methods import methods_of
 from forgefield.storage.errors import InputError
 from forgefield.storage.formats.catalogue import reader_of
 from forgefield.storage.formats.foreign import ForeignFrames, from_frames
 from forgefield.storage.formats.plausible import check_forces, check_neighbours, check_totals
+from forgefield.storage.formats.plausible_lengths import check_lengths
 from forgefield.storage.formats.sameness import Labelled
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import IMPORTED, Job, Label, Method, Provenance, Purpose, Tier
@@ -52,8 +54,7 @@ class Judged:
     question: Question
     frames: ForeignFrames
     methods: tuple[Method, ...]
-    energy_unit: str
-    length_unit: str
+    units: Units
     sha256: str
 
     def labels(self) -> list[Labelled]:
@@ -72,16 +73,18 @@ def judge(question: Question) -> Judged:
     read = reader_of(path, question.format).read
     if read is None:
         raise InputError(f"{path} is of a format that is only written.")
-    frames, energy, length = in_our_units(read(path), question.stated, path)
+    frames, units = in_our_units(read(path), question.stated, path)
     methods = methods_of(frames, question.stated, path)
     frames = with_stated(frames, question.stated, path)
+    if not question.trust:
+        check_lengths(frames, units.length, path)
     for method in () if question.trust else dict.fromkeys(methods):
         part = frames.select(np.array([each == method for each in methods]))
         if method.tier in TOTALS:
-            check_totals(part, energy, path)
+            check_totals(part, units.energy, path)
             check_neighbours(part, path)
-        check_forces(part, path)
-    return Judged(question, frames, methods, energy, length, _digest(path))
+        check_forces(part, path, units.force)
+    return Judged(question, frames, methods, units, _digest(path))
 
 
 def check_against(judged: Judged, known: Frames) -> None:

@@ -1,26 +1,28 @@
-"""What frames of a file are taken for: level of theory, units, charge, purpose.
+"""What frames of a file are taken for: units, charge, spin, purpose; `import_methods` has methods.
 
 The file and the caller may both say so; they must not contradict each other, and what neither says
-is asked for. Nothing is guessed but the lowest possible multiplicity of a neutral molecule.
+is asked for. Nothing is guessed but lengths in angstrom, which the distances of atoms then confirm,
+and the lowest possible multiplicity of a neutral molecule.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from forgefield.storage.errors import InputError
-from forgefield.storage.formats.foreign import UNSTATED, ForeignFrames
+from forgefield.storage.formats.foreign import UNCLEAR_SPIN, UNSTATED, ForeignFrames
 from forgefield.storage.formats.units_of_files import (
     ENERGY_UNITS,
+    FORCE_UNITS,
     LENGTH_UNITS,
     energy_unit,
+    force_unit,
     length_unit,
 )
-from forgefield.storage.records import Method, Purpose, Tier
-
-EMPIRICAL_NAMES = ("mmff", "uff", "amber", "spc", "opls", "gaff", "charmm")
+from forgefield.storage.ragged import Integers
+from forgefield.storage.records import Purpose
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,97 +37,44 @@ class Stated:
     multiplicity: int | None = None
     molecule: str | None = None
     purpose: str | None = None
+    force_unit: str | None = None
 
 
-def in_our_units(
-    frames: ForeignFrames, stated: Stated, path: Path
-) -> tuple[ForeignFrames, str, str]:
-    """Frames in eV and Å, and the units they had; raises `InputError` where these aren't known."""
+@dataclass(frozen=True, slots=True)
+class Units:
+    """The units of a file, as `units_of_files` spells them."""
+
+    energy: str
+    length: str
+    force: str
+
+
+def in_our_units(frames: ForeignFrames, stated: Stated, path: Path) -> tuple[ForeignFrames, Units]:
+    """Frames in eV and Å, and the units they had; raises `InputError` where these aren't known.
+
+    Forces are in energy by length unless the caller says otherwise.
+    """
     energy = _unit(stated.energy_unit, frames.energy_unit, "energy", path)
-    length = _unit(stated.length_unit, frames.length_unit or "angstrom", "length", path)
-    ours = frames.scaled(ENERGY_UNITS[energy], LENGTH_UNITS[length])
-    return replace(ours, energy_unit="eV", length_unit="angstrom"), energy, length
+    length = _unit(stated.length_unit, frames.length_unit, "length", path)
+    force = force_unit(stated.force_unit or f"{energy}/{length}")
+    ours = frames.scaled(ENERGY_UNITS[energy], LENGTH_UNITS[length], FORCE_UNITS[force])
+    ours = replace(ours, energy_unit="eV", length_unit="angstrom")
+    return ours, Units(energy, length, force)
 
 
 def _unit(said: str | None, in_file: str, what: str, path: Path) -> str:
     known = energy_unit if what == "energy" else length_unit
-    if said is None and not in_file:
-        choices = ", ".join(ENERGY_UNITS if what == "energy" else LENGTH_UNITS)
+    if said is None and not in_file and what == "energy":
+        choices = ", ".join(ENERGY_UNITS)
         raise InputError(f"{path} doesn't say its unit of {what}: --{what}-unit {choices}.")
     if said is None:
-        return known(in_file)
-    if in_file and what == "energy" and known(said) != known(in_file):
+        return known(in_file or "angstrom")
+    if in_file and known(said) != known(in_file):
         raise InputError(
             f"{path} says that its {what} is in {in_file}, --{what}-unit says {said}. Leave the "
             "option out, or mend the file."
         )
     return known(said)
-
-
-def methods_of(frames: ForeignFrames, stated: Stated, path: Path) -> tuple[Method, ...]:
-    """The method of each frame; raises `InputError` for contradictions and what isn't said."""
-    return _each(
-        [_one_method(*each, stated, path) for each in sorted(set(_levels(frames)))],
-        sorted(set(_levels(frames))),
-        _levels(frames),
-    )
-
-
-def _levels(frames: ForeignFrames) -> list[tuple[str, str]]:
-    return list(zip(frames.methods, frames.tiers, strict=True))
-
-
-def _each(
-    found: Sequence[Method], kinds: Sequence[tuple[str, str]], levels: Iterable[tuple[str, str]]
-) -> tuple[Method, ...]:
-    table = dict(zip(kinds, found, strict=True))
-    return tuple(table[level] for level in levels)
-
-
-def _one_method(in_file: str, tier_in_file: str, stated: Stated, path: Path) -> Method:
-    fuller = stated.method and not _terms(in_file) > _terms(stated.method)
-    name = " ".join(((stated.method if fuller else in_file) or "").split())
-    if not name:
-        raise InputError(f"{path} doesn't name its method. Say --method, such as PBE/def2-SVP.")
-    if stated.method and in_file and not _agree(stated.method, in_file):
-        raise InputError(
-            f"{path} says that it was labelled by {in_file!r}, --method says {stated.method!r}. "
-            "Import it as what it is: labels of several methods must not pass for one."
-        )
-    likely, tier = tier_of(name), stated.tier or tier_in_file or tier_of(name)
-    tiers = [member.value for member in Tier]
-    if not tier or tier.lower() not in tiers:
-        said = f"{tier!r} is no tier" if tier else f"nobody says the tier of {name}"
-        raise InputError(f"{said}. Say --tier: {', '.join(tiers)}.")
-    clash = [each for each in (likely, tier_in_file) if each and each != tier.lower()]
-    if clash:
-        raise InputError(
-            f"{name} is a method of tier {clash[0]}, not {tier}. Say --tier {clash[0]}."
-        )
-    return Method(Tier(tier.lower()), name)
-
-
-def tier_of(method: str) -> str:
-    """The tier that a method's name means; "" where the name says nothing."""
-    plain = method.lower().replace("(", "").replace(")", "")
-    if "ccsd" in plain or "fci" in plain:
-        return Tier.CCSD.value
-    if "xtb" in plain:
-        return Tier.XTB.value
-    if plain.startswith(EMPIRICAL_NAMES):
-        return Tier.EMPIRICAL.value
-    return Tier.DFT.value if "/" in plain else ""
-
-
-def _agree(one: str, other: str) -> bool:
-    """One names all that the other names: "Psi4: CCSD(T), cc-pVTZ" is CCSD(T)/cc-pVTZ."""
-    first, second = _terms(one), _terms(other)
-    return first <= second or second <= first
-
-
-def _terms(method: str) -> set[str]:
-    bare = method.rsplit(":", 1)[-1].lower()
-    return {term for term in bare.replace(",", "/").replace(" ", "/").split("/") if term}
 
 
 def with_stated(frames: ForeignFrames, stated: Stated, path: Path) -> ForeignFrames:
@@ -136,7 +85,7 @@ def with_stated(frames: ForeignFrames, stated: Stated, path: Path) -> ForeignFra
     charge = _agreed(frames.charge_F, UNSTATED, stated.charge, "charge", path)
     charge = np.where(charge == UNSTATED, 0, charge)
     electrons = np.add.reduceat(frames.numbers, frames.ptr[:-1]) - charge
-    spin = _agreed(frames.multiplicity_F, 0, stated.multiplicity, "multiplicity", path)
+    spin = _agreed(_clear(frames, stated, path), 0, stated.multiplicity, "multiplicity", path)
     spin = np.where(spin == 0, 1 + electrons % 2, spin)
     wrong = (electrons < 0) | (spin - 1 > electrons) | ((electrons - spin) % 2 == 0)
     if wrong.any():
@@ -152,6 +101,17 @@ def with_stated(frames: ForeignFrames, stated: Stated, path: Path) -> ForeignFra
         molecules=_names(frames, stated.molecule, path),
         purposes=_purposes(frames.purposes, stated.purpose, path),
     )
+
+
+def _clear(frames: ForeignFrames, stated: Stated, path: Path) -> Integers:
+    """Multiplicities (F,), 0 where none is stated; raises `InputError` for a bare `spin`."""
+    unclear = np.flatnonzero(frames.multiplicity_F == UNCLEAR_SPIN)
+    if len(unclear) and stated.multiplicity is None:
+        raise InputError(
+            f"Frame {unclear[0]} of {path} has a field spin, which may mean S, 2S or 2S+1. Call it "
+            "multiplicity (2S+1), or give --multiplicity."
+        )
+    return np.where(frames.multiplicity_F == UNCLEAR_SPIN, 0, frames.multiplicity_F)
 
 
 def _agreed(

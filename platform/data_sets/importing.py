@@ -18,6 +18,7 @@ from forgefield.platform.data_sets.import_judging import (
     judge,
     labels_of,
 )
+from forgefield.platform.ledger_place import writing_ledger
 from forgefield.platform.planning.plan import Document
 from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.screen.reporter import Reporter
@@ -63,10 +64,8 @@ def import_file(
     """
     started = time.monotonic()
     _check_folder(folder)
-    reporter.bar(BAR, 0, 1, "reading")
     judged = judge(question)
     labels = judged.labels()
-    reporter.bar(BAR, 0, len(labels), "comparing")
     if not folder.has_ledger:
         _compare(labels, [], question.file, skip=skip_duplicates)
     with ExitStack() as stack:
@@ -89,8 +88,8 @@ def import_file(
         duplicates=len(repeats) - in_store,
         near_duplicates=near,
         methods=sorted({method.name for method in judged.methods}),
-        energy_unit=judged.energy_unit,
-        length_unit=judged.length_unit,
+        energy_unit=judged.units.energy,
+        length_unit=judged.units.length,
         seconds=round(time.monotonic() - started, 3),
     )
 
@@ -124,7 +123,7 @@ def _opened(folder: RunFolder, stack: ExitStack) -> tuple[Ledger, FrameStore]:
         raise InputError(
             f"Can't make the folder {folder.root}: {error.strerror}. Choose another with --into."
         ) from error
-    ledger = stack.enter_context(Ledger(folder.ledger_url))
+    ledger = stack.enter_context(writing_ledger(folder))
     store = stack.enter_context(FrameStore.open_for_writing(folder.frames))
     pack(ledger, store)
     return ledger, store

@@ -15,12 +15,16 @@ from forgefield.storage.splitting import (
     SplitSettings,
     alike_groups,
     counts,
+    holdout_twins,
     split_frames,
 )
 
 
 class SplitReport(BaseModel):
-    """What `platform split` did: frames by split, and near-duplicates that were kept together."""
+    """What `platform split` did: frames by split, and near-duplicates that were kept together.
+
+    `holdout_twins` are hold-out frames alike to frames that were put into training before.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -28,6 +32,7 @@ class SplitReport(BaseModel):
     frames: Mapping[str, int]
     new: int
     groups: int
+    holdout_twins: int
     settings: str
 
 
@@ -45,12 +50,14 @@ def split_folder(folder: RunFolder, settings: SplitSettings) -> SplitReport:
         frames = everything.select(standing)
         before = everything.added_F.get(COLUMN, np.full(len(everything), LEFT_OUT))
         split_F = before.astype(np.int64)
-        split_F[standing] = split_frames(frames, settings, split_F[standing])
+        group_F = alike_groups(frames, settings.threshold)
+        split_F[standing] = split_frames(frames, settings, split_F[standing], group_F)
         store.add_column(COLUMN, split_F, str(settings))
     return SplitReport(
         folder=folder.root,
         frames=counts(split_F[standing]),
         new=int((before[standing] < 0).sum()),
-        groups=len(set(alike_groups(frames, settings.threshold).tolist())),
+        groups=len(set(group_F.tolist())),
+        holdout_twins=holdout_twins(frames, split_F[standing], group_F),
         settings=str(settings),
     )

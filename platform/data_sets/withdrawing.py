@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from forgefield.platform.buying.shared_labels import strike_withdrawn
+from forgefield.platform.buying.run_books import strike_in_books
+from forgefield.platform.ledger_place import writing_ledger
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.frame_store import FrameStore
-from forgefield.storage.ledger import Ledger
 from forgefield.storage.ledger.packing import pack
 from forgefield.storage.run_lock import RunLock
 
@@ -17,10 +17,10 @@ def withdraw_labels(folder: RunFolder, names: Sequence[str], reason: str) -> int
     """
     with (
         RunLock(folder.root),
-        Ledger(folder.ledger_url) as ledger,
+        writing_ledger(folder) as ledger,
         FrameStore.open_for_writing(folder.frames) as store,
     ):
         count = ledger.withdraw(ledger.keys_of(names), reason)
         pack(ledger, store)
-        strike_withdrawn(ledger, folder)
+        strike_in_books(ledger, folder)
     return count

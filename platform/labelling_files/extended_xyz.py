@@ -1,10 +1,11 @@
 """Labelled frames as extended XYZ, in the input's order, with where each label came from.
 
-Per frame: `energy` eV, `method`, `program`, `version`, `host`, `threads`, `cpu_s`, `wall_s`, the
-diagnostics (`t1`, `gap_eV`, `residual_force` eV/Å …), `charge`, `multiplicity`, `frame` (its number
-in the input, from 0), `job` (a hash of method and geometry), and the fields that the input had.
-Per atom: species, `pos` Å, and `forces` eV/Å unless the method has none. Numbers have seventeen
-digits, so that they come back as they were. ASE finds energy and forces in a calculator.
+Per frame: `energy` eV, `units`, `method`, `tier`, `program`, `version`, `host`, `threads`, `cpu_s`,
+`wall_s`, the diagnostics (`t1`, `gap_eV`, `residual_force` eV/Å …), `charge`, `multiplicity`,
+`frame` (its number in the input, from 0), `job` (a hash of method and geometry), and the fields
+that the input had. Per atom: species, `pos` Å, and `forces` eV/Å unless the method has none. Boxes
+have a `Lattice` Å, and `stress` eV/Å³ where the label has one. Numbers have seventeen digits, so
+that they come back as they were. ASE finds energy, forces and stress in a calculator.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,10 +18,17 @@ import numpy as np
 from forgefield.storage.elements import SYMBOLS
 from forgefield.storage.errors import InputError
 from forgefield.storage.frame_store.durable_store import replace_file
-from forgefield.storage.records import Configuration, Job, Label
+from forgefield.storage.records import Array, Job, Label
 
-STALE = frozenset({"energy", "free_energy", "forces", "stress", "virial", "dipole", "pbc"})
+STALE = frozenset(
+    {
+        *("energy", "free_energy", "Energy", "REF_energy", "forces", "force", "REF_forces"),
+        *("stress", "virial", "virials", "REF_stress", "dipole", "pbc", "cost_core_seconds"),
+    }
+)
 """Fields of the input that would pass for ours."""
+UNITS = "energy eV, forces eV/Angstrom"
+"""What `platform import` and others know the units by, as in the storage room's own files."""
 _PLACE = " {:.17g} {:.17g} {:.17g}"
 
 
@@ -58,21 +66,29 @@ def _comment(frame: LabelledFrame) -> str:
     columns = "species:S:1:pos:R:3" + ("" if frame.label.forces_A3 is None else ":forces:R:3")
     fields = {**_ours(frame), **dict(_theirs(frame.info, set(_ours(frame))))}
     said = " ".join(_fields(fields))
-    return f"Properties={columns} {said} {_surroundings(frame.job.configuration)}"
+    return f"Properties={columns} {said} {_surroundings(frame)}"
 
 
-def _surroundings(shape: Configuration) -> str:
-    if shape.cell_33 is None:
+def _surroundings(frame: LabelledFrame) -> str:
+    cell_33, stress_33 = frame.job.configuration.cell_33, frame.label.stress_33
+    if cell_33 is None:
         return 'pbc="F F F"'
-    vectors = " ".join(f"{length:.17g}" for length in shape.cell_33.ravel())
-    return f'Lattice="{vectors}" pbc="T T T"'
+    stress = "" if stress_33 is None else f' stress="{_matrix(stress_33)}"'
+    periodic = " ".join("T" if vector.any() else "F" for vector in cell_33)
+    return f'Lattice="{_matrix(cell_33)}"{stress} pbc="{periodic}"'
+
+
+def _matrix(values_33: Array) -> str:
+    return " ".join(f"{value:.17g}" for value in values_33.ravel().tolist())
 
 
 def _ours(frame: LabelledFrame) -> dict[str, Any]:
     shape, origin = frame.job.configuration, frame.label.provenance
     return {
         "energy": frame.label.energy,
+        "units": UNITS,
         "method": frame.job.method.name,
+        "tier": frame.job.method.tier.value,
         "program": origin.program,
         "version": origin.version,
         "host": origin.host,

@@ -19,7 +19,7 @@ from forgefield.storage.datasets.stored_blocks import StoredBlocks
 from forgefield.storage.errors import InputError
 from forgefield.storage.frames import TRAINING_PURPOSES
 from forgefield.storage.ragged import Integers, offsets
-from forgefield.storage.records import Purpose
+from forgefield.storage.records import Method, Purpose
 
 WINDOW = 8
 THREADS = 2
@@ -49,20 +49,30 @@ class BlockShuffle(Epochs[FlatFrames]):
         purposes: Collection[Purpose] = TRAINING_PURPOSES,
         version: int | None = None,
         dtype: DTypeLike = np.float64,
+        method: Method | str | None = None,
+        several_methods: bool = False,
     ) -> None:
         """The store at `path` as of `version` rows, by default all that are there now.
 
+        `method` or its name chooses among several; `several_methods` takes all of them.
+
         Raises `StorageError` for a damaged store, `HoldoutLocked` where it is, `InputError` for
-        more ranks than frames.
+        more ranks than frames and for methods that nobody chose from.
         """
         if window < 1:
             raise InputError(f"The shuffle's window is at least one block, not {window}.")
-        self._blocks = StoredBlocks(path, purposes, version, dtype)
+        self._blocks = StoredBlocks(
+            path, purposes, version, dtype, method=method, several_methods=several_methods
+        )
+        self.methods = self._blocks.methods
+        """What `method_F` of a batch counts in."""
         frames = int(self._blocks.counts.sum())
         self._plan = BatchPlan(frames, batch, shard)
         self._seed, self._window = seed, window
+        chosen = method.name if isinstance(method, Method) else method
         super().__init__(
             {
+                **({} if chosen is None else {"method": chosen}),
                 "uuid": self._blocks.uuid,
                 "version": self._blocks.version,
                 "frames": frames,

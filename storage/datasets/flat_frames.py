@@ -14,8 +14,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from forgefield.storage.datasets.methods import refuse_several
 from forgefield.storage.frames import Frames
-from forgefield.storage.ragged import Integers, offsets
+from forgefield.storage.ragged import Integers, merge, offsets
+from forgefield.storage.records import Method
 
 Reals = NDArray[np.floating[Any]]
 
@@ -24,8 +26,9 @@ Reals = NDArray[np.floating[Any]]
 class FlatFrames:
     """Labelled configurations one after another; frame `i` owns the atoms `ptr[i]:ptr[i + 1]`.
 
-    `ptr` (F + 1,), `numbers` (A,), `positions_A3` and `forces_A3` (A, 3), `energy_F` and `seq_F`
-    (F,); `cell_F33` and `stress_F33` (F, 3, 3), `None` where no frame has any.
+    `ptr` (F + 1,), `numbers` (A,), `positions_A3` and `forces_A3` (A, 3), `energy_F`, `seq_F`,
+    `charge_F`, `multiplicity_F` and `method_F`, an index into `methods`, (F,); `cell_F33` and
+    `stress_F33` (F, 3, 3), `None` where no frame has any.
     """
 
     ptr: Integers
@@ -34,12 +37,25 @@ class FlatFrames:
     forces_A3: Reals
     energy_F: Reals
     seq_F: Integers
+    charge_F: Integers
+    multiplicity_F: Integers
+    method_F: Integers
+    methods: tuple[Method, ...]
     cell_F33: Reals | None = None
     stress_F33: Reals | None = None
 
     @classmethod
-    def of(cls, frames: Frames, dtype: DTypeLike = np.float64) -> Self:
-        """From `frames`. Energies stay double: absolute ones need the digits."""
+    def of(
+        cls, frames: Frames, dtype: DTypeLike = np.float64, *, several_methods: bool = False
+    ) -> Self:
+        """From `frames`. Energies stay double: absolute ones need the digits.
+
+        Raises `InputError` for frames of several methods unless they are asked for.
+        """
+        if not several_methods:
+            refuse_several(
+                frames.method_F, frames.methods, "Take those of one, as by frames.of_tier(tier)"
+            )
         return cls(
             ptr=frames.ptr,
             numbers=frames.numbers,
@@ -47,6 +63,10 @@ class FlatFrames:
             forces_A3=frames.forces_A3.astype(dtype, copy=False),
             energy_F=frames.energy_F,
             seq_F=frames.seq_F,
+            charge_F=frames.charge_F,
+            multiplicity_F=frames.multiplicity_F,
+            method_F=frames.method_F,
+            methods=frames.methods,
             cell_F33=present(frames.cell_F33, dtype),
             stress_F33=present(frames.stress_F33, dtype),
         )
@@ -74,6 +94,10 @@ class FlatFrames:
             forces_A3=self.forces_A3.take(atoms, axis=0),
             energy_F=self.energy_F.take(index),
             seq_F=self.seq_F.take(index),
+            charge_F=self.charge_F.take(index),
+            multiplicity_F=self.multiplicity_F.take(index),
+            method_F=self.method_F.take(index),
+            methods=self.methods,
             cell_F33=None if self.cell_F33 is None else self.cell_F33.take(index, axis=0),
             stress_F33=None if self.stress_F33 is None else self.stress_F33.take(index, axis=0),
         )
@@ -83,7 +107,10 @@ class FlatFrames:
         """All frames of one or more `parts` in their order."""
         if len(parts) == 1:
             return parts[0]
+        methods, method_F = merge([(part.methods, part.method_F) for part in parts])
         return cls(
+            method_F=method_F,
+            methods=methods,
             ptr=offsets(np.concatenate([np.diff(part.ptr) for part in parts])),
             cell_F33=_boxes([(len(part), part.cell_F33) for part in parts]),
             stress_F33=_boxes([(len(part), part.stress_F33) for part in parts]),
@@ -91,7 +118,7 @@ class FlatFrames:
         )
 
 
-_PLAIN = ("numbers", "positions_A3", "forces_A3", "energy_F", "seq_F")
+_PLAIN = ("numbers", "positions_A3", "forces_A3", "energy_F", "seq_F", "charge_F", "multiplicity_F")
 
 
 def present(boxes_F33: Reals, dtype: DTypeLike = np.float64) -> Reals | None:

@@ -1,7 +1,8 @@
 """Frames for PyTorch Geometric: `Data` by index, `Batch` made at once.
 
-`z` (A,), `pos` and `force` (A, 3), `energy` (F,), and where any frame has a box `cell` and
-`stress` (F, 3, 3), as PyG's own MD17 names them. A batch is what `Batch.from_data_list` of its
+`z` (A,), `pos` and `force` (A, 3), `energy`, `charge`, `multiplicity` and `method` (F,), an index
+into `methods`, and where any frame has a box `cell` and `stress` (F, 3, 3), as PyG's own MD17 names
+them. A batch is what `Batch.from_data_list` of its
 frames would be, without the loop over frames. Edges are the model's business (`radius_graph`).
 
     data = PygFrames(load_frames(path))
@@ -24,14 +25,31 @@ from forgefield.storage.frames import Frames
 from forgefield.storage.ragged import Integers
 
 _BY_ATOM = {"z": "numbers", "pos": "positions_A3", "force": "forces_A3"}
-_BY_FRAME = {"energy": "energy_F", "cell": "cell_F33", "stress": "stress_F33"}
+_BY_FRAME = {
+    "energy": "energy_F",
+    "cell": "cell_F33",
+    "stress": "stress_F33",
+    "charge": "charge_F",
+    "multiplicity": "multiplicity_F",
+    "method": "method_F",
+}
 
 
 class PygFrames(Dataset[Data]):
-    """Frames in memory; `dtype` of all but the energies is a NumPy one."""
+    """Frames in memory; `dtype` of all but the energies is a NumPy one.
 
-    def __init__(self, frames: Frames, dtype: type[np.floating] = np.float32) -> None:
-        self._flat = FlatFrames.of(frames, dtype)
+    Raises `InputError` for frames of several methods, unless `several_methods` are asked for.
+    """
+
+    def __init__(
+        self,
+        frames: Frames,
+        dtype: type[np.floating] = np.float32,
+        *,
+        several_methods: bool = False,
+    ) -> None:
+        self._flat = FlatFrames.of(frames, dtype, several_methods=several_methods)
+        self.methods = frames.methods
 
     def __len__(self) -> int:
         return len(self._flat)

@@ -98,8 +98,9 @@ class Epochs(ABC, Generic[Batch]):
         self.set_epoch(self.epoch + 1)
 
     def set_epoch(self, epoch: int) -> None:
-        """Start this epoch the next time."""
-        self.epoch, self._start, self._done = epoch, 0, 0
+        """Start this epoch the next time, or go on in it where a state of it was loaded."""
+        start = self._start if epoch == self.epoch else 0
+        self.epoch, self._start, self._done = epoch, start, start
 
     def state_dict(self, done: int | None = None) -> dict[str, int | str]:
         """Where training is: `done` batches of this epoch, by default all that were given out."""

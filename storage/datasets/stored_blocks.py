@@ -13,14 +13,16 @@ import zarr
 from numpy.typing import DTypeLike, NDArray
 
 from forgefield.storage.datasets.flat_frames import FlatFrames, Reals
+from forgefield.storage.datasets.methods import chosen_method, refuse_several
 from forgefield.storage.errors import StorageError
 from forgefield.storage.frame_store.checked_reading import damaged, plain_arrays
 from forgefield.storage.frame_store.chunks import DamagedChunk
+from forgefield.storage.frame_store.columns import Vocabularies
 from forgefield.storage.frame_store.holdout import refuse_if_locked
 from forgefield.storage.frame_store.reading import checked_about, open_group, standing_rows
 from forgefield.storage.frames import TRAINING_PURPOSES
 from forgefield.storage.ragged import Integers
-from forgefield.storage.records import Purpose
+from forgefield.storage.records import Method, Purpose
 
 
 class StoredBlocks:
@@ -32,8 +34,15 @@ class StoredBlocks:
         purposes: Collection[Purpose] = TRAINING_PURPOSES,
         version: int | None = None,
         dtype: DTypeLike = np.float64,
+        *,
+        method: Method | str | None = None,
+        several_methods: bool = False,
     ) -> None:
-        """Raises `StorageError` where there is no store or too few frames, or `HoldoutLocked`."""
+        """Frames by one `method`, or by `several_methods`.
+
+        Raises `StorageError` where there is no store or too few frames, `HoldoutLocked`, and
+        `InputError` where none is by that method, or some are by others and none was chosen.
+        """
         if Purpose.HOLDOUT in purposes:
             refuse_if_locked(path)
         self._group = open_group(Path(path))
@@ -45,7 +54,9 @@ class StoredBlocks:
         self._dtype = dtype
         self._plain = plain_arrays(self._group)
         self._rows = _array(self._group, "energy").chunks[0]
+        self.methods = Vocabularies.read(about).methods
         self._kept = self._find_kept(purposes)
+        self._choose(method, several_methods=several_methods)
         starts = np.arange(0, self.version, self._rows)
         self.counts: Integers = np.add.reduceat(self._kept, starts, dtype=np.int64)[: len(starts)]
 
@@ -62,6 +73,10 @@ class StoredBlocks:
             forces_A3=self._read("forces", *atoms).astype(self._dtype, copy=False),
             energy_F=self._read("energy", first, last),
             seq_F=self._read("seq", first, last),
+            charge_F=self._read("charge", first, last).astype(np.int64),
+            multiplicity_F=self._read("multiplicity", first, last).astype(np.int64),
+            method_F=self._read("method", first, last).astype(np.int64),
+            methods=self.methods,
             cell_F33=self._boxes("cell", first, last),
             stress_F33=self._boxes("stress", first, last),
         )
@@ -76,6 +91,16 @@ class StoredBlocks:
             rows = {name: self._read(name, 0, self.version) for name in names}
             kept &= standing_rows(rows, self.version)
         return kept
+
+    def _choose(self, method: Method | str | None, *, several_methods: bool) -> None:
+        """Keep the frames of one method, or see to it that all are of one."""
+        method_F = self._read("method", 0, self.version)
+        if method is not None:
+            there = [self.methods[place] for place in np.unique(method_F[self._kept])]
+            places = [self.methods.index(there[place]) for place in chosen_method(method, there)]
+            self._kept &= np.isin(method_F, places)
+        elif not several_methods:
+            refuse_several(method_F[self._kept], self.methods, "Choose one with method=")
 
     def _boxes(self, name: str, first: int, last: int) -> Reals | None:
         if name not in self._group:

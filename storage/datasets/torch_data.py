@@ -27,7 +27,8 @@ class TorchBatch(NamedTuple):
 
     `numbers` (A,), `positions` and `forces` (A, 3), `energy` (F,) in double precision, `ptr`
     (F + 1,) first atom of each frame and the end, `batch` (A,) the frame of each atom; `cell` and
-    `stress` (F, 3, 3), NaN where a frame has none, `None` where none has. Å, eV, eV/Å, eV/Å³.
+    `stress` (F, 3, 3), NaN where a frame has none, `None` where none has; `charge` e,
+    `multiplicity` and `method` (F,), an index into the source's `methods`. Å, eV, eV/Å, eV/Å³.
     """
 
     numbers: Tensor
@@ -38,6 +39,9 @@ class TorchBatch(NamedTuple):
     batch: Tensor
     cell: Tensor | None
     stress: Tensor | None
+    charge: Tensor
+    multiplicity: Tensor
+    method: Tensor
 
 
 def to_torch(flat: FlatFrames) -> TorchBatch:
@@ -51,14 +55,27 @@ def to_torch(flat: FlatFrames) -> TorchBatch:
         batch=torch.from_numpy(flat.frame_A),
         cell=_maybe(flat.cell_F33),
         stress=_maybe(flat.stress_F33),
+        charge=torch.from_numpy(flat.charge_F),
+        multiplicity=torch.from_numpy(flat.multiplicity_F),
+        method=torch.from_numpy(flat.method_F),
     )
 
 
 class TorchFrames(Dataset[TorchBatch]):
-    """Frames in memory by index; `dtype` of all but the energies is a NumPy one."""
+    """Frames in memory by index; `dtype` of all but the energies is a NumPy one.
 
-    def __init__(self, frames: Frames, dtype: type[np.floating] = np.float32) -> None:
-        self._flat = FlatFrames.of(frames, dtype)
+    Raises `InputError` for frames of several methods, unless `several_methods` are asked for.
+    """
+
+    def __init__(
+        self,
+        frames: Frames,
+        dtype: type[np.floating] = np.float32,
+        *,
+        several_methods: bool = False,
+    ) -> None:
+        self._flat = FlatFrames.of(frames, dtype, several_methods=several_methods)
+        self.methods = frames.methods
 
     def __len__(self) -> int:
         return len(self._flat)
@@ -102,8 +119,11 @@ class TorchStream(IterableDataset[TorchBatch]):
         return parts * self._source.plan_of(self._source.shard.split(0, parts)).batches
 
     def set_epoch(self, epoch: int) -> None:
-        """Start this epoch the next time; call it before the loader's workers start."""
-        self._epoch, self._start = epoch, 0
+        """Start this epoch the next time, or go on in it where a state of it was loaded.
+
+        Call it before the loader's workers start.
+        """
+        self._epoch, self._start = epoch, self._start if epoch == self._epoch else 0
 
     def state_dict(self, done: int, workers: int = 0) -> dict[str, int | str]:
         """Where training is: `done` batches of this epoch, fetched by so many workers."""

@@ -19,11 +19,13 @@ from forgefield.storage.formats.foreign import (
     ForeignFrames,
     foreign_frames,
     purpose_names,
+    unclear_spins,
 )
 from forgefield.storage.formats.foreign_checks import checked
 from forgefield.storage.formats.safe_files import check_file, reading, replacing
 from forgefield.storage.formats.watching import Tell, quiet
 from forgefield.storage.frames import Frames
+from forgefield.storage.ragged import Integers
 from forgefield.storage.records import Array
 
 MAGIC = b"SQLite format 3\0"
@@ -115,6 +117,7 @@ def _count(path: Path, size: int) -> int:
 
 def _together(rows: Sequence[Any], path: Path) -> ForeignFrames:
     said = [dict(row.data) for row in rows]
+    known = [row.key_value_pairs | data for row, data in zip(rows, said, strict=True)]
     for number, row in enumerate(rows):
         if row.get("energy") is None:
             raise InputError(f"Row {number} of {path} has no energy.")
@@ -126,10 +129,10 @@ def _together(rows: Sequence[Any], path: Path) -> ForeignFrames:
         forces_A3=np.concatenate([_forces(row) for row in rows]),
         cell_F33=np.array([_cell(row) for row in rows]),
         stress_F33=np.array([_stress(row) for row in rows]),
-        charge_F=np.array(
-            [_whole(d.get("charge", row.get("charge", UNSTATED))) for d, row in zip(said, rows)]  # noqa: B905
+        charge_F=_wholes(known, ("charge", "total_charge"), UNSTATED),
+        multiplicity_F=unclear_spins(
+            _wholes(known, ("multiplicity", "spin_multiplicity"), 0), known
         ),
-        multiplicity_F=np.array([_whole(each.get("multiplicity", 0)) for each in said]),
         molecules=_words(rows, said, "molecule"),
         methods=_words(rows, said, "method"),
         tiers=_words(rows, said, "tier"),
@@ -144,6 +147,12 @@ def _words(rows: Sequence[Any], said: Sequence[dict[str, Any]], name: str) -> tu
         str(data.get(name, row.key_value_pairs.get(name, "")))
         for row, data in zip(rows, said, strict=True)
     )
+
+
+def _wholes(known: Sequence[dict[str, Any]], names: Sequence[str], unsaid: int) -> Integers:
+    """Of data or key-value pairs only: ASE makes up a charge of 0 for rows that state none."""
+    found = [next((each[name] for name in names if name in each), unsaid) for each in known]
+    return np.array([_whole(value) for value in found], dtype=np.int64)
 
 
 def _whole(value: Any) -> int:  # noqa: ANN401

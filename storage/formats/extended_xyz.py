@@ -1,10 +1,10 @@
 """Frames as extended XYZ, the text format that ASE, OVITO and most trainers read.
 
 Per frame: `energy` eV, `method`, `tier`, `purpose`, `molecule`, `cost_core_seconds`, `charge`,
-`multiplicity`, the ledger's `seq`, and for periodic boxes `Lattice` Å and `stress` eV/Å³; per atom:
-species, `pos` Å and `forces` eV/Å, which are left out of energy-only frames. Seventeen significant
-digits, so that numbers come back as they were. `ase.io.read(path, ":")` finds energies, forces and
-stress in a SinglePointCalculator.
+`multiplicity`, the ledger's `seq`, the `split` of a data set that is split, and for periodic boxes
+`Lattice` Å and `stress` eV/Å³; per atom: species, `pos` Å and `forces` eV/Å, which are left out of
+energy-only frames. Seventeen significant digits, so that numbers come back as they were.
+`ase.io.read(path, ":")` finds energies, forces and stress in a SinglePointCalculator.
 """
 
 import math
@@ -19,7 +19,9 @@ from forgefield.storage.formats.watching import Tell, quiet
 from forgefield.storage.frame_store.durable_store import replace_file
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import Array, Purpose
+from forgefield.storage.splitting import COLUMN, SPLITS
 
+NO_SPLIT = "none"
 _POSITIONS = "{:<2s} {:.17g} {:.17g} {:.17g}"
 _WITH_FORCES = _POSITIONS + " {:.17g} {:.17g} {:.17g}"
 
@@ -59,8 +61,17 @@ def _comment(frames: Frames, frame: int, *, forces: bool) -> str:
         f'molecule="{_quoted(frames.molecules[frames.molecule_F[frame]])}" '
         f"cost_core_seconds={frames.cost_F[frame]:.17g} charge={frames.charge_F[frame]} "
         f"multiplicity={frames.multiplicity_F[frame]} seq={frames.seq_F[frame]} "
+        f"{_split(frames, frame)}"
         f'units="energy eV, forces eV/Angstrom" pbc="{_periodic(frames.cell_F33[frame])}"'
     )
+
+
+def _split(frames: Frames, frame: int) -> str:
+    """In which split a frame is, where its data set is split."""
+    if COLUMN not in frames.added_F:
+        return ""
+    place = int(frames.added_F[COLUMN][frame])
+    return f"split={SPLITS[place] if place >= 0 else NO_SPLIT} "
 
 
 def _box(cell_33: Array, stress_33: Array) -> str:

@@ -1,9 +1,9 @@
 """Extended XYZ as others write it, read line by line.
 
 The comment line is ASE's to take apart; the table of atoms is read here, because ASE believes a
-file that claims a billion atoms or columns. Energies are `energy`, or `REF_energy` (MACE), forces
-`forces`, `force` or `REF_forces`; `Lattice`, `stress` (or `virials`), `charge`, `multiplicity`,
-`molecule`, `method`, `tier`, `purpose` and `units` are read where they are. Other fields are left.
+file that claims a billion atoms or columns. What was computed, `extended_xyz_results` finds;
+`Lattice`, `charge`, `multiplicity`, `molecule`, `method`, `tier`, `purpose` and `units` are read
+where they are. Other fields are left.
 """
 
 import re
@@ -16,20 +16,29 @@ import numpy as np
 
 from forgefield.storage.elements import SYMBOLS
 from forgefield.storage.errors import InputError
-from forgefield.storage.formats.foreign import UNSTATED, ForeignFrames, foreign_frames
+from forgefield.storage.formats.extended_xyz_results import (
+    FORCES,
+    cell_of,
+    energy_of,
+    family_of,
+    stress_of,
+)
+from forgefield.storage.formats.foreign import (
+    UNSTATED,
+    ForeignFrames,
+    foreign_frames,
+    unclear_spins,
+)
 from forgefield.storage.formats.foreign_checks import checked
 from forgefield.storage.formats.safe_files import check_file, reading
 from forgefield.storage.records import Array
 
 LONGEST_LINE = 100_000
-ENERGIES = ("energy", "REF_energy", "Energy", "free_energy")
-FORCES = ("forces", "REF_forces", "force")
 SPECIES = ("species", "Z", "element")
 POSITIONS = ("pos", "positions")
 _PLACES = {symbol: place for place, symbol in enumerate(SYMBOLS)}
 _QUOTED = re.compile(r'(?<!\S)(molecule|method)="((?:[^"\\]|\\.)*)"')
 _ESCAPED = re.compile(r"\\(.)")
-_NO_BOX = np.full((3, 3), np.nan)
 Columns = dict[str, tuple[int, int]]
 
 
@@ -38,6 +47,7 @@ class _Frame:
     numbers: list[int]
     positions_A3: Array
     forces_A3: Array
+    family: str
     info: Mapping[str, Any]
 
 
@@ -66,6 +76,11 @@ class _Lines:
         if len(line) == LONGEST_LINE:
             raise self.wrong("is too long")
         return line
+
+    @property
+    def frame(self) -> str:
+        """The frame that ends here, as a sentence about it begins."""
+        return f"The frame that ends with line {self.number} of {self._path}"
 
     def wrong(self, what: str) -> InputError:
         return InputError(f"Line {self.number} of {self._path} {what}.")
@@ -133,12 +148,13 @@ def _frame(
     try:
         numbers = [_number(row[species[0]]) for row in rows]
         positions = _table(rows, _named(POSITIONS, columns))
-        forces = _table(rows, _named(FORCES, columns))
+        family = family_of([*info, *columns], lines.frame)
+        forces = _table(rows, _named(FORCES[family], columns))
     except (ValueError, KeyError) as error:
         raise lines.wrong(f"ends a frame that isn't one: {error}") from error
     if positions is None:
         raise lines.wrong("ends a frame without positions")
-    return _Frame(numbers, positions, _nothing(numbers) if forces is None else forces, info)
+    return _Frame(numbers, positions, _nothing(numbers) if forces is None else forces, family, info)
 
 
 def _number(species: str) -> int:
@@ -164,50 +180,26 @@ def _table(rows: Sequence[Sequence[str]], where: tuple[int, int] | None) -> Arra
 
 def _together(frames: Sequence[_Frame], path: Path) -> ForeignFrames:
     infos = [frame.info for frame in frames]
+    family = family_of({frame.family + "energy" for frame in frames}, str(path))
     return foreign_frames(
         [len(frame.numbers) for frame in frames],
         np.array([number for frame in frames for number in frame.numbers], dtype=np.int64),
         np.concatenate([frame.positions_A3 for frame in frames]),
-        np.array([_energy(info, number, path) for number, info in enumerate(infos)]),
+        np.array([energy_of(info, family, number, path) for number, info in enumerate(infos)]),
         forces_A3=np.concatenate([frame.forces_A3 for frame in frames]),
-        cell_F33=np.array([_cell(info) for info in infos]),
-        stress_F33=np.array([_stress(info) for info in infos]),
+        cell_F33=np.array([cell_of(info) for info in infos]),
+        stress_F33=np.array([stress_of(info, family, n, path) for n, info in enumerate(infos)]),
         charge_F=_stated(infos, ("charge", "total_charge"), UNSTATED),
-        multiplicity_F=_stated(infos, ("multiplicity", "spin_multiplicity"), 0),
+        multiplicity_F=unclear_spins(
+            _stated(infos, ("multiplicity", "spin_multiplicity"), 0), infos
+        ),
         molecules=tuple(str(info.get("molecule", "")) for info in infos),
         methods=tuple(str(info.get("method", "")) for info in infos),
         tiers=tuple(str(info.get("tier", "")) for info in infos),
         purposes=tuple(str(info.get("purpose", "")) for info in infos),
         energy_unit="eV" if all("energy eV" in str(info.get("units")) for info in infos) else "",
-        length_unit="angstrom",
+        length_unit="angstrom" if all("/Angstrom" in str(i.get("units")) for i in infos) else "",
     )
-
-
-def _energy(info: Mapping[str, Any], frame: int, path: Path) -> float:
-    name = next((name for name in ENERGIES if name in info), None)
-    if name is None:
-        raise InputError(f"Frame {frame} of {path} has no energy; it needs energy=… in its line.")
-    return float(info[name])
-
-
-def _cell(info: Mapping[str, Any]) -> Array:
-    """Rows are vectors; a direction that isn't periodic has a row of zeros."""
-    if "Lattice" not in info:
-        return _NO_BOX
-    periodic = np.broadcast_to(np.asarray(info.get("pbc", True), dtype=bool), (3,))
-    if not periodic.any():
-        return _NO_BOX
-    return np.where(periodic[:, None], np.asarray(info["Lattice"], dtype=np.float64).T, 0.0)
-
-
-def _stress(info: Mapping[str, Any]) -> Array:
-    if "stress" in info:
-        found = np.asarray(info["stress"], dtype=np.float64)
-        if found.shape == (6,):
-            xx, yy, zz, yz, xz, xy = found
-            return np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
-        return found.reshape(3, 3).T
-    return _NO_BOX
 
 
 def _stated(infos: Sequence[Mapping[str, Any]], names: Sequence[str], unsaid: int) -> Any:  # noqa: ANN401

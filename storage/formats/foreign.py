@@ -4,7 +4,7 @@ What the file doesn't say stays unsaid (NaN, "", `UNSTATED`, 0): whoever imports
 Legend of shapes: `F` frames, `A` atoms of all frames together.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 from typing import Any, Self
@@ -18,6 +18,9 @@ from forgefield.storage.records import Array, Configuration, Purpose
 
 UNSTATED = -(2**31)
 """A charge that the file doesn't state; a multiplicity that it doesn't state is 0."""
+UNCLEAR_SPIN = UNSTATED
+"""A multiplicity of a frame that states a spin in one of several conventions."""
+SPINS = ("spin", "total_spin")
 Words = tuple[str, ...]
 _WORDS = ("molecules", "methods", "tiers", "purposes")
 _BY_FRAME = ("energy_F", "cell_F33", "stress_F33", "charge_F", "multiplicity_F")
@@ -30,7 +33,7 @@ class ForeignFrames:
 
     `energy_F` (F,), `cell_F33` and `stress_F33` (F, 3, 3), as in `Frames`: NaN where absent. The
     words are one a frame. Units are `energy_unit` and `length_unit`, "" where the file is silent;
-    forces and stress are in these too.
+    stress is in these too, and forces unless the caller knows better.
     """
 
     ptr: Integers
@@ -64,13 +67,16 @@ class ForeignFrames:
         chosen |= {name: tuple(compress(getattr(self, name), which)) for name in _WORDS}
         return replace(self, ptr=offsets(np.diff(self.ptr)[which]), **chosen)
 
-    def scaled(self, energy: float, length: float) -> Self:
-        """The same in units `energy` and `length` times smaller; a factor of 1 keeps every bit."""
+    def scaled(self, energy: float, length: float, force: float | None = None) -> Self:
+        """The same in units so many times smaller; a factor of 1 keeps every bit.
+
+        `force` is `energy` / `length` where the file has no unit of its own for forces.
+        """
         return replace(
             self,
             positions_A3=self.positions_A3 * length,
             energy_F=self.energy_F * energy,
-            forces_A3=self.forces_A3 * (energy / length),
+            forces_A3=self.forces_A3 * (energy / length if force is None else force),
             cell_F33=self.cell_F33 * length,
             stress_F33=self.stress_F33 * (energy / length**3),
         )
@@ -130,6 +136,12 @@ def foreign_frames(
         energy_unit=energy_unit,
         length_unit=length_unit,
     )
+
+
+def unclear_spins(multiplicity_F: Integers, said: Sequence[Collection[str]]) -> Integers:
+    """Multiplicities (F,), marked where a frame says `spin`: it may mean S, 2S or 2S+1."""
+    unclear = np.array([any(name in each for name in SPINS) for each in said], dtype=bool)
+    return np.where((multiplicity_F == 0) & unclear, UNCLEAR_SPIN, multiplicity_F)
 
 
 def from_frames(frames: Frames) -> ForeignFrames:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from forgefield.storage.errors import InputError
-from forgefield.storage.formats.foreign import UNSTATED, ForeignFrames
+from forgefield.storage.formats.foreign import UNCLEAR_SPIN, UNSTATED, ForeignFrames
 from forgefield.storage.ragged import Integers
 from forgefield.storage.records import Array
 
@@ -88,7 +88,8 @@ def _check_optional(values: Array, frame_of: Integers, frames: int, what: str, p
 
 def _check_stated(found: ForeignFrames, path: Path) -> None:
     wrong = (np.abs(found.charge_F) > 1000) & (found.charge_F != UNSTATED)
-    wrong |= (found.multiplicity_F < 0) | (found.multiplicity_F > 1000)
+    stated = found.multiplicity_F != UNCLEAR_SPIN
+    wrong |= stated & (found.multiplicity_F < 0) | (found.multiplicity_F > 1000)
     if wrong.any():
         frame = int(np.flatnonzero(wrong)[0])
         raise InputError(

@@ -7,6 +7,7 @@ standard error where it can't. It imports nothing else of Forgefield's.
 """
 
 import math
+import os
 import resource
 import sys
 from pathlib import Path
@@ -30,7 +31,9 @@ def main(file: Path, out: Path) -> int:
     try:
         with h5py.File(file, "r") as opened:
             about = str(opened.attrs.get("forgefield", "{}"))
-            arrays = {str(name): _array(opened, str(name), size) for name in opened}
+            datasets = {str(name): _dataset(opened, str(name)) for name in opened}
+            _check_claims(datasets, size)
+            arrays = {name: np.asarray(dataset[...]) for name, dataset in datasets.items()}
     except Exception as error:  # noqa: BLE001
         sys.stderr.write(str(error) or type(error).__name__)
         return REFUSED
@@ -38,7 +41,16 @@ def main(file: Path, out: Path) -> int:
     return 0
 
 
-def _array(opened: Any, name: str, size: int) -> np.ndarray[Any, Any]:  # noqa: ANN401
+def _check_claims(datasets: dict[str, Any], size: int) -> None:
+    claimed = sum(math.prod(each.shape) * each.dtype.itemsize for each in datasets.values())
+    if claimed > max(SMALL_BYTES, COMPRESSIBLE * size):
+        raise ValueError(f"it claims {claimed:,} bytes of numbers, but it is {size:,} long")
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if claimed > machine:
+        raise ValueError(f"it claims {claimed:,} bytes of numbers; this machine has {machine:,}")
+
+
+def _dataset(opened: Any, name: str) -> Any:  # noqa: ANN401
     import h5py
 
     plain = isinstance(opened.get(name, getlink=True), h5py.HardLink)
@@ -47,11 +59,7 @@ def _array(opened: Any, name: str, size: int) -> np.ndarray[Any, Any]:  # noqa: 
         raise ValueError(f"{name} is kept elsewhere; only plain datasets are read")
     if dataset.dtype.kind not in "fiu" or name == "about":
         raise ValueError(f"{name} holds {dataset.dtype}, not numbers")
-    held = min(size, dataset.id.get_storage_size())
-    claimed = math.prod(dataset.shape) * dataset.dtype.itemsize
-    if claimed > max(SMALL_BYTES, COMPRESSIBLE * held):
-        raise ValueError(f"{name} claims {claimed:,} bytes from {held:,} stored ones")
-    return np.asarray(dataset[...])
+    return dataset
 
 
 if __name__ == "__main__":

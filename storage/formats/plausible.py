@@ -17,7 +17,11 @@ from scipy.spatial import cKDTree
 
 from forgefield.storage.errors import InputError
 from forgefield.storage.formats.foreign import ForeignFrames
-from forgefield.storage.formats.units_of_files import ENERGY_UNITS
+from forgefield.storage.formats.units_of_files import (
+    ENERGY_UNITS,
+    FORCE_UNITS,
+    nearest_force_unit,
+)
 from forgefield.storage.geometry import distance_features, superpose
 from forgefield.storage.records import Array
 from forgefield.storage.units import EV_PER_HARTREE
@@ -31,6 +35,8 @@ ESCAPE = "If they are right all the same, say --trust."
 FARTHEST_A = 0.6
 CLEAR = 0.9
 """A correlation above which a slope means something."""
+LEAST_SLOPE, LARGEST_SLOPE = 0.75, 1.35
+"""Noise and curvature stay inside; a bohr for an angstrom, 0.53 or 1.89, doesn't."""
 
 
 def check_totals(frames: ForeignFrames, unit: str, path: Path) -> None:
@@ -92,8 +98,11 @@ def _is_unit_factor(ratio: float) -> bool:
     return any(abs(np.log(ratio * a / b)) < NEAR_LOG / 4 for a, b in permutations(sizes, 2))
 
 
-def check_forces(frames: ForeignFrames, path: Path) -> None:
-    """Raise `InputError` where forces aren't minus the slope of the energies, in size or sign."""
+def check_forces(frames: ForeignFrames, path: Path, unit: str = "eV/angstrom") -> None:
+    """Raise `InputError` where forces aren't minus the slope of the energies, in size or sign.
+
+    They are in eV/Å now and were taken to be in `unit`.
+    """
     predicted_P, found_P = _differences(frames)
     if len(found_P) < FEWEST_PAIRS or not predicted_P.any() or np.ptp(found_P) == 0:
         return
@@ -106,11 +115,12 @@ def check_forces(frames: ForeignFrames, path: Path) -> None:
             f"The forces of {path} point uphill in {len(found_P)} pairs of near frames: they seem "
             f"to be gradients. Change their sign. {ESCAPE}"
         )
-    if not 0.5 < slope < 2:
+    if not LEAST_SLOPE < slope < LARGEST_SLOPE:
+        fitting = nearest_force_unit(slope * FORCE_UNITS[unit])
         raise InputError(
             f"The energies of {path} change {slope:.3g} times as much as its forces say, in "
             f"{len(found_P)} pairs of near frames. Energies and forces seem to be in different "
-            "units; bring them into one, such as eV and eV/Å. "
+            f"units: taken for {unit}, forces would fit in {fitting}. Say --force-unit {fitting}. "
             f"{ESCAPE}"
         )
 

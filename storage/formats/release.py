@@ -109,7 +109,8 @@ def _write_splits(frames: Frames, folder: Path) -> dict[str, int]:
         lines = ["index,geometry\n", *(f"{frame},{hashes[frame]}\n" for frame in members)]
         (folder / f"{name}.csv").write_text("".join(lines), encoding="utf-8")
         counts[name] = len(members)
-    return counts
+    left_out = int((split_F < 0).sum())
+    return counts | ({"none": left_out} if left_out else {})
 
 
 def _sums(folder: Path) -> Iterator[str]:

@@ -10,6 +10,7 @@ from forgefield.storage.elements import SYMBOLS
 from forgefield.storage.errors import InputError
 from forgefield.storage.frames import Frames, Program
 from forgefield.storage.records import IMPORTED, Purpose
+from forgefield.storage.splitting import COLUMN
 
 LICENCES = {
     "CC-BY-4.0": (
@@ -30,14 +31,19 @@ LICENCES = {
     ),
 }
 DEFAULT_LICENCE = "CC-BY-4.0"
+SMALL_COST_S = 360.0
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseTerms:
-    """How a data set is released: its `title`, and the SPDX name of its licence."""
+    """How a data set is released: its `title`, and the SPDX name of its licence.
+
+    `split` says by which settings it was split, where it was.
+    """
 
     title: str = "Labelled molecular configurations"
     licence: str = DEFAULT_LICENCE
+    split: str = ""
 
     def __post_init__(self) -> None:
         """Raise `InputError` for a licence that isn't known."""
@@ -62,15 +68,29 @@ def methods_paragraph(frames: Frames) -> str:
         origin = frames.provenance
         used = sorted(set(origin.program_F[which].tolist()))
         programs = " and ".join(_origin(origin.programs[place]) for place in used)
-        cost_h = frames.cost_F[which].sum() / 3600
         without = int(np.isnan(frames.energy_F[which]).sum()) + _energy_only(frames, which)
         forces = f", {without} of them without forces" if without else ""
-        price = f" at a cost of {cost_h:,.2f} core-hours" if cost_h else ""
+        price = _price(float(frames.cost_F[which].sum()))
         sentences.append(
             f"{int(which.sum()):,} configurations were labelled by {method.name}, "
             f"{programs}{price}{forces}."
         )
     return " ".join(sentences)
+
+
+def _price(cost_s: float) -> str:
+    """What labels cost, in core-hours, or in core-seconds where these would be none."""
+    if not cost_s:
+        return ""
+    small = cost_s < SMALL_COST_S
+    amount = f"{cost_s:,.3g} core-seconds" if small else f"{cost_s / 3600:,.2f} core-hours"
+    return f" at a cost of {amount}"
+
+
+def _compositions(frames: Frames) -> int:
+    numbers = frames.numbers.tolist()
+    each = (tuple(sorted(numbers[frames.atoms_of(frame)])) for frame in range(len(frames)))
+    return len(set(each))
 
 
 def _origin(program: Program) -> str:
@@ -82,6 +102,12 @@ def _origin(program: Program) -> str:
 def _energy_only(frames: Frames, which: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> int:
     first = frames.ptr[:-1][which]
     return int(np.isnan(frames.forces_A3[first]).any(axis=1).sum())
+
+
+def _split(frames: Frames, terms: ReleaseTerms) -> str:
+    if terms.split:
+        return f"Split by: {terms.split}."
+    return "" if COLUMN in frames.added_F else "They follow from what frames were bought for."
 
 
 def card(frames: Frames, terms: ReleaseTerms, splits: dict[str, int]) -> str:
@@ -102,10 +128,10 @@ pretty_name: {json.dumps(terms.title)}
 ---
 # {terms.title}
 
-{len(frames):,} labelled configurations of {len(molecules)} molecule(s), {len(frames.numbers):,}
-atoms; elements {", ".join(SYMBOLS[number] for number in elements)}.
+{len(frames):,} labelled configurations of {_compositions(frames)} composition(s),
+{len(frames.numbers):,} atoms; elements {", ".join(SYMBOLS[number] for number in elements)}.
 
-Molecules: {named}.
+By the names of molecules: {named}.
 
 Bought as: {purposes}.
 
@@ -120,7 +146,7 @@ Bought as: {purposes}.
 {rows}
 
 `splits/*.csv` list the frames of each: its index along the `frame` axis and the hash of its
-geometry, by which duplicates are found in other data sets.
+geometry, by which duplicates are found in other data sets. {_split(frames, terms)}
 
 ## Reading
 

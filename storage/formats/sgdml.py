@@ -2,8 +2,9 @@
 
 Written: `type` d, `name`, `theory`, `md5`, `z` (A,), `R` (F, A, 3), `E` (F,), `F` (F, A, 3),
 `r_unit` Ang, `e_unit` eV, the extremes of E and F that sGDML keeps, and for us `charge` and
-`multiplicity`. Read: these, rMD17's names (`coords`, `nuclear_charges`, `energies`, `forces`), and
-archives in which sizes differ, with `Z` (F, A), `N` (F,) and charges `Q` (F,), padded with zeros.
+`multiplicity`. Read: these, `lattice` (3, 3), whose columns are the vectors of the box, rMD17's
+names (`coords`, `nuclear_charges`, `energies`, `forces`), and archives in which sizes differ, with
+`Z` (F, A), `N` (F,) and charges `Q` (F,), padded with zeros.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forgefield.storage.errors import InputError
-from forgefield.storage.formats.foreign import ForeignFrames, foreign_frames
+from forgefield.storage.formats.foreign import ForeignFrames, foreign_frames, unclear_spins
 from forgefield.storage.formats.foreign_checks import checked
 from forgefield.storage.formats.safe_files import read_archive, reading, replacing
 from forgefield.storage.formats.watching import Tell, quiet
@@ -108,8 +109,9 @@ def _flat(arrays: Arrays, found: Mapping[str, NDArray[Any] | None], path: Path) 
         positions[there],
         energies,
         forces_A3=None if forces is None else forces[there],
+        cell_F33=_cells(arrays, frames, path),
         charge_F=_stated(arrays, ("charge", "Q"), frames),
-        multiplicity_F=_stated(arrays, ("multiplicity",), frames),
+        multiplicity_F=_multiplicities(arrays, frames),
         molecules=(_text(arrays, "name"),) * frames,
         methods=(_text(arrays, "theory"),) * frames,
         energy_unit=_text(arrays, "e_unit"),
@@ -166,6 +168,25 @@ def _stated(arrays: Arrays, names: tuple[str, ...], frames: int) -> NDArray[np.i
     if not (numbers == np.rint(numbers)).all():
         raise ValueError(f"{names[0]} is not always a whole number")
     return np.clip(numbers, -1e9, 1e9).astype(np.int64)
+
+
+def _multiplicities(arrays: Arrays, frames: int) -> NDArray[np.int64]:
+    found = _stated(arrays, ("multiplicity",), frames)
+    none = np.zeros(frames, dtype=np.int64) if found is None else found
+    return unclear_spins(none, [arrays.keys()] * frames)
+
+
+def _cells(arrays: Arrays, frames: int, path: Path) -> NDArray[np.float64] | None:
+    """The cell of all frames, (F, 3, 3): rows are vectors here, columns in the archive."""
+    if "lattice" not in arrays:
+        return None
+    lattice = _real(arrays["lattice"], path)
+    if lattice.shape != (3, 3) or not np.linalg.det(lattice):
+        raise InputError(
+            f"{path} has a lattice of shape {lattice.shape} that spans no box; it must be three "
+            "vectors, one a column. Write boxes that differ as extended XYZ."
+        )
+    return np.broadcast_to(lattice.T, (frames, 3, 3))
 
 
 def _text(arrays: Arrays, name: str) -> str:

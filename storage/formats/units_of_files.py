@@ -1,5 +1,7 @@
 """Units that files come in, by their usual names, in eV and Å."""
 
+import math
+
 from forgefield.storage.errors import InputError
 from forgefield.storage.units import (
     ANGSTROM_PER_BOHR,
@@ -16,6 +18,11 @@ ENERGY_UNITS = {
     "meV": 1e-3,
 }
 LENGTH_UNITS = {"angstrom": 1.0, "bohr": ANGSTROM_PER_BOHR, "nm": 10.0}
+FORCE_UNITS = {
+    f"{energy}/{length}": per_energy / per_length
+    for energy, per_energy in ENERGY_UNITS.items()
+    for length, per_length in LENGTH_UNITS.items()
+}
 _OTHER_NAMES = {
     "ev": "eV",
     "mev": "meV",
@@ -46,6 +53,21 @@ def energy_unit(name: str) -> str:
 def length_unit(name: str) -> str:
     """The one spelling of a length unit; raises `InputError` for an unknown one."""
     return _known(name, tuple(LENGTH_UNITS), "length")
+
+
+def force_unit(name: str) -> str:
+    """The one spelling of a unit of force, energy by length; raises `InputError`."""
+    if name.strip().lower() in ("au", "a.u."):
+        return "Hartree/bohr"
+    energy, divided, length = name.rpartition("/")
+    if not divided:
+        raise InputError(f"{name!r} is no unit of force. Write energy/length, as Hartree/bohr.")
+    return f"{energy_unit(energy)}/{length_unit(length)}"
+
+
+def nearest_force_unit(size: float) -> str:
+    """The unit of force nearest to `size` eV/Å in ratio."""
+    return min(FORCE_UNITS, key=lambda unit: abs(math.log(FORCE_UNITS[unit] / size)))
 
 
 def _known(name: str, units: tuple[str, ...], what: str) -> str:

@@ -6,6 +6,7 @@ itself would fill a missing chunk of any size.
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import zarr
@@ -34,8 +35,7 @@ def read_zarr(path: Path) -> ForeignFrames:
             raise InputError(f"{path} is no Zarr store of frames: it has no zarr.json.")
         group = zarr.open_group(folder, mode="r", zarr_format=3)
         about = _about(folder, group)
-        for name, array in group.arrays():
-            _check_array(name, array, folder)
+        _check_arrays(dict(group.arrays()), folder)
         lacking = [column.name for column in COLUMNS if column.name not in group]
         if lacking:
             raise InputError(f"{path} lacks the arrays {', '.join(lacking)}.")
@@ -72,14 +72,25 @@ def _about(folder: Path, group: zarr.Group) -> dict[str, object]:
         raise InputError(str(error)) from error
 
 
-def _check_array(name: str, array: object, folder: Path) -> None:
-    if not isinstance(array, zarr.Array) or "/" in name:
-        raise InputError(f"{folder} has a {name} that is no array.")
-    held = sum(file.stat().st_size for file in (folder / name).rglob("*") if file.is_file())
-    pieces = [array.shape, array.chunks, *([array.shards] if array.shards else [])]
-    largest = max(int(np.prod(piece, dtype=object)) for piece in pieces)
-    whole_chunk = FULL_CHUNK_BYTES if largest == int(np.prod(array.chunks, dtype=object)) else 0
-    check_claim(folder, name, largest * array.dtype.itemsize, max(held, whole_chunk))
+def _check_arrays(arrays: dict[str, zarr.Array[Any]], folder: Path) -> None:
+    """Raise `InputError` where all arrays together, or one chunk, claim too much."""
+    odd = [name for name, array in arrays.items() if not _is_plain(name, array)]
+    if odd:
+        raise InputError(f"{folder} has a {odd[0]} that is no array.")
+    held = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    whole = sum(_bytes(array, array.shape) for array in arrays.values())
+    check_claim(folder, "arrays", whole, held)
+    for name, array in arrays.items():
+        for piece in (array.chunks, array.shards or ()):
+            check_claim(folder, name, _bytes(array, piece), max(held, FULL_CHUNK_BYTES))
+
+
+def _is_plain(name: str, array: object) -> bool:
+    return isinstance(array, zarr.Array) and "/" not in name
+
+
+def _bytes(array: zarr.Array[Any], shape: tuple[int, ...]) -> int:
+    return int(np.prod(shape, dtype=object)) * array.dtype.itemsize
 
 
 FULL_CHUNK_BYTES = 2**20

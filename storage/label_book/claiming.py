@@ -1,7 +1,7 @@
 """The transaction that decides about jobs: found, granted or busy. Its caller holds the turn."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, delete, insert, select
@@ -34,11 +34,15 @@ class Found:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Claims:
-    """What became of jobs: labels that exist, jobs to buy now, jobs to ask for again later."""
+    """What became of jobs: labels that exist, jobs to buy now, jobs to ask for again later.
+
+    `holders` names the runs that are buying the `busy` ones.
+    """
 
     found: tuple[Found, ...] = ()
     granted: tuple[Job, ...] = ()
     busy: tuple[Job, ...] = ()
+    holders: tuple[str, ...] = ()
 
 
 Salvage = Callable[[Connection, Sequence[int]], int]
@@ -51,50 +55,59 @@ class _Decision:
     found: list[tuple[Job, Match]] = field(default_factory=list)
     granted: list[Job] = field(default_factory=list)
     busy: list[Job] = field(default_factory=list)
+    holders: list[str] = field(default_factory=list)
     new: list[Entry] = field(default_factory=list)
     new_jobs: list[Job] = field(default_factory=list)
     dead: list[int] = field(default_factory=list)
 
+    def wait(self, job: Job, holder: str) -> None:
+        """Somebody is buying it."""
+        self.busy.append(job)
+        self.holders.append(holder)
 
-def claim(connection: Connection, jobs: Sequence[Job], who: Run, salvage: Salvage) -> Claims:
+
+def claim(
+    connection: Connection, jobs: Sequence[Job], who: Run, alive: Liveness, salvage: Salvage
+) -> Claims:
     """Sort jobs and claim those that nobody has; see the module `book`.
 
     Before claims of dead runs pass on, `salvage` publishes what labels they left behind.
     """
     check_in(connection, who)
-    decision = _decided(connection, jobs, who)
+    decision = _decided(connection, jobs, who, alive)
     if decision.dead and salvage(connection, decision.dead):
-        decision = _decided(connection, jobs, who)
+        decision = _decided(connection, jobs, who, alive)
     for entry in decision.dead:
         connection.execute(delete(label).where(label.c.id == entry))
     _put_claims(connection, decision, who)
     return _claims(connection, decision)
 
 
-def look(connection: Connection, jobs: Sequence[Job], who: Run) -> Claims:
+def look(connection: Connection, jobs: Sequence[Job], who: Run, alive: Liveness) -> Claims:
     """What `claim` would answer; nothing is claimed."""
-    return _claims(connection, _decided(connection, jobs, who))
+    return _claims(connection, _decided(connection, jobs, who, alive))
 
 
-def _decided(connection: Connection, jobs: Sequence[Job], who: Run) -> _Decision:
+def _decided(connection: Connection, jobs: Sequence[Job], who: Run, alive: Liveness) -> _Decision:
     wanted = fingerprints(jobs)
-    shelf, alive, decision = shelf_for(connection, wanted), Liveness(connection), _Decision()
+    shelf, decision = shelf_for(connection, wanted), _Decision()
     for job, fingerprint in zip(jobs, wanted, strict=True):
         _decide(job, fingerprint, who, shelf, alive, decision)
     return decision
 
 
 def _claims(connection: Connection, decision: _Decision) -> Claims:
-    found = _found_labels(connection, decision.found)
-    return Claims(found, tuple(decision.granted), tuple(decision.busy))
+    names = {row.id: row.name for row in connection.execute(select(run.c.id, run.c.name))}
+    found = _found_labels(connection, decision.found, names)
+    holders = tuple(names[identity] for identity in decision.holders)
+    return Claims(found, tuple(decision.granted), tuple(decision.busy), holders)
 
 
 def _found_labels(
-    connection: Connection, matches: Sequence[tuple[Job, Match]]
+    connection: Connection, matches: Sequence[tuple[Job, Match]], names: Mapping[str, str]
 ) -> tuple[Found, ...]:
     """The labels behind matches, turned into the asking frames."""
     rows = rows_of(connection, sorted({match.entry.id for _, match in matches}))
-    names = {row.id: row.name for row in connection.execute(select(run.c.id, run.c.name))}
     return tuple(
         Found(
             job=job,
@@ -123,9 +136,12 @@ def _decide(
         decision.found.append((job, match))
     elif match.entry.run == who.id:
         mine_before = match.entry.id and match.entry.job == job.key()
-        (decision.granted if mine_before else decision.busy).append(job)
+        if mine_before:
+            decision.granted.append(job)
+        else:
+            decision.wait(job, who.id)
     elif alive.is_alive(match.entry.run):
-        decision.busy.append(job)
+        decision.wait(job, match.entry.run)
     else:
         shelf.drop(match.entry)
         decision.dead.append(match.entry.id)

@@ -10,10 +10,9 @@ from forgefield.storage.label_book.matching import Fingerprint, rotation_between
 from forgefield.storage.label_book.row_forms import fingerprint_of
 from forgefield.storage.label_book.schema import Standing, label
 from forgefield.storage.ledger.row_forms import configuration_of
+from forgefield.storage.pieces import parts
 from forgefield.storage.records import Array, Configuration, Job
 
-BUCKETS_A_QUERY = 500
-IDS_A_QUERY = 500
 _SOUGHT = (
     label.c.id,
     label.c.job,
@@ -88,11 +87,10 @@ def shelf_for(connection: Connection, wanted: Sequence[Fingerprint]) -> Shelf:
     for fingerprint in wanted:
         buckets[fingerprint.system].update(fingerprint.buckets)
     for system, numbers in buckets.items():
-        ordered = sorted(numbers)
-        for start in range(0, len(ordered), BUCKETS_A_QUERY):
+        for part in parts(sorted(numbers)):
             query = select(*_SOUGHT).where(
                 label.c.system == system,
-                label.c.bucket.in_(ordered[start : start + BUCKETS_A_QUERY]),
+                label.c.bucket.in_(part),
                 label.c.standing != Standing.WITHDRAWN.value,
             )
             for row in connection.execute(query.order_by(label.c.id)).mappings():
@@ -103,8 +101,7 @@ def shelf_for(connection: Connection, wanted: Sequence[Fingerprint]) -> Shelf:
 def rows_of(connection: Connection, ids: Sequence[int]) -> dict[int, RowMapping]:
     """Whole entries by id."""
     found = {}
-    for start in range(0, len(ids), IDS_A_QUERY):
-        part = ids[start : start + IDS_A_QUERY]
+    for part in parts(ids):
         for row in connection.execute(select(label).where(label.c.id.in_(part))).mappings():
             found[int(row["id"])] = row
     return found

@@ -18,13 +18,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from forgefield.storage.geometry import SAME_GEOMETRY_A, distance_features, superpose
+from forgefield.storage.geometry import (
+    MOST_PAIRS,
+    SAME_GEOMETRY_A,
+    distance_features,
+    superpose,
+)
+from forgefield.storage.pieces import parts
 from forgefield.storage.records import Array, Configuration, Job, Label
 
 REACH_A = 2 * SAME_GEOMETRY_A + 1e-9
 """How much a pair distance, and so a feature, of two same geometries may differ."""
 BUCKET_A = 5e-6
-JOBS_AT_ONCE = 200
+PAIRS_AT_ONCE = 2**20
+"""Pair distances in memory at once, which takes about 60 bytes each."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,8 +66,8 @@ def fingerprints(jobs: Sequence[Job]) -> list[Fingerprint]:
         places[system].append(place)
     found: list[Fingerprint | None] = [None] * len(jobs)
     for system, all_alike in places.items():
-        for start in range(0, len(all_alike), JOBS_AT_ONCE):
-            alike = all_alike[start : start + JOBS_AT_ONCE]
+        atoms = len(jobs[all_alike[0]].configuration.numbers)
+        for alike in parts(all_alike, _jobs_at_once(atoms)):
             shapes_NA3 = np.array([jobs[place].configuration.positions_A3 for place in alike])
             for place, features_K in zip(alike, _features(shapes_NA3), strict=True):
                 found[place] = Fingerprint(system, features_K)
@@ -101,6 +108,11 @@ def _features(shapes_NA3: Array) -> Array:
     if shapes_NA3.shape[1] == 1:
         return np.zeros((len(shapes_NA3), 1))
     return distance_features(shapes_NA3)
+
+
+def _jobs_at_once(atoms: int) -> int:
+    pairs = min(MOST_PAIRS, atoms * (atoms - 1) // 2)
+    return PAIRS_AT_ONCE // max(1, pairs, atoms)
 
 
 def _system(job: Job) -> str:

@@ -5,10 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import URL, Connection, insert, select, update
+from sqlalchemy.schema import CreateSchema
 
 from forgefield.storage.errors import InputError, StorageError
 from forgefield.storage.label_book.schema import ABOUT_ROW, SCHEMA_VERSION, about, metadata
+from forgefield.storage.ledger import addresses
 from forgefield.storage.ledger.database import Database
 from forgefield.storage.ledger.schema import receipt
 
@@ -20,15 +22,19 @@ Result = TypeVar("Result")
 def book_url(place: str | Path) -> str:
     """The SQLAlchemy URL of a book that a person named by URL or by path."""
     text = str(place)
-    return text if "://" in text else f"sqlite:///{Path(text).expanduser().resolve()}"
+    if "://" in text:
+        return text
+    path = str(Path(text).expanduser().resolve())
+    return URL.create("sqlite", database=path).render_as_string()
 
 
 def open_book(place: str | Path) -> Database:
     """The database of a book, made where there is none; raises `StorageError`, `InputError`."""
     url = book_url(place)
-    if url.startswith("sqlite:///"):
-        _make_folder(Path(url.removeprefix("sqlite:///")).parent)
-    database = Database(url, read_only=False)
+    parsed = addresses.parse(url)
+    if addresses.is_local(parsed) and parsed.database:
+        _make_folder(Path(parsed.database).parent)
+    database = Database(url, read_only=False, what="label book")
     try:
         _create_patiently(database)
         _check_version(database)
@@ -62,7 +68,7 @@ def _create_patiently(database: Database) -> None:
     """Make the tables; another process that makes them now gets in the way for a moment only."""
     for tries_left in reversed(range(CREATION_TRIES)):
         try:
-            return database.write(_create)
+            return database.write(lambda c: _create(c, addresses.schema_of(database.url)))
         except StorageError:
             if not tries_left:
                 raise
@@ -70,7 +76,9 @@ def _create_patiently(database: Database) -> None:
     return None
 
 
-def _create(connection: Connection) -> None:
+def _create(connection: Connection, schema: str) -> None:
+    if schema:
+        connection.execute(CreateSchema(schema, if_not_exists=True))
     metadata.create_all(connection)
     receipt.create(connection, checkfirst=True)
     if connection.execute(select(about.c.id)).first() is None:

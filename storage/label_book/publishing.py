@@ -5,8 +5,8 @@ The caller holds the turn. Publishing again changes nothing.
 
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select, update
 
@@ -14,12 +14,35 @@ from forgefield.storage.label_book.claiming import Found
 from forgefield.storage.label_book.matching import fingerprints
 from forgefield.storage.label_book.row_forms import job_columns
 from forgefield.storage.label_book.runs import Run
-from forgefield.storage.label_book.schema import Standing, label, taken
+from forgefield.storage.label_book.schema import Standing, label, run, taken
 from forgefield.storage.ledger.row_forms import finite, label_columns
+from forgefield.storage.pieces import parts
 from forgefield.storage.settled_frames import StoredFrame
 
-KEYS_A_QUERY = 500
-Item = TypeVar("Item")
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A label as a run holds it: the key of its job there, energy (eV) and wall time (s).
+
+    The two numbers tell this label from another one of the same job.
+    """
+
+    key: str
+    energy: float
+    wall_s: float
+
+    @classmethod
+    def of(cls, key: str, energy: float, wall_s: float) -> "Held":
+        """With times as the book stores them."""
+        return cls(key, float(energy), finite(wall_s))
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """A label that a run took from the book and that was struck there; `source` published it."""
+
+    label: Held
+    source: str
 
 
 def publish(
@@ -45,7 +68,7 @@ def publish(
 def known_keys(connection: Connection, keys: Collection[str]) -> set[str]:
     """Those of these job keys that the book holds a label for."""
     found: set[str] = set()
-    for part in _parts(sorted(keys)):
+    for part in parts(sorted(keys)):
         query = select(label.c.job).where(
             label.c.job.in_(part), label.c.standing == Standing.DONE.value
         )
@@ -53,33 +76,50 @@ def known_keys(connection: Connection, keys: Collection[str]) -> set[str]:
     return found
 
 
-def used_keys(connection: Connection, who: Run) -> set[str]:
-    """Keys of jobs whose labels a run published or took."""
-    published = select(label.c.job).where(
-        label.c.run == who.id, label.c.standing == Standing.DONE.value
-    )
-    took = (
-        select(taken.c.job)
+def strike(connection: Connection, labels: Collection[Held], who: Run) -> int:
+    """Nobody finds these labels any more, be they this run's or taken by it; how many."""
+    wrong = set(labels)
+    keys = sorted({each.key for each in wrong})
+    ids = {entry for entry, held in _used(connection, keys, who) if held in wrong}
+    for part in parts(sorted(ids)):
+        gone = {"standing": Standing.WITHDRAWN.value, "at": time.time()}
+        connection.execute(update(label).where(label.c.id.in_(part)).values(gone))
+    return len(ids)
+
+
+def claimed_keys(connection: Connection, who: Run) -> set[str]:
+    """Keys of the jobs that a run has claimed."""
+    mine = (label.c.run == who.id) & (label.c.standing == Standing.CLAIMED.value)
+    return set(connection.execute(select(label.c.job).where(mine)).scalars())
+
+
+def withdrawn_elsewhere(connection: Connection, who: Run) -> list[Withdrawn]:
+    """Labels that a run took and that are struck by now, by whomever."""
+    query = (
+        select(taken.c.job, label.c.energy, label.c.wall_s, run.c.name)
         .join(label, label.c.id == taken.c.label)
-        .where(taken.c.run == who.id, label.c.standing == Standing.DONE.value)
+        .join(run, run.c.id == label.c.run)
+        .where(taken.c.run == who.id, label.c.standing == Standing.WITHDRAWN.value)
     )
-    return {*connection.execute(published).scalars(), *connection.execute(took).scalars()}
+    return [
+        Withdrawn(Held(job, energy, wall_s), source)
+        for job, energy, wall_s, source in connection.execute(query)
+    ]
 
 
-def strike(connection: Connection, keys: Collection[str], who: Run) -> int:
-    """Nobody finds these jobs' labels any more, be they this run's or taken by it; how many."""
-    struck = 0
-    for part in _parts(sorted(keys)):
-        took = select(taken.c.label).where(taken.c.run == who.id, taken.c.job.in_(part))
-        own = (label.c.run == who.id) & label.c.job.in_(part)
-        done = label.c.standing == Standing.DONE.value
-        changed = connection.execute(
-            update(label)
-            .where(done & (own | label.c.id.in_(took)))
-            .values(standing=Standing.WITHDRAWN.value, at=time.time())
-        )
-        struck += changed.rowcount
-    return struck
+def _used(connection: Connection, keys: Sequence[str], who: Run) -> list[tuple[int, Held]]:
+    """Entries whose labels a run published or took for these jobs."""
+    answer = (label.c.energy, label.c.wall_s)
+    done = label.c.standing == Standing.DONE.value
+    own = select(label.c.id, label.c.job, *answer).where(label.c.run == who.id, done)
+    took = select(label.c.id, taken.c.job, *answer).join(taken, taken.c.label == label.c.id)
+    took = took.where(taken.c.run == who.id, done)
+    return [
+        (entry, Held(job, energy, wall_s))
+        for part in parts(keys)
+        for query in (own.where(label.c.job.in_(part)), took.where(taken.c.job.in_(part)))
+        for entry, job, energy, wall_s in connection.execute(query)
+    ]
 
 
 def release(connection: Connection, keys: Collection[str] | None, who: Run) -> int:
@@ -89,14 +129,18 @@ def release(connection: Connection, keys: Collection[str] | None, who: Run) -> i
         return connection.execute(delete(label).where(mine)).rowcount
     return sum(
         connection.execute(delete(label).where(mine, label.c.job.in_(part))).rowcount
-        for part in _parts(sorted(keys))
+        for part in parts(sorted(keys))
     )
 
 
 def note_taken(connection: Connection, found: Sequence[Found], who: Run) -> None:
-    """Remember that a run uses labels it found."""
+    """Remember that a run uses labels it found; those it doesn't book after all do no harm."""
     mine = select(taken.c.label, taken.c.job).where(taken.c.run == who.id)
-    known = {(row.label, row.job) for row in connection.execute(mine)}
+    known = {
+        (row.label, row.job)
+        for part in parts(sorted({each.entry for each in found}))
+        for row in connection.execute(mine.where(taken.c.label.in_(part)))
+    }
     new = {(each.entry, each.job.key()) for each in found} - known
     rows = [{"label": e, "run": who.id, "job": k, "at": time.time()} for e, k in sorted(new)]
     if rows:
@@ -109,7 +153,7 @@ def _entries_by_job(
     columns = (label.c.id, label.c.job, label.c.standing, label.c.run)
     query = select(*columns, label.c.energy, label.c.wall_s).order_by(label.c.id)
     found: defaultdict[str, list[RowMapping]] = defaultdict(list)
-    for part in _parts(keys):
+    for part in parts(keys):
         for row in connection.execute(query.where(label.c.job.in_(part))).mappings():
             found[row["job"]].append(row)
     return found
@@ -150,8 +194,3 @@ def _insert(connection: Connection, frames: Sequence[StoredFrame], who: Run) -> 
 def _drop(connection: Connection, ids: Sequence[int]) -> None:
     if ids:
         connection.execute(delete(label).where(label.c.id.in_(ids)))
-
-
-def _parts(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
-    for start in range(0, len(items), KEYS_A_QUERY):
-        yield items[start : start + KEYS_A_QUERY]

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from sqlalchemy import Connection, insert, select, update
 
+from forgefield.storage.errors import InputError
 from forgefield.storage.label_book.schema import run
 from forgefield.storage.run_lock import RunLock
 
 SILENCE_S = 900.0
-"""A run of another host that the book hasn't heard of for so long is dead."""
+"""A run that the book hasn't heard of for so long is dead, unless it says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +45,33 @@ def check_in(connection: Connection, who: Run) -> None:
         connection.execute(insert(run).values(id=who.id, **facts))
 
 
+def check_out(connection: Connection, who: Run) -> None:
+    """Note that a run has ended: nobody need wait for it, and another host may have the book."""
+    connection.execute(update(run).where(run.c.id == who.id).values(seen_at=0.0))
+
+
+def refuse_other_hosts(connection: Connection, who: Run, silence_s: float) -> None:
+    """Raise `InputError` where a run of another host uses the same book, which is a file."""
+    heard = run.c.seen_at > time.time() - silence_s
+    others = select(run).where(run.c.host != who.host, run.c.id != who.id, heard)
+    other = connection.execute(others).first()
+    if other is not None:
+        raise InputError(
+            f"Run {other.name} on {other.host} uses this label book, a SQLite file, which several "
+            "hosts can't share safely. Give all runs one in PostgreSQL (--labels "
+            "postgresql://user@host/database), or go without one (--no-labels)."
+        )
+
+
 class Liveness:
     """Answers whether runs are alive, each looked at once.
 
-    A run of this host is alive while its lock is held: the kernel drops it with the process. One
-    of another host is alive, too, while it was heard of lately.
+    A run is alive while it was heard of in the last `silence_s`; one of this host only while its
+    lock is held, as far as that can be known: the kernel drops it with the process.
     """
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, silence_s: float = SILENCE_S) -> None:
+        self._connection, self._silence_s = connection, silence_s
         self._known: dict[str, bool] = {}
 
     def is_alive(self, identity: str) -> bool:
@@ -60,7 +79,7 @@ class Liveness:
         if identity not in self._known:
             found = select(run).where(run.c.id == identity)
             row = self._connection.execute(found).one()
-            held = RunLock(row.folder).is_held()
-            heard = time.time() - row.seen_at < SILENCE_S
-            self._known[identity] = held or (heard and row.host != platform.node())
+            heard = time.time() - row.seen_at < self._silence_s
+            gone = row.host == platform.node() and RunLock(row.folder).held_if_known() is False
+            self._known[identity] = heard and not gone
         return self._known[identity]

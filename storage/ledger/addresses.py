@@ -6,6 +6,7 @@ out, and PostgreSQL's own means (`~/.pgpass`, `PGPASSWORD`, `PGSERVICE`) give it
 """
 
 import re
+from pathlib import Path
 
 from sqlalchemy import URL
 from sqlalchemy.engine import make_url
@@ -19,7 +20,7 @@ FORMS = "sqlite:////path/ledger.sqlite or postgresql://user@host/database"
 _DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
 
 
-def parse(url: str) -> URL:
+def parse(url: str, what: str = "ledger") -> URL:
     """A URL with its driver; raises `InputError` without repeating a password."""
     try:
         parsed = make_url(url)
@@ -27,13 +28,20 @@ def parse(url: str) -> URL:
     except (ArgumentError, ValueError) as error:
         raise InputError(f"{_masked(url)!r} is no database URL. Write {FORMS}.") from error
     if backend not in {"sqlite", *_DRIVERS}:
-        raise InputError(f"A ledger can't be kept in {backend!r}. Write {FORMS}.")
+        raise InputError(f"A {what} can't be kept in {backend!r}. Write {FORMS}.")
     if any("password" in name for name in parsed.query):
         raise InputError("Write no password behind the ? of a URL. Use ~/.pgpass or PGPASSWORD.")
     if not parsed.database and backend != "sqlite":
         raise InputError(f"{shown(parsed)} names no database. Write {FORMS}.")
+    if "?" in url and backend == "sqlite":
+        raise InputError(f"{_masked(url)!r} has something behind its ?. In a path, write ? as %3F.")
     schema_of(parsed)
     return parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
+
+
+def sqlite_url(path: Path) -> str:
+    """The URL of a SQLite file, whatever characters its path holds."""
+    return full(URL.create("sqlite", database=str(path)))
 
 
 def is_local(url: URL) -> bool:

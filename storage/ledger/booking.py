@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, insert, update
 
+from forgefield.storage.ledger.contents import content_of
 from forgefield.storage.ledger.entries import State
 from forgefield.storage.ledger.row_forms import inbox_row
 from forgefield.storage.ledger.schema import attempt, inbox, job
@@ -66,8 +67,9 @@ def _attempt_rows(booking: Booking) -> list[dict[str, object]]:
 def _verdict(outcome: Outcome) -> dict[str, int | str | None]:
     if isinstance(outcome.result, Failure):
         kind, message = outcome.result.kind, outcome.result.message
-        return {"done": 0, "failure_kind": kind, "failure_message": message}
-    return {"done": 1, "failure_kind": None, "failure_message": None}
+        return {"done": 0, "failure_kind": kind, "failure_message": message, "content": None}
+    content = content_of(outcome.result, len(outcome.job.configuration.numbers))
+    return {"done": 1, "failure_kind": None, "failure_message": None, "content": content}
 
 
 _ADD_ATTEMPTS, _ADD_TO_INBOX = insert(attempt), insert(inbox)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from forgefield.storage.errors import InputError, MissingProgram
@@ -36,18 +36,20 @@ Work = Callable[[Connection], Result]
 
 
 class Database:
-    """Transactions on the database of one ledger.
+    """Transactions on the database of one ledger, or of what else `what` says, in messages.
 
-    `reconnect_s`: how long a server that went away may stay away. What `work` does is done again
-    from its beginning where that is safe, so it must do nothing but talk to its connection.
+    `what` it is, messages say. `reconnect_s`: how long a server that went away may stay away. What
+    `work` does is done again from its beginning where that is safe, so it must do nothing but talk
+    to its connection.
     """
 
-    def __init__(self, url: str, *, read_only: bool) -> None:
-        self.url = addresses.parse(url)
+    def __init__(self, url: str, *, read_only: bool, what: str = "ledger") -> None:
+        self._what = what
+        self.url = addresses.parse(url, what)
         self.reconnect_s = RECONNECT_S
         self._read_only = read_only
         self._local = addresses.is_local(self.url)
-        self._engine = _open_engine(self.url, read_only=read_only)
+        self._engine = open_engine(self.url, read_only=read_only, what=what)
         self._writer = uuid.uuid4().hex
         self._was_there = False
 
@@ -63,7 +65,7 @@ class Database:
                 return self._read_once(work)
             except DBAPIError as error:
                 if not (self._can_wait(error) and patience.wait()):
-                    raise explained(self.url, error) from error
+                    raise explained(self.url, error, self._what) from error
 
     def write(self, work: "Work[Result]") -> Result:
         """Do `work` in one transaction, once or not at all; raises `StorageError`."""
@@ -74,7 +76,7 @@ class Database:
                 return self._write_once(work, attempt)
             except DBAPIError as error:
                 if not (self._can_wait(error) and patience.wait()):
-                    raise explained(self.url, error) from error
+                    raise explained(self.url, error, self._what) from error
                 if attempt.sent and is_lost(error) and self._took_place(attempt.token):
                     result: Result = attempt.result
                     return result
@@ -112,7 +114,7 @@ class Database:
                     return receipt_of(connection, self._my_name()) == token
             except DBAPIError as error:
                 if not patience.wait():
-                    raise explained(self.url, error, in_doubt=True) from error
+                    raise explained(self.url, error, self._what, in_doubt=True) from error
 
     def _my_name(self) -> str:
         return f"{self._writer}-{threading.get_ident()}"
@@ -146,10 +148,11 @@ class _Patience:
         return True
 
 
-def _open_engine(url: Any, *, read_only: bool) -> Engine:  # noqa: ANN401
+def open_engine(url: URL, *, read_only: bool, what: str = "ledger") -> Engine:
+    """Connections to a database; raises `InputError` without one, `MissingProgram`."""
     if addresses.is_local(url):
         if read_only and not (url.database and Path(url.database).is_file()):
-            raise InputError(f"There is no ledger at {url.database}. Has the run been started?")
+            raise InputError(f"There is no {what} at {url.database}. Has the run been started?")
         engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S})
         _listen(engine, read_only=read_only)
         return engine
@@ -162,7 +165,7 @@ def _open_engine(url: Any, *, read_only: bool) -> Engine:  # noqa: ANN401
         return create_engine(bare, connect_args=options)
     except ImportError as error:
         raise MissingProgram(
-            "A ledger in PostgreSQL needs psycopg: pip install 'forgefield[postgres]'."
+            f"A {what} in PostgreSQL needs psycopg: pip install 'forgefield[postgres]'."
         ) from error
 
 

@@ -28,9 +28,11 @@ def may_be_done_again(error: DBAPIError, *, was_there: bool) -> bool:
     return is_lost(error) and (was_there or starting)
 
 
-def explained(url: URL, error: DBAPIError, *, in_doubt: bool = False) -> StorageError:
+def explained(
+    url: URL, error: DBAPIError, what: str = "ledger", *, in_doubt: bool = False
+) -> StorageError:
     """The error with the place and the next step."""
-    said = f"The ledger {addresses.shown(url)} could not be used: {str(error.orig).strip()}."
+    said = f"The {what} {addresses.shown(url)} could not be used: {str(error.orig).strip()}."
     if in_doubt:
         said += " Whether the last step was booked isn't known."
     if addresses.is_local(url):

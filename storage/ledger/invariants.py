@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Executable, func, select
 
 from forgefield.storage.ledger import queries
+from forgefield.storage.ledger.content_invariants import broken_contents
 from forgefield.storage.ledger.entries import Balance, Entry, EntryKind, State
 from forgefield.storage.ledger.frame_invariants import broken_frames
 from forgefield.storage.ledger.row_forms import job_of
@@ -40,6 +41,7 @@ def broken_invariants(connection: Connection, store: Path | None) -> list[str]:
         *_contents(connection),
         *_withdrawals(connection),
         *broken_frames(connection, store),
+        *broken_contents(connection, store),
     ]
 
 

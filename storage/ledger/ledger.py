@@ -6,17 +6,17 @@ transaction; a settled label stays in the inbox until the frame store has commit
 log is append-only and replays to the balance. All amounts are integer micro core-seconds.
 """
 
-import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete
 
 from forgefield.storage.errors import InputError
 from forgefield.storage.ledger import (
     addresses,
     adopting,
+    facts,
     migration,
     money_log,
     queries,
@@ -24,6 +24,7 @@ from forgefield.storage.ledger import (
     settling,
     withdrawing,
 )
+from forgefield.storage.ledger.adopting import Late
 from forgefield.storage.ledger.database import Database
 from forgefield.storage.ledger.entries import (
     Balance,
@@ -37,7 +38,7 @@ from forgefield.storage.ledger.entries import (
     Withdrawal,
 )
 from forgefield.storage.ledger.invariants import broken_invariants
-from forgefield.storage.ledger.schema import fact, inbox
+from forgefield.storage.ledger.schema import inbox
 from forgefield.storage.records import Failure, Job, Outcome
 from forgefield.storage.settled_frames import StoredFrame
 
@@ -144,6 +145,14 @@ class Ledger:
         keyed = adopting.adoptable(outcomes)
         return self._database.write(lambda c: adopting.adopt(c, keyed, source))
 
+    def late_labels(self, reservation: int, outcomes: Sequence[Outcome]) -> Late:
+        """Of what a worker finished after its reservation was closed, what is worth adopting.
+
+        Labels of jobs that are not done, and that were never booked before: not by this
+        reservation, nor for any other, withdrawn ones included.
+        """
+        return self._database.read(lambda c: adopting.late_labels(c, reservation, outcomes))
+
     def withdraw(self, keys: Sequence[str], reason: str) -> int:
         """Take the settled labels of these jobs back; how many.
 
@@ -214,20 +223,18 @@ class Ledger:
 
     def put_fact(self, name: str, value: Any) -> None:  # noqa: ANN401
         """Remember a JSON value under a name, replacing an older one."""
-        text = json.dumps(value)
-
-        def put(connection: Connection) -> None:
-            changed = connection.execute(update(fact).where(fact.c.name == name).values(value=text))
-            if not changed.rowcount:
-                connection.execute(insert(fact).values(name=name, value=text))
-
-        self._database.write(put)
+        self._database.write(lambda c: facts.put(c, name, value))
 
     def get_fact(self, name: str) -> Any:  # noqa: ANN401
         """The value remembered under a name, or `None`."""
-        query = select(fact.c.value).where(fact.c.name == name)
-        text = self._database.read(lambda c: c.execute(query).scalar_one_or_none())
-        return None if text is None else json.loads(text)
+        return self._database.read(lambda c: facts.get(c, name))
+
+    def change_fact(self, name: str, new: Callable[[Any], Any]) -> Any:  # noqa: ANN401
+        """Put `new(old)`, a JSON value, in the place of a fact (or of `None`), and return it.
+
+        Nobody else writes in between. What `new` raises leaves the fact as it is.
+        """
+        return self._database.write(lambda c: facts.change(c, name, new))
 
     def inbox(self, limit: int | None = None) -> tuple[StoredFrame, ...]:
         """Settled labels that are not packed yet, by sequence number, at most `limit`."""

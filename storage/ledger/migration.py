@@ -58,6 +58,7 @@ def _from_1_to_2(connection: Connection) -> None:
     for statement in (
         f"ALTER TABLE job ADD COLUMN cell {binary}",
         "ALTER TABLE attempt ADD COLUMN source TEXT",
+        "ALTER TABLE attempt ADD COLUMN content VARCHAR(32)",
         "ALTER TABLE inbox RENAME TO old_inbox",
     ):
         connection.execute(text(statement))

@@ -64,7 +64,9 @@ def charge(connection: Connection, amount: int, charged: int, numbers: int) -> i
 
 
 def storable(text: str, longest: int) -> str:
-    """Text that any database keeps: PostgreSQL takes no NUL characters."""
+    """Text that any database keeps: PostgreSQL takes no NUL characters, UTF-8 no surrogates."""
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode("utf-8")
     return text.replace("\0", "")[:longest]
 
 

@@ -1,5 +1,7 @@
 """The last look at a label before it is committed: a broken one becomes a failed attempt."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from forgefield.storage.errors import BadConfiguration
@@ -15,13 +17,29 @@ def checked(outcome: Outcome) -> Outcome:
         return Outcome(outcome.job, _storable(outcome.result))
     complaint = _complaint(outcome.result, len(outcome.job.configuration.numbers))
     if not complaint:
-        return outcome
+        return _with_storable_texts(outcome, outcome.result)
     return Outcome(outcome.job, Failure(BadConfiguration.__name__, complaint))
 
 
 def _storable(failure: Failure) -> Failure:
     """Short enough for a table that people read, and storable anywhere."""
-    return Failure(failure.kind, storable(failure.message, LONGEST_MESSAGE))
+    kind = storable(failure.kind, LONGEST_MESSAGE)
+    return Failure(kind, storable(failure.message, LONGEST_MESSAGE))
+
+
+def _with_storable_texts(outcome: Outcome, label: Label) -> Outcome:
+    """The outcome itself, unless its provenance holds text that no database takes."""
+    origin = label.provenance
+    clean = replace(
+        origin,
+        program=storable(origin.program, LONGEST_MESSAGE),
+        version=storable(origin.version, LONGEST_MESSAGE),
+        host=storable(origin.host, LONGEST_MESSAGE),
+        diagnostics={storable(n, LONGEST_MESSAGE): v for n, v in origin.diagnostics.items()},
+    )
+    if clean == origin:
+        return outcome
+    return Outcome(outcome.job, replace(label, provenance=clean))
 
 
 def _complaint(label: Label, atoms: int) -> str:

@@ -32,6 +32,15 @@ from forgefield.storage.settled_frames import StoredFrame
 from forgefield.storage.units import MICRO
 
 ITEMS_A_QUERY = 500
+_AS_TRIED = {"tier", "purpose"}
+"""A job bought again may be of another purpose; a label keeps the one that it was bought for."""
+_INBOX = (
+    select(inbox, attempt.c.tier, attempt.c.purpose)
+    .add_columns(*(column for column in job.c if column.name not in _AS_TRIED))
+    .join(attempt, attempt.c.seq == inbox.c.seq)
+    .join(job, job.c.key == inbox.c.job)
+    .order_by(inbox.c.seq)
+)
 Item = TypeVar("Item")
 
 
@@ -103,8 +112,7 @@ def entry_count(connection: Connection) -> int:
 
 def inbox_frames(connection: Connection, limit: int | None) -> tuple[StoredFrame, ...]:
     """Unpacked labels by sequence number."""
-    query = select(inbox, job).join(job, job.c.key == inbox.c.job).order_by(inbox.c.seq)
-    found = connection.execute(query if limit is None else query.limit(limit))
+    found = connection.execute(_INBOX if limit is None else _INBOX.limit(limit))
     return tuple(stored_frame(row) for row in found.mappings())
 
 
@@ -112,13 +120,12 @@ def chosen_inbox_frames(
     connection: Connection, least_micro: int, keys: Sequence[str]
 ) -> tuple[StoredFrame, ...]:
     """Unpacked labels that cost at least so much or are of these jobs, by sequence number."""
-    every = select(inbox, job).join(job, job.c.key == inbox.c.job).order_by(inbox.c.seq)
     rows = {
         row["seq"]: row
         for part in parts(keys)
-        for row in connection.execute(every.where(inbox.c.job.in_(part))).mappings()
+        for row in connection.execute(_INBOX.where(inbox.c.job.in_(part))).mappings()
     }
-    dear = connection.execute(every.where(inbox.c.cost_micro >= least_micro)).mappings()
+    dear = connection.execute(_INBOX.where(inbox.c.cost_micro >= least_micro)).mappings()
     rows |= {row["seq"]: row for row in dear}
     return tuple(stored_frame(rows[seq]) for seq in sorted(rows))
 

@@ -81,10 +81,18 @@ def _reserve_again(connection: Connection, known: Mapping[str, Job], number: int
     statement = (
         update(job)
         .where(job.c.key == bindparam("of"))
-        .values(state=State.RESERVED.value, purpose=bindparam("to"), reservation=number)
+        .values(
+            state=State.RESERVED.value,
+            purpose=bindparam("to"),
+            tier=bindparam("at"),
+            reservation=number,
+        )
     )
     if known:
-        rows = [{"of": key, "to": int(each.purpose)} for key, each in known.items()]
+        rows = [
+            {"of": key, "to": int(each.purpose), "at": each.method.tier.value}
+            for key, each in known.items()
+        ]
         connection.execute(statement, rows)
 
 

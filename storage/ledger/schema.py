@@ -85,6 +85,7 @@ attempt = Table(
     Column("failure_message", Text),
     Column("at", Double, nullable=False),
     Column("source", Text),  # where a label came from that cost nothing; NULL: it was bought
+    Column("content", String(32)),  # hash of the label; NULL: failed, or of an older ledger
 )
 
 inbox = Table(

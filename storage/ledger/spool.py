@@ -79,6 +79,21 @@ def remove_spool(folder: Path | str, reservation: int) -> None:
         (Path(folder) / f"{reservation}{suffix}").unlink(missing_ok=True)
 
 
+def remove_beat(folder: Path | str, reservation: int) -> None:
+    """Forget the heartbeat of a reservation that is closed."""
+    (Path(folder) / f"{reservation}{BEAT}").unlink(missing_ok=True)
+
+
+def set_aside(folder: Path | str, reservation: int) -> None:
+    """Rename spooled outcomes that can't be booked to `….damaged`, for people to look at."""
+    _set_aside(Path(folder) / f"{reservation}{SPOOL}")
+
+
+def count_set_aside(folder: Path | str) -> int:
+    """How many spooled results were set aside so far."""
+    return len(list(Path(folder).glob(f"*{SPOOL}{DAMAGED}")))
+
+
 def last_beat(folder: Path | str, reservation: int) -> int:
     """Micro core-seconds that the last heartbeat shows; 0 where there was none."""
     try:
@@ -139,8 +154,13 @@ def _read(path: Path) -> Spool | None:
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError):
-        path.replace(path.with_name(path.name + DAMAGED))
+        _set_aside(path)
         return None
+
+
+def _set_aside(path: Path) -> None:
+    with suppress(FileNotFoundError):
+        path.replace(path.with_name(path.name + DAMAGED))
 
 
 def _checksum(body: str) -> str:

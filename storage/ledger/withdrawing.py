@@ -15,7 +15,7 @@ from forgefield.storage.ledger.money_log import LONGEST_NOTE, charge, note, stor
 from forgefield.storage.ledger.queries import parts
 from forgefield.storage.ledger.schema import attempt, job, withdrawal
 
-LONGEST_SEQ = 19
+LONGEST_SEQ = 18
 
 
 def withdraw(connection: Connection, keys: Sequence[str], reason: str) -> int:
@@ -41,18 +41,32 @@ def withdraw(connection: Connection, keys: Sequence[str], reason: str) -> int:
 
 
 def keys_of(connection: Connection, names: Iterable[str]) -> list[str]:
-    """Job keys by what people write: the keys themselves, or sequence numbers of frames."""
+    """Job keys by what people write: keys, or sequence numbers of labels that stand."""
     keys = []
     for name in names:
         if not (name.isdecimal() and len(name) <= LONGEST_SEQ):
             keys.append(name.lower())
             continue
-        query = select(attempt.c.job).where(attempt.c.seq == int(name), attempt.c.done == 1)
-        key = connection.execute(query).scalar_one_or_none()
-        if key is None:
-            raise InputError(f"The ledger has no label with the sequence number {name}.")
-        keys.append(str(key))
+        keys.append(_key_of(connection, int(name)))
     return keys
+
+
+def _key_of(connection: Connection, seq: int) -> str:
+    """The job of a label that stands: a job bought again has another label by now."""
+    query = (
+        select(attempt.c.job, withdrawal.c.seq)
+        .outerjoin(withdrawal, withdrawal.c.attempt == attempt.c.seq)
+        .where(attempt.c.seq == seq, attempt.c.done == 1)
+    )
+    found = connection.execute(query).one_or_none()
+    if found is None:
+        raise InputError(f"The ledger has no label with the sequence number {seq}.")
+    if found[1] is not None:
+        raise InputError(
+            f"Label {seq} was withdrawn already, by number {found[1]}. Nothing was changed; "
+            "leave it out."
+        )
+    return str(found[0])
 
 
 def withdrawals(connection: Connection, *, unpacked_only: bool) -> tuple[Withdrawal, ...]:

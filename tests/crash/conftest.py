@@ -121,7 +121,10 @@ class Desk:
         work = {Tier.XTB: jobs, Tier.CCSD: jobs}
         self.slots += [ToySlot(index, None, work, client) for index in range(slots)]
         return Dispatcher(
-            self.slots, client, LabelSettings(**{"batch_core_seconds": 1e-3} | settings), watch
+            self.slots,
+            client,
+            LabelSettings(**{"batch_core_seconds": 1e-3, "grace_s": 0.0} | settings),
+            watch,
         )
 
     def go(self) -> None:

@@ -112,7 +112,7 @@ def test_a_damaged_spool_is_set_aside_and_its_work_done_again(run: Path, harm: H
         write_spool(run / "spool", reservation, [labelled(job) for job in jobs], 50)
         (spooled,) = (run / "spool").iterdir()
         harm(spooled)
-        assert recover(ledger, store, run / "spool") == Recovery(0, 1, 0)
+        assert recover(ledger, store, run / "spool") == Recovery(0, 1, 0, set_aside=1)
         assert [path.name for path in (run / "spool").iterdir()] == [f"{spooled.name}.damaged"]
         assert {job.key() for job in ledger.jobs(State.FAILED)} == {job.key() for job in jobs}
         settle(ledger, 3000, 3)

@@ -9,6 +9,7 @@ import pytest
 from forgefield.platform.buying.asking import Order
 from forgefield.platform.buying.book_places import BookPlace
 from forgefield.platform.buying.ledger_service import LedgerClient
+from forgefield.platform.buying.score import Progress
 from forgefield.platform.buying.slots import NUMBERS
 from forgefield.storage.label_book import LabelBook, Run
 from forgefield.storage.ledger import Ledger
@@ -46,8 +47,14 @@ def test_what_another_run_is_buying_is_waited_for(desk: Any, fails: bool) -> Non
     place, other = share(desk), desk.folder / "other"
     with RunLock(other), LabelBook(place, Run.here("o" * 32, other)) as book:
         book.claim(jobs[:2])
+        told = threading.Event()
+
+        def watch(progress: Progress) -> None:
+            if progress.waiting == "waiting for run other to finish 2 labels":
+                told.set()
 
         def finish() -> None:
+            told.wait(timeout=60)
             if fails:
                 book.release()
                 return
@@ -56,11 +63,12 @@ def test_what_another_run_is_buying_is_waited_for(desk: Any, fails: bool) -> Non
                 assert isinstance(label, Label)
                 book.publish([StoredFrame(seq, job, label, to_micro(50))])
 
-        later = threading.Timer(2.0, finish)
+        later = threading.Thread(target=finish)
         later.start()
-        dispatcher = desk.dispatcher(1000, 2, lambda _: None, wave=9)
+        dispatcher = desk.dispatcher(1000, 2, watch, wave=9)
         dispatcher.buy([Order(deque(jobs), len(jobs), Tier.CCSD, 0.3)])
         later.join()
+        assert told.is_set(), "people see whom the run waits for"
         books = desk.audit(jobs)
         assert books.states == [State.DONE, State.DONE, State.FAILED, State.DONE]
         with Ledger(f"sqlite:///{desk.folder}/ledger.sqlite", read_only=True) as ledger:

@@ -6,6 +6,7 @@ from pathlib import Path
 import ase.build
 import ase.io
 import numpy as np
+import openmm
 import pytest
 from ase import Atoms
 from scipy.spatial.transform import Rotation
@@ -14,6 +15,7 @@ from forgefield.labelers.frame_files import read_frames
 from forgefield.labelers.frame_molecules import Geometries, geometries_of
 from forgefield.labelers.labeler import Labeler
 from forgefield.labelers.molecules import find_molecule
+from forgefield.labelers.openmm_fields import SpcFwLabeler
 from forgefield.labelers.periodic import refuse_bad_cell, standard_form, whole_molecules
 from forgefield.labelers.registry import labeler_for
 from forgefield.storage.errors import BadConfiguration, InputError
@@ -105,6 +107,48 @@ def test_a_doubled_box_has_twice_the_energy(tmp_path: Path) -> None:
     twice, pair = labelled(double.configurations[0], prepared(double))
     assert twice == pytest.approx(2 * energy, rel=5e-3)  # OpenMM's tail correction has n(n + 1)/2
     np.testing.assert_allclose(pair[: len(forces)], forces, atol=2e-3)
+
+
+def scaled(shape: Configuration, factor: float) -> Configuration:
+    """The box and its molecules' places by `factor`, each molecule as it was."""
+    assert shape.cell_33 is not None
+    whole = whole_molecules(shape.numbers, shape.positions_A3, shape.cell_33).reshape(-1, 3, 3)
+    moved = whole + (factor - 1) * whole[:, :1]
+    return replace(shape, positions_A3=moved.reshape(-1, 3), cell_33=factor * shape.cell_33)
+
+
+def test_a_label_does_not_depend_on_what_was_labelled_before(tmp_path: Path) -> None:
+    found = read(water_box(3), tmp_path)
+    (molecule,) = found.molecules.values()
+    boxes = [scaled(found.configurations[0], factor) for factor in (1, 1.06, 1.5, 2.2)]
+    fresh = []
+    for box in boxes:
+        labeler = labeler_for(METHOD)
+        labeler.prepare(replace(molecule, positions_A3=box.positions_A3, cell_33=box.cell_33))
+        fresh.append(labelled(box, labeler))
+    shared = prepared(found)
+    for place in (3, 0, 1, 2, 1, 3, 0):
+        energy, forces = labelled(boxes[place], shared)
+        assert energy == pytest.approx(fresh[place][0], abs=1e-9)
+        np.testing.assert_allclose(forces, fresh[place][1], atol=1e-9)
+
+
+def test_the_mesh_is_the_one_that_openmm_chooses(tmp_path: Path) -> None:
+    for side, factor in ((3, 1.0), (3, 1.37), (4, 1.0)):
+        found = read(water_box(side), tmp_path)
+        box = scaled(found.configurations[0], factor)
+        (molecule,) = found.molecules.values()
+        molecule = replace(molecule, positions_A3=box.positions_A3, cell_33=box.cell_33)
+        labeler = labeler_for(METHOD)
+        assert isinstance(labeler, SpcFwLabeler)
+        system = labeler.field(molecule).system
+        (force,) = (f for f in system.getForces() if isinstance(f, openmm.NonbondedForce))
+        context = labeler.context(system)
+        alpha, *points = force.getPMEParametersInContext(context)
+        assert molecule.cell_33 is not None
+        ours = labeler.mesh(standard_form(molecule.cell_33)[0])
+        assert alpha == pytest.approx(ours.alpha, rel=1e-12)
+        assert points == list(ours.points)
 
 
 def test_a_label_says_no_torque_and_forces_nearly_cancel(

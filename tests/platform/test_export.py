@@ -9,12 +9,15 @@ import pytest
 from typer.testing import CliRunner
 
 from forgefield.platform.cli import app
+from forgefield.platform.data_sets.splitting import split_folder
+from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.errors import ForgefieldError
 from forgefield.storage.formats.catalogue import FORMATS
 from forgefield.storage.frame_store import FrameStore
 from forgefield.storage.ledger import Ledger
 from forgefield.storage.ledger.packing import pack
 from forgefield.storage.records import Outcome, Purpose
+from forgefield.storage.splitting import SplitSettings
 from forgefield.storage.testing import CCSD, XTB, labelled, make_job
 
 COUNTS = {Purpose.TRAIN: 5, Purpose.VALIDATION: 2, Purpose.HOLDOUT: 3}
@@ -111,3 +114,31 @@ def test_a_release_keeps_the_numbers_and_marks_the_splits(run: Path, tmp_path: P
             tmp_path / "out" / "splits" / f"{name}.csv", delimiter=",", dtype=str, skiprows=1
         )
         assert len(lines) == count
+
+
+def test_a_split_is_chosen_and_stated(run: Path, tmp_path: Path) -> None:
+    words = ["export", str(run), "-o", str(tmp_path / "x.xyz"), "--split"]
+    answer = CliRunner().invoke(app, [*words, "train"])
+    assert "isn't split" in str(answer.exception)
+    split_folder(RunFolder.existing(run), SplitSettings(validation=0.3, test=0.3))
+    everything, _ = export(run, tmp_path / "all.xyz", "--purpose", "all")
+    count, seen = 0, set()
+    for name in ("train", "validation", "test"):
+        out = tmp_path / f"{name}.xyz"
+        done, _ = export(run, out, "--split", name, "--purpose", "all")
+        images = ase.io.read(out, ":")
+        assert {image.info["split"] for image in images} == {name}
+        seen |= {image.info["seq"] for image in images}
+        count += int(str(done["frames"]))
+    assert count == len(seen) == everything["frames"]
+    answer = CliRunner().invoke(app, [*words, "fun"])
+    assert "is no split" in str(answer.exception)
+
+
+def test_the_card_says_how_the_split_was_made(run: Path, tmp_path: Path) -> None:
+    export(run, tmp_path / "before", "--format", "release")
+    assert "Split by" not in (tmp_path / "before" / "README.md").read_text()
+    settings = SplitSettings(validation=0.2, test=0.3, seed=7)
+    split_folder(RunFolder.existing(run), settings)
+    export(run, tmp_path / "after", "--format", "release", "--purpose", "all")
+    assert f"Split by: {settings}." in (tmp_path / "after" / "README.md").read_text()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,11 +18,13 @@ from typer.testing import CliRunner
 
 from forgefield.platform.buying.score import Progress
 from forgefield.platform.cli import app
-from forgefield.platform.data_sets.import_judging import Question
-from forgefield.platform.data_sets.import_levels import Stated, tier_of
+from forgefield.platform.data_sets.import_judging import Question, judge
+from forgefield.platform.data_sets.import_levels import Stated
+from forgefield.platform.data_sets.import_methods import tier_of
 from forgefield.platform.data_sets.importing import import_file, parse_cost
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.errors import InputError
+from forgefield.storage.formats.catalogue import FORMATS
 from forgefield.storage.formats.extended_xyz import write_extended_xyz
 from forgefield.storage.frame_store import load_frames
 from forgefield.storage.frames import Frames
@@ -291,3 +294,77 @@ def test_costs_and_tiers_are_understood() -> None:
         parse_cost("cheap")
     names = ("DF-CCSD(T)/cc-pVDZ", "GFN2-xTB", "MMFF94", "MP2/cc-pVDZ", "who knows")
     assert [tier_of(name) for name in names] == ["ccsd", "xtb", "empirical", "dft", ""]
+
+
+@pytest.mark.parametrize(
+    ("in_file", "said"),
+    [
+        ("B3LYP-D3BJ/def2-SVP", "B3LYP/def2-SVP"),
+        ("B3LYP D3BJ/def2-SVP", "B3LYP/def2-SVP"),
+        ("PBE/def2-SVP/SMD water", "PBE/def2-SVP"),
+        ("CCSD(T)/cc-pVTZ", "CCSD(T)/cc-pVTZ, frozen core"),
+        ("MP2/CCSD(T)/cc-pVTZ", "CCSD(T)/cc-pVTZ"),
+        ("PBE/def2-SVP", "PBE/def2-TZVP"),
+        ("PBE/def2-SVP//PBE/def2-TZVP", "PBE/def2-TZVP"),
+        ("PBE/def2-SVP", "def2-SVP"),
+    ],
+)
+def test_another_method_by_a_word_is_another_method(
+    in_file: str, said: str, tmp_path: Path
+) -> None:
+    path = archive(tmp_path / "water.npz", theory=np.array(in_file))
+    for theory, method in ((in_file, said), (said, in_file)):
+        path = archive(tmp_path / "water.npz", theory=np.array(theory))
+        with pytest.raises(InputError, match="must not pass for one"):
+            judge(Question(path, replace(KCAL, method=method)))
+
+
+@pytest.mark.parametrize(
+    ("in_file", "said", "name"),
+    [
+        ("PBE", "PBE/def2-SVP", "PBE/def2-SVP"),
+        ("B3LYP D3BJ/6-31G*", "B3LYP D3BJ", "B3LYP D3BJ/6-31G*"),
+        ("Psi4: CCSD(T), cc-pVTZ", "CCSD(T)/cc-pVTZ", "CCSD(T)/cc-pVTZ"),
+        ("PBE/aug-cc-pVDZ", "pbe/aug-cc-pvdz", "pbe/aug-cc-pvdz"),
+    ],
+)
+def test_an_absent_basis_or_program_is_filled_in(
+    in_file: str, said: str, name: str, tmp_path: Path
+) -> None:
+    path = archive(tmp_path / "water.npz", theory=np.array(in_file))
+    found = judge(Question(path, replace(KCAL, method=said)))
+    assert {method.name for method in found.methods} == {name}
+
+
+class Bars(Nobody):
+    """Which bars were drawn."""
+
+    def __init__(self) -> None:
+        self.drawn: list[tuple[str, int, int, str]] = []
+
+    def bar(self, name: str, done: int, total: int, detail: str = "") -> None:
+        """A bar."""
+        self.drawn.append((name, done, total, detail))
+
+
+def test_no_bar_is_left_by_what_is_refused(tmp_path: Path) -> None:
+    bars, folder = Bars(), RunFolder.at(tmp_path / "set")
+    path = archive(tmp_path / "bad.npz", **spoilt("gradients"))
+    with pytest.raises(InputError, match="gradients"):
+        import_file(Question(path, KCAL), folder, bars)
+    path = archive(tmp_path / "twice.npz", **spoilt("another energy of a frame"))
+    with pytest.raises(InputError, match="energies of"):
+        import_file(Question(path, KCAL), folder, bars)
+    assert bars.drawn == []
+    import_file(Question(archive(tmp_path / "good.npz"), KCAL), folder, bars)
+    assert bars.drawn[-1][1:3] == (40, 40)
+
+
+def test_help_offers_the_formats_there_are() -> None:
+    for command, wanted in (
+        ("import", {name for name, each in FORMATS.items() if each.read}),
+        ("export", {name for name, each in FORMATS.items() if each.write}),
+    ):
+        found = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "300"}).output
+        [line] = [line for line in found.splitlines() if "[default: by the name]" in line]
+        assert {name for name in FORMATS if re.search(rf"\b{name}\b", line)} == wanted

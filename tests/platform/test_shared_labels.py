@@ -1,8 +1,9 @@
 """Asking before paying: what is found is booked at no cost, what others buy is waited for."""
 
+import sqlite3
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -13,9 +14,10 @@ import pytest
 from forgefield.platform.buying.asking import Asking, Order
 from forgefield.platform.buying.book_places import BookPlace, book_place, with_book
 from forgefield.platform.buying.ledger_service import LedgerClient
+from forgefield.platform.buying.run_books import strike_in_books
 from forgefield.platform.buying.saved_labels import Saved, saved_words
 from forgefield.platform.buying.score import Score
-from forgefield.platform.buying.shared_labels import SharedLabels, strike_withdrawn
+from forgefield.platform.buying.shared_labels import SharedLabels
 from forgefield.platform.planning.calibrating import measurable
 from forgefield.platform.planning.configurations import Pool
 from forgefield.platform.planning.plan import TierCost
@@ -24,7 +26,7 @@ from forgefield.platform.planning.recipe import LabelSettings, Recipe
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.errors import InputError, StorageError
 from forgefield.storage.ledger import Ledger
-from forgefield.storage.ledger.entries import EntryKind, TierTally
+from forgefield.storage.ledger.entries import EntryKind, State, TierTally
 from forgefield.storage.records import Job, Label, Molecule, Outcome, Purpose, Tier
 from forgefield.storage.run_lock import RunLock
 from forgefield.storage.testing import CCSD, labelled, make_job, make_jobs
@@ -34,12 +36,12 @@ from forgefield.storage.units import to_micro
 class Desk(SharedLabels):
     """A run without Ray: its ledger and its book in this process."""
 
-    def __init__(self, folder: Path, book: Path | None) -> None:
-        folder.mkdir()
+    def __init__(self, folder: Path, book: Path | None, *, required: bool = True) -> None:
+        folder.mkdir(exist_ok=True)
         self.folder = folder
         self.ledger = Ledger(f"sqlite:///{folder}/ledger.sqlite")
         self.ledger.set_cap(to_micro(1000), "test")
-        place = None if book is None else BookPlace(str(book), folder, 0.1, required=True)
+        place = None if book is None else BookPlace(str(book), folder, 0.1, required=required)
         super().__init__(self.ledger, folder / "frames.zarr", place)
         self.open()
 
@@ -47,10 +49,12 @@ class Desk(SharedLabels):
         """As the client of the service calls it."""
         return self.known(jobs)
 
-    def buy(self, jobs: Sequence[Job], core_seconds: float, host: str = "node1") -> None:
+    def buy(
+        self, jobs: Sequence[Job], core_seconds: float, host: str = "node1", wall_s: float = 0.5
+    ) -> None:
         """Reserve and settle."""
         number = self.ledger.reserve(jobs, to_micro(100))
-        outcomes = [on_host(labelled(job), host) for job in jobs]
+        outcomes = [on_host(labelled(job, wall_s=wall_s), host) for job in jobs]
         self.ledger.settle(number, outcomes, to_micro(core_seconds * len(jobs)))
         self.publish()
 
@@ -73,6 +77,10 @@ def order_of(jobs: Sequence[Job]) -> Order:
 def tally_of(desk: Desk) -> TierTally:
     (row,) = desk.ledger.tally()
     return row
+
+
+def place_at(folder: Path, desk: Desk) -> BookPlace:
+    return BookPlace(str(folder / "labels.sqlite"), desk.folder, 0.1, required=True)
 
 
 @pytest.fixture
@@ -119,10 +127,12 @@ def test_the_dispatcher_takes_what_is_known_and_waits_for_what_others_buy(
     wanted = tuple(mine.jobs.popleft() for _ in range(5))
     assert asking.granted(mine, wanted, 1.0) == tuple(jobs[6:])
     assert asking.is_waiting
+    assert asking.waiting_for == "waiting for run a to finish 3 labels"
     a.buy(jobs[3:5], 20.0)
     a.release(None)
     asking.bring_back(patient=False)
     assert not asking.is_waiting
+    assert asking.waiting_for == ""
     assert list(mine.jobs) == [jobs[5]], "who claimed it left it"
     assert score.done[Tier.CCSD] == 5
     assert asking.granted(mine, [jobs[5]], 1.0) == (jobs[5],)
@@ -160,8 +170,115 @@ def test_a_label_that_its_run_withdraws_is_found_no_more(desks: tuple[Desk, Desk
     assert place is not None
     assert Path(place.place).exists(), "the run's own book, by default"
     a.ledger.withdraw([jobs[0].key()], "a wrong basis")
-    strike_withdrawn(a.ledger, folder)
+    strike_in_books(a.ledger, folder)
     assert b.ask(jobs, claim=False).found == (jobs[1].key(),)
+
+
+def test_a_run_without_a_plan_strikes_in_the_book_that_it_shares(tmp_path: Path) -> None:
+    """It was stopped in its calibration; the book is another one than by default."""
+    (job,) = make_jobs(0, 1, CCSD)
+    a = Desk(tmp_path / "a", tmp_path / "elsewhere" / "other.sqlite")
+    a.buy([job], 20.0)
+    a.ledger.withdraw([job.key()], "a wrong basis")
+    strike_in_books(a.ledger, RunFolder.at(a.folder))
+    b = Desk(tmp_path / "b", tmp_path / "elsewhere" / "other.sqlite")
+    assert b.ask([job], claim=True).granted == (job.key(),)
+    a.ledger.close()
+    b.ledger.close()
+
+
+def test_a_broken_book_is_told_later(desks: tuple[Desk, Desk], tmp_path: Path) -> None:
+    a, _ = desks
+    (job,) = make_jobs(0, 1, CCSD)
+    a.buy([job], 20.0)
+    a.ledger.withdraw([job.key()], "a wrong basis")
+    (tmp_path / "labels.sqlite").write_bytes(b"nonsense" * 1000)
+    for more in ("-wal", "-shm"):
+        (tmp_path / f"labels.sqlite{more}").unlink(missing_ok=True)
+    with pytest.raises(StorageError, match="next started"):
+        strike_in_books(a.ledger, RunFolder.at(a.folder))
+
+
+def test_a_label_taken_just_before_a_crash_can_be_struck(
+    desks: tuple[Desk, Desk], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed as soon as it is booked; who took it finds it wrong."""
+    a, b = desks
+    jobs = make_jobs(0, 1, CCSD)
+    a.buy(jobs, 20.0)
+
+    def killed(*_: object) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr("forgefield.platform.buying.shared_labels.count_saved", killed)
+    with pytest.raises(SystemExit):
+        b.ask(jobs, claim=True)
+    again = SharedLabels(b.ledger, b.folder / "frames.zarr", place_at(tmp_path, b))
+    again.open()
+    b.ledger.withdraw([jobs[0].key()], "wrong")
+    mended = again.open()
+    assert mended is not None
+    assert mended.struck == 1
+    assert a.ask(jobs, claim=False).found == ()
+
+
+def test_what_was_noted_and_never_booked_does_no_harm(desks: tuple[Desk, Desk]) -> None:
+    a, b = desks
+    (job,) = make_jobs(0, 1, CCSD)
+    a.buy([job], 20.0)
+    assert b._book is not None
+    b._book.note_taken(b._book.find([job]))
+    number = b.ledger.reserve([job], to_micro(9))
+    b.ledger.settle(number, [labelled(job, wall_s=7.0)], to_micro(1))
+    b.ledger.withdraw([job.key()], "another label of it")
+    b.open()
+    assert [known.key for known in a.known([job])] == [job.key()], "which stays"
+
+
+def test_what_its_buyer_withdraws_is_withdrawn_by_who_took_it(desks: tuple[Desk, Desk]) -> None:
+    a, b = desks
+    wrong, right = make_jobs(0, 2, CCSD)
+    a.buy([wrong, right], 20.0)
+    b.ask([wrong, right], claim=True)
+    a.ledger.withdraw([wrong.key()], "a wrong basis")
+    strike_in_books(a.ledger, RunFolder.at(a.folder))
+    assert b.news() == ()
+    b.open()
+    (said,) = b.news()
+    assert "1 label is withdrawn that came from run a" in said
+    (line,) = b.ledger.withdrawals()
+    assert (line.job_key, "run a" in line.reason) == (wrong.key(), True)
+    states = b.ledger.job_states([wrong.key(), right.key()])
+    assert states[wrong.key()].state is State.WAITING
+    assert states[right.key()].state is State.DONE
+    assert b.ask([wrong], claim=True).granted == (wrong.key(),)
+    b.buy([wrong], 20.0, wall_s=0.7)
+    b.open()
+    assert len(b.ledger.withdrawals()) == 1, "the new label stands"
+    assert a.ask([wrong], claim=False).found == (wrong.key(),)
+    assert b.ledger.verify() == []
+
+
+def test_a_default_book_that_breaks_is_gone_without_from_then_on(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "a", tmp_path / "labels.sqlite", required=False)
+    jobs = make_jobs(0, 2, CCSD)
+    with closing(sqlite3.connect(tmp_path / "labels.sqlite")) as connection:
+        connection.execute("DROP TABLE taken")
+        connection.execute("DROP TABLE label")
+        connection.commit()
+    desk.buy(jobs[:1], 20.0)
+    assert desk.ask(jobs[1:], claim=True).granted == (jobs[1].key(),)
+    desk.release(None)
+    (said,) = desk.news()
+    assert said.startswith("No label book from here on: The label book sqlite:")
+    needed = Desk(tmp_path / "b", tmp_path / "b.sqlite")
+    with closing(sqlite3.connect(tmp_path / "b.sqlite")) as connection:
+        connection.execute("DROP TABLE label")
+        connection.commit()
+    with pytest.raises(StorageError, match="label book"):
+        needed.ask(jobs, claim=True)
+    desk.ledger.close()
+    needed.ledger.close()
 
 
 def test_without_a_book_everything_is_granted(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`platform split`: recorded, repeated, and refused while a run is going on."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,22 @@ def test_the_split_is_recorded_and_stays(folder: RunFolder) -> None:
     assert again.new == 0
     now = load_frames(folder.frames, tuple(Purpose)).added_F["split"]
     np.testing.assert_array_equal(now, recorded)
+
+
+def test_a_hold_out_frame_whose_twin_was_trained_on_is_reported(folder: RunFolder) -> None:
+    assert split_folder(folder, SplitSettings(0.0, 0.0)).holdout_twins == 0
+    with Ledger(folder.ledger_url) as ledger, FrameStore.open_for_writing(folder.frames) as store:
+        trained = make_job(1).configuration
+        late = make_job(2, XTB, Purpose.HOLDOUT)
+        moved = replace(trained, molecule="late", positions_A3=trained.positions_A3 + 1)
+        job = replace(late, configuration=moved)
+        ledger.settle(ledger.reserve([job], 1000), [labelled(job)], 10)
+        pack(ledger, store)
+    found = split_folder(folder, SplitSettings(0.0, 0.0))
+    assert found.holdout_twins == 1
+    assert found.frames["left out"] == 0
+    said = CliRunner().invoke(app, ["split", str(folder.root)]).stdout
+    assert "1 hold-out frames have twins in training" in said.replace("\n", " ")
 
 
 def test_the_command(folder: RunFolder) -> None:

@@ -203,3 +203,17 @@ def test_a_broken_stress_becomes_a_failed_attempt(ledger: Ledger, stress: np.nda
     broken = Label(outcome.result.energy, None, outcome.result.provenance, stress)
     ledger.settle(ledger.reserve([outcome.job], 10), [Outcome(outcome.job, broken)], 5)
     assert "stress" in ledger.failures()[0].failure.message
+
+
+def test_a_number_is_withdrawn_once(ledger: Ledger) -> None:
+    """The second time it would hit the label that was bought since."""
+    job = make_job(0)
+    ledger.settle(ledger.reserve([job], 100), [labelled(job)], 40)
+    ledger.withdraw(ledger.keys_of(["1"]), "wrong")
+    ledger.settle(ledger.reserve([job], 100), [labelled(job)], 40)
+    with pytest.raises(InputError, match="Label 1 was withdrawn already"):
+        ledger.keys_of(["1"])
+    assert ledger.keys_of(["3"]) == [job.key()]
+    for unknown in ("2", "4", "9" * 18):
+        with pytest.raises(InputError, match="no label with the sequence number"):
+            ledger.keys_of([unknown])

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from sqlalchemy import create_engine, text
 from forgefield.storage.frame_store import FrameStore
 from forgefield.storage.ledger import Ledger, addresses
 from forgefield.storage.ledger.packing import pack
-from forgefield.storage.records import Failure
+from forgefield.storage.records import Failure, Job, Label, Purpose
 from forgefield.storage.settled_frames import StoredFrame
 from forgefield.storage.testing import labelled, make_job, make_jobs
 
@@ -101,6 +102,36 @@ TAMPERED = {
         "UPDATE inbox SET cost_micro = 31 WHERE seq = 6",
         "Frame 6 in the inbox cost 3.1e-05 core-seconds, its attempt 3e-05",
     ),
+    "a label's energy": (
+        "UPDATE inbox SET energy = energy + 1 WHERE seq = 6",
+        "Label 6 in the inbox holds other numbers",
+    ),
+    "a label's forces": (
+        "UPDATE inbox SET forces = NULL WHERE seq = 5",
+        "Label 5 in the inbox holds other numbers",
+    ),
+    "a label's stress": (
+        "UPDATE inbox SET stress = (SELECT forces FROM inbox WHERE seq = 5) WHERE seq = 5",
+        "Label 5 in the inbox holds other numbers",
+    ),
+    "what was settled": (
+        "UPDATE attempt SET content = 'x' WHERE seq = 1",
+        "Frame 1 in the frame store holds other numbers",
+    ),
+    "a job's tier": ("UPDATE job SET tier = 'dft'", "of another tier or purpose than its job"),
+    "a job's purpose": ("UPDATE job SET purpose = 3", "of another tier or purpose than its job"),
+    "a try's tier": (
+        "UPDATE attempt SET tier = 'dft' WHERE seq = 4",
+        "Attempt 4 is of another tier or purpose",
+    ),
+    "a try's purpose": (
+        "UPDATE attempt SET purpose = 3 WHERE seq = 1",
+        "Frame 1 in the frame store has the purpose 1, the ledger says 3",
+    ),
+    "a job's molecule": (
+        "UPDATE job SET molecule = 'other'",
+        "Frame 1 in the frame store has the molecule molecule 0, the ledger says other",
+    ),
     "a lost withdrawal": ("DELETE FROM withdrawal", "is of withdrawals that aren't there"),
     "a withdrawal of a failure": (
         "UPDATE withdrawal SET attempt = 4",
@@ -150,6 +181,51 @@ def _flip_a_bit(store: FrameStore, _ledger: Ledger) -> None:
     chunk.write_bytes(damaged)
 
 
+def _replace(store: FrameStore, job: Job, result: Label) -> None:
+    """Frames 1 and 2 and withdrawal 3 anew, frame 1 with other content."""
+    second = make_job(1)
+    frames = [StoredFrame(1, job, result, 30), StoredFrame(2, second, a_label(second), 30)]
+    with FrameStore.open_for_writing(store.path.with_name("other.zarr")) as other:
+        other.append(frames)
+        other.withdraw({3: 2})
+    shutil.rmtree(store.path)
+    other.path.rename(store.path)
+
+
+def _hold_other_energies(store: FrameStore, _ledger: Ledger) -> None:
+    first = make_job(0)
+    _replace(store, first, replace(a_label(first), energy=-77.0))
+
+
+def _hold_other_forces(store: FrameStore, _ledger: Ledger) -> None:
+    first = make_job(0)
+    _replace(store, first, replace(a_label(first), forces_A3=None))
+
+
+def _hold_another_purpose(store: FrameStore, _ledger: Ledger) -> None:
+    first = make_job(0)
+    _replace(store, replace(first, purpose=Purpose.HOLDOUT), a_label(first))
+
+
+def a_label(job: Job) -> Label:
+    """The label of `labelled`."""
+    result = labelled(job).result
+    assert isinstance(result, Label)
+    return result
+
+
+def test_a_job_bought_again_for_another_purpose_is_sound(ledger: Ledger, store: FrameStore) -> None:
+    """Each label keeps the purpose that it was bought for, packed before or after."""
+    first, second = make_jobs(0, 2)
+    ledger.settle(ledger.reserve([first, second], 9), [labelled(first), labelled(second)], 9)
+    ledger.withdraw([first.key(), second.key()], "a wrong basis")
+    again = replace(first, purpose=Purpose.HOLDOUT)
+    ledger.settle(ledger.reserve([again], 9), [labelled(again)], 9)
+    assert ledger.verify(store.path) == []
+    pack(ledger, store)
+    assert ledger.verify(store.path) == []
+
+
 @pytest.mark.parametrize(
     ("damage", "complaint"),
     [
@@ -159,6 +235,9 @@ def _flip_a_bit(store: FrameStore, _ledger: Ledger) -> None:
         (_add_twice, "holds 1 frames twice"),
         (_withdraw, "withdraws frame 1 by row 4, the ledger does not"),
         (_flip_a_bit, "energy"),
+        (_hold_other_energies, "Frame 1 in the frame store holds other numbers"),
+        (_hold_other_forces, "Frame 1 in the frame store holds other numbers"),
+        (_hold_another_purpose, "Frame 1 in the frame store has the purpose 3"),
     ],
 )
 def test_the_audit_names_what_is_wrong_with_the_frames(

@@ -6,7 +6,7 @@ import numpy as np
 
 from forgefield.storage.frames import hex_keys
 from forgefield.storage.records import Configuration, Job, Label, Purpose
-from forgefield.storage.settled_frames import StoredFrame, from_stored
+from forgefield.storage.settled_frames import StoredFrame, from_stored, to_stored
 from forgefield.storage.testing import CCSD, XTB, labelled, make_job
 
 
@@ -46,3 +46,30 @@ def test_what_is_equal_to_the_tolerance_has_the_same_key() -> None:
     assert replace(water, positions_A3=-np.zeros((3, 3))).key() == (
         replace(water, positions_A3=np.zeros((3, 3))).key()
     )
+
+
+def test_frames_come_back_as_they_were_settled() -> None:
+    """With box, stress and diagnostics, and without forces."""
+    plain = settled(make_job(0, CCSD))
+    shape = replace(plain.job.configuration, cell_33=9 * np.eye(3), charge=1, multiplicity=2)
+    origin = replace(plain.label.provenance, diagnostics={"t1": 0.01})
+    rich = replace(
+        plain,
+        seq=2,
+        job=replace(plain.job, configuration=shape, purpose=Purpose.HOLDOUT),
+        label=replace(plain.label, stress_33=np.eye(3), forces_A3=None, provenance=origin),
+    )
+    frames = from_stored([plain, rich])
+    for at, frame in enumerate((plain, rich)):
+        back = to_stored(frames, at)
+        assert back.job.key() == frame.job.key()
+        assert (back.seq, back.job.purpose, back.cost_micro) == (at + 1, frame.job.purpose, 7)
+        assert back.label.energy == frame.label.energy
+        assert back.label.provenance == frame.label.provenance
+        for mine, theirs in (
+            (back.label.forces_A3, frame.label.forces_A3),
+            (back.label.stress_33, frame.label.stress_33),
+        ):
+            assert (mine is None) == (theirs is None)
+            if mine is not None and theirs is not None:
+                np.testing.assert_array_equal(mine, theirs)

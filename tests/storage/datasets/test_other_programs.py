@@ -18,7 +18,8 @@ from forgefield.storage.datasets.pyg_data import PygFrames
 from forgefield.storage.datasets.torch_data import TorchBatch, TorchFrames, TorchStream, collate
 from forgefield.storage.errors import InputError
 from forgefield.storage.frame_store import load_frames
-from forgefield.storage.testing import expected_energy
+from forgefield.storage.records import Tier
+from forgefield.storage.testing import CCSD, expected_energy
 
 BOX = np.diag([9.0, 8.0, 0.0])
 
@@ -36,7 +37,7 @@ def check(batch: TorchBatch) -> list[float]:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_torch_loads_whole_batches_from_memory(path: Path, workers: int) -> None:
     frames = load_frames(path)
-    data = TorchFrames(frames)
+    data = TorchFrames(frames, several_methods=True)
     loader = DataLoader(
         data, batch_sampler=SharedBatches(len(data), 16), collate_fn=collate, num_workers=workers
     )
@@ -55,7 +56,10 @@ def test_torch_loads_whole_batches_from_memory(path: Path, workers: int) -> None
 @pytest.mark.parametrize("workers", [0, 2])
 def test_torch_streams_every_frame_once_with_any_workers(path: Path, workers: int) -> None:
     energies = sorted(load_frames(path).energy_F.tolist())
-    ranks = [TorchStream(BlockShuffle(path, 8, window=2, shard=Shard(r, 2))) for r in range(2)]
+    ranks = [
+        TorchStream(BlockShuffle(path, 8, window=2, shard=Shard(r, 2), several_methods=True))
+        for r in range(2)
+    ]
     seen = []
     for stream in ranks:
         batches = list(DataLoader(stream, batch_size=None, num_workers=workers))
@@ -69,27 +73,49 @@ def test_a_stream_resumes_in_the_middle_of_an_epoch(path: Path, workers: int) ->
     def loader(stream: TorchStream) -> DataLoader[TorchBatch]:
         return DataLoader(stream, batch_size=None, num_workers=workers)
 
-    stream = TorchStream(BlockShuffle(path, 8, window=2))
+    stream = TorchStream(BlockShuffle(path, 8, window=2, several_methods=True))
     stream.set_epoch(4)
     whole = [batch.energy.tolist() for batch in loader(stream)]
     before = [batch.energy.tolist() for batch in itertools.islice(loader(stream), 5)]
     state = stream.state_dict(5, workers)
-    resumed = TorchStream(BlockShuffle(path, 8, window=2))
+    resumed = TorchStream(BlockShuffle(path, 8, window=2, several_methods=True))
     resumed.load_state_dict(state, workers)
     assert before + [batch.energy.tolist() for batch in loader(resumed)] == whole
     with pytest.raises(InputError, match="workers"):
         resumed.load_state_dict(state, 5)
+    resumed.load_state_dict(state, workers)
+    resumed.set_epoch(4)
+    assert before + [batch.energy.tolist() for batch in loader(resumed)] == whole
     resumed.set_epoch(5)
     assert [batch.energy.tolist() for batch in loader(resumed)] != whole
 
 
+def test_several_methods_come_only_if_asked_for_and_batches_say_which(path: Path) -> None:
+    frames = load_frames(path)
+    for dataset in (TorchFrames, PygFrames):
+        with pytest.raises(InputError, match=r"2 methods \('.*', '.*'\).*several_methods"):
+            dataset(frames)
+        assert len(dataset(frames.of_tier(Tier.CCSD))) < len(frames)
+    index = [4, 9, 2, 30]
+    batch = TorchFrames(frames, several_methods=True).__getitems__(index)
+    graphs = PygFrames(frames, several_methods=True)[index]
+    for found in (batch, graphs):
+        assert found.method.tolist() == frames.method_F[index].tolist()
+        assert found.charge.tolist() == frames.charge_F[index].tolist()
+        assert found.multiplicity.tolist() == frames.multiplicity_F[index].tolist()
+    with pytest.raises(InputError, match="methods"):
+        TorchStream(BlockShuffle(path, 8))
+    for streamed in TorchStream(BlockShuffle(path, 8, method=CCSD)):
+        assert {frames.methods[place] for place in streamed.method.tolist()} == {CCSD}
+
+
 def test_workers_that_are_spawned_can_have_the_data(path: Path) -> None:
-    stream = pickle.loads(pickle.dumps(TorchStream(BlockShuffle(path, 8))))  # noqa: S301
+    stream = pickle.loads(pickle.dumps(TorchStream(BlockShuffle(path, 8, several_methods=True))))  # noqa: S301
     assert len(list(stream)) == stream.batches()
 
 
 def test_pyg_batches_equal_its_own(path: Path) -> None:
-    data = PygFrames(load_frames(path), np.float64)
+    data = PygFrames(load_frames(path), np.float64, several_methods=True)
     index = [4, 9, 2, 30]
     ours, theirs = data[index], Batch.from_data_list([data[i] for i in index])
     assert ours.keys() == theirs.keys()
@@ -105,7 +131,7 @@ def test_pyg_batches_equal_its_own(path: Path) -> None:
 
 
 def test_pyg_loaders_and_models_take_the_data(path: Path) -> None:
-    data = PygFrames(load_frames(path))
+    data = PygFrames(load_frames(path), several_methods=True)
     fast = DataLoader(data, sampler=SharedBatches(len(data), 16), batch_size=None)
     batches = list(fast)
     assert sum(batch.num_graphs for batch in batches) == len(data)

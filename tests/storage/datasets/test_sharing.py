@@ -68,6 +68,23 @@ def test_an_epoch_goes_on_where_its_state_was_taken() -> None:
     assert epoch([resumed])[0] == expected[0][1:]
 
 
+def test_naming_the_epoch_of_a_loaded_state_keeps_the_place() -> None:
+    expected = epoch([SharedBatches(50, 7)])[0]
+    resumed = SharedBatches(50, 7)
+    resumed.load_state_dict(resumed.state_dict(done=3))
+    resumed.set_epoch(0)
+    assert resumed.state_dict()["done"] == 3
+    assert epoch([resumed])[0] == expected[3:]
+    assert resumed.epoch == 1
+    resumed.set_epoch(0)
+    next(iter(resumed))
+    resumed.set_epoch(0)
+    assert epoch([resumed])[0] == expected
+    resumed.load_state_dict({**resumed.state_dict(done=3), "epoch": 4})
+    resumed.set_epoch(0)
+    assert epoch([resumed])[0] == expected
+
+
 def test_a_state_of_other_data_is_refused() -> None:
     state = SharedBatches(50, 7).state_dict()
     with pytest.raises(InputError, match="frames 50, this is 51"):

@@ -5,6 +5,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import ase.io
@@ -148,12 +149,27 @@ def test_a_release_is_complete_checked_and_open_to_stock_zarr(tmp_path: Path) ->
 
 
 def test_a_split_in_the_store_goes_with_the_release(tmp_path: Path) -> None:
-    from dataclasses import replace
-
     frames = replace(few_frames(3), added_F={"split": np.array([2, -1, 0])})
     write_release(frames, tmp_path / "out")
-    assert "| test | 1 |" in (tmp_path / "out" / "README.md").read_text()
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "| test | 1 |\n| none | 1 |" in card
+    assert "bought for" not in card
+    write_extended_xyz(frames, tmp_path / "out.xyz")
+    images = ase.io.read(tmp_path / "out.xyz", ":")
+    assert [image.info["split"] for image in images] == ["test", "none", "train"]
     assert len((tmp_path / "out" / "splits" / "train.csv").read_text().splitlines()) == 2
+
+
+def test_the_card_counts_compositions_and_small_costs(tmp_path: Path) -> None:
+    """One molecule by two names, and labels that cost seconds."""
+    frames = Frames.concatenate([few_frames(3), few_frames(2)])
+    named = replace(frames, molecules=("methanol", "CO"), molecule_F=np.array([0, 0, 0, 1, 1]))
+    write_release(named, tmp_path / "out")
+    card = " ".join((tmp_path / "out" / "README.md").read_text().split())
+    assert "5 labelled configurations of 1 composition(s)" in card
+    assert "By the names of molecules: methanol (3), CO (2)." in card
+    assert "at a cost of 10 core-seconds" in card
+    assert "bought for" in card
 
 
 def test_a_release_at_an_address_is_read_by_stock_zarr() -> None:

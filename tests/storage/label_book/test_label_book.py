@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
-from sqlalchemy import update
+from sqlalchemy import event, text, update
+from sqlalchemy.engine import make_url
 
 from forgefield.storage.errors import InputError
 from forgefield.storage.label_book import LabelBook, Run
+from forgefield.storage.label_book.publishing import Held, Withdrawn
 from forgefield.storage.label_book.runs import SILENCE_S
 from forgefield.storage.label_book.schema import run
 from forgefield.storage.records import Configuration, Job, Label, Method, Purpose, Tier
@@ -27,6 +29,11 @@ def bought(job: Job, core_seconds: float = 1.0, wall_s: float = 0.5) -> StoredFr
     result = labelled(job, wall_s=wall_s).result
     assert isinstance(result, Label)
     return StoredFrame(1, job, result, to_micro(core_seconds))
+
+
+def held(frame: StoredFrame) -> Held:
+    """The label as its run names it."""
+    return Held.of(frame.job.key(), frame.label.energy, frame.label.provenance.wall_s)
 
 
 def moved(job: Job, seed: int = 0) -> Job:
@@ -128,11 +135,14 @@ def test_released_claims_and_those_of_dead_runs_pass_on(opened: Opener) -> None:
 def test_a_run_on_another_host_is_alive_while_it_is_heard_of(
     opened: Opener, runs: dict[str, Run]
 ) -> None:
-    runs["dead"] = replace(runs["dead"], host="elsewhere")
     a, far = opened("a"), opened("dead")
     job = make_job(1, CCSD)
     far.claim([job])
-    assert a.claim([job]).busy
+    moved_away = update(run).where(run.c.id == runs["dead"].id).values(host="elsewhere")
+    a._database.write(lambda c: c.execute(moved_away))
+    waiting = a.claim([job])
+    assert waiting.busy
+    assert waiting.holders == ("dead",)
     silent = update(run).where(run.c.host == "elsewhere")
     a._database.write(lambda c: c.execute(silent.values(seen_at=time.time() - SILENCE_S - 1)))
     assert a.claim([job]).granted
@@ -145,8 +155,12 @@ def test_withdrawn_labels_are_found_no_more_and_not_published_again(opened: Open
     found = b.find([job])
     b.note_taken(found)
     b.note_taken(found)
-    assert b.used_keys() == {job.key()}
-    assert b.strike([job.key()]) == 1, "who took it may find it wrong"
+    label = bought(job).label
+    right = Held.of(job.key(), label.energy + 1, label.provenance.wall_s)
+    assert b.strike([right]) == 0, "another label of the same job"
+    assert b.strike([held(bought(job))]) == 1, "who took it may find it wrong"
+    assert b.withdrawn_elsewhere() == [Withdrawn(held(bought(job)), "a")]
+    assert a.withdrawn_elsewhere() == []
     assert a.find([job]) == ()
     assert a.publish([bought(job)]) == 0
     assert a.claim([job]).granted
@@ -157,7 +171,7 @@ def test_withdrawn_labels_are_found_no_more_and_not_published_again(opened: Open
 def test_nothing_is_shared_by_accident(opened: Opener) -> None:
     a, b = opened("a"), opened("b")
     a.publish([bought(make_job(1, CCSD))])
-    assert b.strike([make_job(1, CCSD).key()]) == 0
+    assert b.strike([held(bought(make_job(1, CCSD)))]) == 0
     assert b.known_keys([make_job(1, CCSD).key(), make_job(2, CCSD).key()]) == {
         make_job(1, CCSD).key()
     }
@@ -186,3 +200,96 @@ def test_a_book_that_can_t_be_made_is_explained(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="--labels"):
         LabelBook(tmp_path / "file" / "labels.sqlite", Run.here("a", tmp_path))
+
+
+def test_a_lock_that_can_t_be_asked_after_is_known_by_silence(
+    opened: Opener, runs: dict[str, Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that another user closed: not for ever, then."""
+    a, closed = opened("a"), opened("dead")
+    job = make_job(1, CCSD)
+    closed.claim([job])
+
+    def forbidden(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    (Path(runs["dead"].folder) / "run.lock").write_text("{}")
+    monkeypatch.setattr("forgefield.storage.run_lock.fcntl.flock", forbidden)
+    assert a.claim([job]).busy
+    silent = update(run).where(run.c.id == runs["dead"].id).values(seen_at=time.time() - SILENCE_S)
+    a._database.write(lambda c: c.execute(silent))
+    assert a.claim([job]).granted
+
+
+def test_a_run_whose_folder_became_a_file_is_dead(
+    opened: Opener, runs: dict[str, Run], tmp_path: Path
+) -> None:
+    (tmp_path / "gone").write_text("")
+    runs["dead"] = replace(runs["dead"], folder=str(tmp_path / "gone" / "run"))
+    a, gone = opened("a"), opened("dead")
+    gone.claim([make_job(1, CCSD)])
+    assert a.claim([make_job(1, CCSD)]).granted
+
+
+def test_a_live_run_that_is_silent_is_not_waited_for(opened: Opener) -> None:
+    """Stopped for the night with its lock held, say."""
+    a, b = opened("a"), opened("b")
+    job = make_job(1, CCSD)
+    b.claim([job])
+    assert a.claim([job]).busy
+    silent = update(run).where(run.c.name == "b").values(seen_at=time.time() - 100)
+    a._database.write(lambda c: c.execute(silent))
+    assert a.claim([job]).busy
+    a._silence_s = 99.0
+    assert a.claim([job]).granted
+
+
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+def test_a_file_is_not_shared_by_two_hosts_at_once(
+    place: str, opened: Opener, runs: dict[str, Run]
+) -> None:
+    a = opened("a")
+    far = replace(runs["dead"], host="elsewhere")
+    with pytest.raises(InputError, match=r"a on .*postgresql://"):
+        LabelBook(place, far)
+    a.check_out()
+    LabelBook(place, far).close()
+
+
+@pytest.mark.parametrize("place", ["postgres"], indirect=True)
+def test_a_server_is_shared_by_hosts_and_its_schemas_are_used(
+    place: str, opened: Opener, runs: dict[str, Run]
+) -> None:
+    opened("a")
+    LabelBook(place, replace(runs["dead"], host="elsewhere")).close()
+    in_schema = make_url(place).update_query_dict({"schema": "lab"})
+    with LabelBook(in_schema.render_as_string(hide_password=False), runs["b"]) as lab:
+        lab.publish([bought(make_job(1, CCSD))])
+        count = text("SELECT count(*) FROM lab.label")
+        assert lab._database.read(lambda c: c.execute(count).scalar_one()) == 1
+    assert opened("b").find([make_job(1, CCSD)]) == ()
+
+
+def test_a_path_may_hold_any_character(tmp_path: Path, runs: dict[str, Run]) -> None:
+    path = tmp_path / "what?mode=ro#100%" / "labels.sqlite"
+    with LabelBook(path, runs["a"]) as book:
+        book.publish([bought(make_job(1, CCSD))])
+    assert path.exists()
+
+
+def test_noting_what_is_taken_reads_no_more_than_that(opened: Opener) -> None:
+    a, b = opened("a"), opened("b")
+    jobs = make_jobs(0, 30, CCSD)
+    a.publish([bought(job) for job in jobs])
+    found = b.find(jobs)
+    b.note_taken(found)
+    read = []
+
+    def count(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("SELECT taken"):
+            read.append(statement)
+
+    event.listen(b._database._engine, "after_cursor_execute", count)
+    b.note_taken(found[:2])
+    assert all("taken.label IN" in statement for statement in read)
+    assert len(read) == 1

@@ -1,5 +1,6 @@
 """Identity of geometries: moved and turned ones are the same, nothing else is."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -142,3 +143,22 @@ def test_turned_forces_are_those_of_the_turned_geometry(
     assert truth.forces_A3 is not None
     assert np.abs(truth.forces_A3).max() > 0.1
     np.testing.assert_allclose(answer.forces_A3, truth.forces_A3, atol=force_noise)
+
+
+def test_large_boxes_are_found_in_little_memory() -> None:
+    """As many atoms as in a box of 512 water molecules, ten boxes of them."""
+    random = np.random.default_rng(0)
+    numbers, jobs = (8,) * 1536, []
+    for _ in range(9):
+        positions_A3 = 25 * random.random((1536, 3))
+        jobs.append(Job(Configuration("box", numbers, positions_A3), CCSD, Purpose.TRAIN))
+    asked_A3 = moved(jobs[3].configuration.positions_A3, 1)
+    jobs.append(Job(Configuration("box", numbers, asked_A3), CCSD, Purpose.TRAIN))
+    tracemalloc.start()
+    found = fingerprints(jobs)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 200e6
+    assert [found[9].is_near(each) for each in found] == [n in {3, 9} for n in range(10)]
+    assert found[3].bucket in found[9].buckets
+    assert rotation_between(jobs[3].configuration, jobs[9].configuration) is not None

@@ -10,7 +10,7 @@ import pytest
 
 from forgefield.storage.frame_store import FrameStore
 from forgefield.storage.label_book import LabelBook, Run
-from forgefield.storage.label_book.reconciling import reconcile
+from forgefield.storage.label_book.reconciling import Holdings, reconcile
 from forgefield.storage.ledger import Ledger
 from forgefield.storage.ledger.recovery import recover
 from forgefield.storage.ledger.spool import write_spool
@@ -47,7 +47,7 @@ class Died:
             LabelBook(self.place, self.run) as book,
         ):
             recover(ledger, store, self.spool)
-            mended = reconcile(book, ledger, store.path)
+            mended = reconcile(book, Holdings.of(ledger, store.path))
             (row,) = ledger.tally()
             return row.done - row.adopted, mended.published
 

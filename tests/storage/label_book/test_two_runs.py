@@ -10,7 +10,7 @@ import pytest
 
 from forgefield.storage.frame_store import FrameStore, load_frames
 from forgefield.storage.label_book import LabelBook, Run
-from forgefield.storage.label_book.reconciling import reconcile
+from forgefield.storage.label_book.reconciling import Holdings, reconcile
 from forgefield.storage.ledger import Ledger
 from forgefield.storage.ledger.packing import pack
 from forgefield.storage.records import Purpose
@@ -103,9 +103,9 @@ def test_a_crash_between_settling_and_publishing_is_mended(place: str, tmp_path:
             if part is not jobs[3:]:
                 pack(ledger, store)
         book.claim([make_job(9, CCSD)])
-        mended = reconcile(book, ledger, tmp_path / "frames.zarr")
+        mended = reconcile(book, Holdings.of(ledger, tmp_path / "frames.zarr"))
         assert (mended.published, mended.released, mended.struck) == (6, 1, 0)
-        again = reconcile(book, ledger, tmp_path / "frames.zarr")
+        again = reconcile(book, Holdings.of(ledger, tmp_path / "frames.zarr"))
         assert (again.published, again.released, again.struck) == (0, 0, 0)
         pack(ledger, store)
         found = book.find(jobs)
@@ -130,13 +130,40 @@ def test_a_withdrawn_label_is_struck_and_its_job_can_be_bought_again(
         book.publish(ledger.inbox())
         ledger.withdraw([jobs[0].key()], "wrong basis")
         pack(ledger, store)
-        assert reconcile(book, ledger, tmp_path / "frames.zarr").struck == 1
+        assert reconcile(book, Holdings.of(ledger, tmp_path / "frames.zarr")).struck == 1
         assert [found.job for found in book.find(jobs)] == jobs[1:]
         assert [job.key() for job in book.claim(jobs).granted] == [jobs[0].key()]
         number = ledger.reserve(jobs[:1], to_micro(9))
         ledger.settle(number, [labelled(jobs[0], wall_s=0.7)], to_micro(1))
         assert book.publish(ledger.inbox()) == 1
         assert len(book.find(jobs)) == 3
+
+
+def test_a_label_bought_again_before_the_book_heard_of_the_first_takes_its_place(
+    place: str, tmp_path: Path
+) -> None:
+    """Withdrawn while the book was out of reach; what is asked is which label, not which job."""
+    (job,), run = make_jobs(0, 1, CCSD), Run.here("a" * 32, tmp_path)
+    with (
+        RunLock(tmp_path),
+        Ledger(f"sqlite:///{tmp_path}/ledger.sqlite") as ledger,
+        FrameStore.open_for_writing(tmp_path / "frames.zarr") as store,
+        LabelBook(place, run) as book,
+    ):
+        ledger.set_cap(to_micro(1000), "test")
+        for wall_s in (0.3, 0.6):
+            number = ledger.reserve([job], to_micro(9))
+            ledger.settle(number, [labelled(job, wall_s=wall_s)], to_micro(3))
+            if wall_s < 0.5:
+                book.publish(ledger.inbox())
+                ledger.withdraw([job.key()], "wrong basis")
+            pack(ledger, store)
+        mended = reconcile(book, Holdings.of(ledger, store.path))
+        assert (mended.struck, mended.published) == (1, 1)
+        (found,) = book.find([job])
+        assert found.label.provenance.wall_s == 0.6
+        again = reconcile(book, Holdings.of(ledger, store.path))
+        assert (again.struck, again.published) == (0, 0)
 
 
 def test_two_processes_may_make_the_book_at_the_same_moment(tmp_path: Path) -> None:
@@ -158,4 +185,4 @@ def test_a_store_that_isn_t_there_yet_needs_no_mending(place: str, tmp_path: Pat
         Ledger(f"sqlite:///{tmp_path}/ledger.sqlite") as ledger,
         LabelBook(place, Run.here("a" * 32, tmp_path)) as book,
     ):
-        assert reconcile(book, ledger, tmp_path / "none.zarr").published == 0
+        assert reconcile(book, Holdings.of(ledger, tmp_path / "none.zarr")).published == 0
