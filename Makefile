@@ -37,7 +37,8 @@ test-slow: $(STAMP)  ## The tests that take minutes to hours
 	$(BIN)/pytest -m slow --timeout 0
 
 crash: $(STAMP)  ## Kill every process at every step, KILLS=500 times, and check
-	KILLS=$(KILLS) $(BIN)/pytest -m crash_matrix --timeout 0 tests/crash
+	rm -f build/crash.json
+	KILLS=$(KILLS) $(BIN)/pytest -m crash_matrix --timeout 0 tests/crash/test_ray_kills.py tests/crash/test_kill_matrix.py
 
 lint: $(STAMP)  ## Ruff: rules and format
 	$(BIN)/ruff check .

@@ -2,9 +2,9 @@
 
 `arm` wraps what runs between two steps of the protocol, in this process alone. Each time a step
 begins or ends it asks the fuse, a file with `NAME<tab>NTH<tab>PIDS`, whether this is the moment; if
-so, the process blows the fuse, writes its name into `deaths` beside it, and sends SIGKILL to the
-processes named, by default to itself. A name is the steps that are open, outermost first:
-`recover > settle > commit: before`.
+so, the process blows the fuse, writes the name and its own title into `deaths` beside it, and sends
+SIGKILL to the processes named, by default to itself. A name is the steps that are open, outermost
+first: `recover > settle > commit: before`.
 """
 
 import functools
@@ -84,7 +84,7 @@ def _die(name: str, pids: list[int]) -> None:
         return
     _waited.clear()
     with _fuse[0].with_name("deaths").open("a") as deaths:
-        deaths.write(f"{name}\n")
+        deaths.write(f"{name}\t{Path('/proc/self/cmdline').read_text()}\n")
     for pid in [child for parent in pids for child in _children(parent)] + pids:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -102,9 +102,7 @@ def _wrap(place: str) -> None:
     *classes, name = path.split(".")
     for each in classes:
         owner = getattr(owner, each)
-    inner = getattr(owner, name, None)
-    if inner is None:
-        return
+    inner = getattr(owner, name)
     wrapped = _stepped(inner, name.strip("_"))
     setattr(owner, name, wrapped)
     if not classes:
@@ -145,7 +143,7 @@ def _wrap_file_call(name: str) -> None:
 
 def _role(target: object) -> str | None:
     path = Path(f"/proc/self/fd/{target}").readlink() if isinstance(target, int) else target
-    name = re.sub(r"/\.([^/]+)\.[0-9a-f]{32}\.partial$", r"/\1", str(path))
+    name = re.sub(r"/\.([^/]+)\.[0-9a-f]{32}(\.\d+)?\.partial$", r"/\1", str(path))
     return next((role for pattern, role in ROLES.items() if re.search(pattern, name)), None)
 
 

@@ -15,12 +15,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
-from crash.storm import AT_RANDOM, TESTS
+from crash.results import AT_RANDOM
+from crash.storm import TESTS
 
+from forgefield.storage.errors import InputError
 from forgefield.storage.ledger import Ledger
 
 PATIENCE_S = 60.0
 RAY = "all of Ray"
+WORKER, SERVICE, DRIVER = "label worker", "ledger service", "driver"
+TITLES = {"ray::LabelWorker": WORKER, "ray::LedgerService": SERVICE, "crash.ray_driver": DRIVER}
 RAY_SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AUTH_MODE": "token",
@@ -41,6 +45,7 @@ class RayStorm:
     _head: "subprocess.Popen[str] | None" = None
     _driver: "subprocess.Popen[bytes] | None" = None
     _address: str = ""
+    _is_begun: bool = False
 
     def stay_up(self) -> None:
         """Start Ray and a driver where there is none; a driver that bought all gets more to do."""
@@ -65,11 +70,16 @@ class RayStorm:
             time.sleep(0.05)
 
     def verify(self) -> None:
-        """Every invariant holds, as the run stands."""
-        if (self.folder / "ledger.sqlite").exists():
-            with Ledger(f"sqlite:///{self.folder}/ledger.sqlite", read_only=True) as ledger:
-                made = (self.folder / "frames.zarr" / "zarr.json").exists()
-                assert ledger.verify(self.folder / "frames.zarr" if made else None) == []
+        """Every invariant holds, as the run stands, from the moment that there is a ledger."""
+        try:
+            opened = Ledger(f"sqlite:///{self.folder}/ledger.sqlite", read_only=True)
+        except InputError:
+            assert not self._is_begun, "the ledger is gone"
+            return
+        with opened as ledger:
+            self._is_begun = True
+            made = (self.folder / "frames.zarr" / "zarr.json").exists()
+            assert ledger.verify(self.folder / "frames.zarr" if made else None) == []
 
     def kill_at(self, name: str, nth: int) -> None:
         """Kill whichever process comes by a point the `nth` time, then verify."""
@@ -80,8 +90,11 @@ class RayStorm:
         while fuse.exists() and time.monotonic() < end:
             self.stay_up()
             time.sleep(0.02)
-        (self.missed if fuse.exists() else self.killed)[name] += 1
-        fuse.unlink(missing_ok=True)
+        if fuse.exists():
+            fuse.unlink(missing_ok=True)
+            self.missed[name] += 1
+        else:
+            self.killed[f"{self._last_dead()}, {name}"] += 1
         self.verify()
 
     def kill_at_random(self, victims: Callable[[], list[psutil.Process]], name: str) -> None:
@@ -95,7 +108,8 @@ class RayStorm:
         for process in found:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-        self.killed[f"{name}, {AT_RANDOM}"] += bool(found)
+        if found:
+            self.killed[f"{name}, {AT_RANDOM}"] += 1
         self.verify()
 
     def workers(self) -> list[psutil.Process]:
@@ -130,6 +144,16 @@ class RayStorm:
     def log(self) -> str:
         """The last that drivers said."""
         return (self.folder / "drivers.log").read_text()[-3000:]
+
+    def _last_dead(self) -> str:
+        """Who blew the last fuse; it says so a moment after."""
+        deaths, end = self.folder / "deaths", time.monotonic() + PATIENCE_S
+        blown = sum(self.killed[name] for name in self.killed if AT_RANDOM not in name) + 1
+        while not deaths.exists() or deaths.read_text().count("\n") < blown:
+            assert time.monotonic() < end, f"{blown} fuses blown, fewer deaths"
+            time.sleep(0.02)
+        last = deaths.read_text().splitlines()[-1]
+        return next(victim for title, victim in TITLES.items() if title in last)
 
     def _close_head(self) -> None:
         for stream in (self._head.stdin, self._head.stdout) if self._head else ():

@@ -22,20 +22,20 @@ STORAGE_STEPS = (
 WRITES = ("set_cap", "reserve", "extend", "settle", "refund", "fail", "adopt", "withdraw")
 LEDGER_WRITES = (*WRITES, "drop_from_inbox", "mark_packed", "put_fact", "__init__")
 PLATFORM_STEPS = (
-    "platform.workers:LabelWorker.load",
-    "platform.workers:LabelWorker.label",
-    "platform.workers:_attempt",
-    "platform.ledger_service:LedgerService.open",
-    "platform.ledger_service:LedgerService.call",
-    "platform.ledger_service:LedgerService.pack",
-    "platform.ledger_service:LedgerService.close_dead",
-    "platform.dispatch:Dispatcher._start",
-    "platform.dispatch:Dispatcher._settled",
-    "platform.dispatch:Dispatcher._close",
-    "platform.ledger_service:LedgerClient.open",
-    "platform.ledger_service:LedgerClient.reserve",
-    "platform.ledger_service:LedgerClient.close_dead",
-    "platform.ledger_service:LedgerClient.pack",
+    "platform.buying.workers:LabelWorker.load",
+    "platform.buying.workers:LabelWorker.label",
+    "platform.buying.workers:_attempt",
+    "platform.buying.ledger_service:LedgerService.open",
+    "platform.buying.ledger_service:LedgerService.call",
+    "platform.buying.ledger_service:LedgerService.pack",
+    "platform.buying.ledger_service:LedgerService.close_dead",
+    "platform.buying.dispatch:Dispatcher._start",
+    "platform.buying.dispatch:Dispatcher._settled",
+    "platform.buying.dispatch:Dispatcher._close",
+    "platform.buying.ledger_service:LedgerClient.open",
+    "platform.buying.ledger_service:LedgerClient.reserve",
+    "platform.buying.ledger_service:LedgerClient.close_dead",
+    "platform.buying.ledger_service:LedgerClient.pack",
 )
 ROLES = {
     r"\.spool\.json$": "spool file",
@@ -50,6 +50,7 @@ SET_UPS = (
     "reserve: after",
     "settle: after",
     "withdraw: after",
+    "adopt: after",
     "pack > append > flush: after replace of root zarr.json",
     "pack > append > flush: after replace of chunk",
     "pack > withdraw > flush: after replace of root zarr.json",
@@ -89,5 +90,13 @@ REQUIRED = (
     "open > flush: before replace of root zarr.json",
     "set_cap > commit: before",
     "open > write: after",
+    "withdraw > commit: before",
+    "withdraw > commit: after",
+    "adopt > commit: before",
+    "adopt > commit: after",
+    "pack > withdraw > flush: before replace of root zarr.json",
+    "pack > withdraw > flush: after replace of root zarr.json",
+    "pack > mark_packed > commit: before",
+    "pack > mark_packed > commit: after",
 )
-"""Steps that a storm must have found, however the code is arranged."""
+"""Where a storm must have killed, however the code is arranged."""

@@ -2,30 +2,19 @@
 
 It says each settlement after it was acknowledged: `settled RESERVATION USED JOB JOB …`. What it
 buys follows from the numbers of the jobs, so that frames can be compared with those of a run that
-nobody killed. The program forks one worker a line on its stdin, so that libraries load once:
-`{"folder": …, "url": …, "seconds": …}` in, `{"code": …, "said": […]}` out.
+nobody killed. `forks` starts it.
 """
 
 # ruff: noqa: S311, T201 - dice choose what to do, the tests read stdout
 
-import json
-import os
 import random
-import select
-import signal
-import sys
-import time
-import traceback
 from collections.abc import Sequence
-from dataclasses import replace
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from itertools import count, pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from crash.points import arm, census
 
-from forgefield.storage.errors import StorageError
 from forgefield.storage.frame_store import FrameStore
 from forgefield.storage.ledger import Ledger, State
 from forgefield.storage.ledger.packing import pack
@@ -40,8 +29,28 @@ AMOUNT = 5000
 COLUMN = "sum_of_positions"
 
 
-def work(folder: Path, url: str, upto: int | None, batch: int) -> None:
-    """Recover and verify, then label without end, or until `upto` jobs and all failed are done."""
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Label without end, or until `upto` jobs and all failed are done, `batch` at most at a time.
+
+    With `tour`, 20 more are labelled, and every kind of step is taken.
+    """
+
+    upto: int | None
+    batch: int
+    tour: bool
+
+    def happens(self, probability: float) -> bool:
+        """Whether what isn't done each time is done this time."""
+        return self.tour or random.random() < probability
+
+    def alters(self, turn: int) -> bool:
+        """Whether labels are withdrawn and adopted; a plan that ends does so once at most."""
+        return turn == 1 if self.tour else self.upto is None and random.random() < 0.2
+
+
+def work(folder: Path, url: str, plan: Plan) -> None:
+    """Recover and verify, then label."""
     with RunLock(folder), Ledger(url) as ledger:
         if not ledger.balance().cap_micro:
             ledger.set_cap(CAP, "start")
@@ -51,19 +60,23 @@ def work(folder: Path, url: str, upto: int | None, batch: int) -> None:
         with FrameStore.open_for_writing(frames) as store:
             recover(ledger, store, folder / "spool")
             print("ready", *ledger.verify(frames), flush=True)
-            label(ledger, store, folder / "spool", upto, batch)
+            plan = replace(plan, upto=known_jobs(ledger) + 20) if plan.tour else plan
+            label(ledger, store, folder / "spool", plan)
 
 
-def label(ledger: Ledger, store: FrameStore, spool: Path, upto: int | None, batch: int) -> None:
-    """Reserve, spool, settle, pack, withdraw and add a column, again and again."""
-    while jobs := next_jobs(ledger, random.randint(1, batch), upto):
+def label(ledger: Ledger, store: FrameStore, spool: Path, plan: Plan) -> None:
+    """Reserve, spool, settle, pack, withdraw, adopt and add a column, again and again."""
+    for turn in count():
+        jobs = next_jobs(ledger, random.randint(1, plan.batch), plan.upto)
+        if not jobs:
+            break
         buy(ledger, spool, jobs)
-        if random.random() < 0.4:
+        if plan.happens(0.4):
             pack(ledger, store)
-        if upto is None and random.random() < 0.2:
+        if plan.alters(turn):
             take_back(ledger)
             adopt(ledger)
-        if random.random() < 0.2:
+        if plan.happens(0.2):
             add_column(store)
     pack(ledger, store)
     add_column(store)
@@ -71,11 +84,16 @@ def label(ledger: Ledger, store: FrameStore, spool: Path, upto: int | None, batc
 
 def next_jobs(ledger: Ledger, count: int, upto: int | None) -> list[Job]:
     """Jobs that failed or wait first, then new ones."""
-    waiting = ledger.jobs(State.WAITING)
-    again = [*ledger.jobs(State.FAILED), *waiting][:count]
-    known = sum(row.done + row.failed + row.in_flight for row in ledger.tally()) + len(waiting)
+    again = [*ledger.jobs(State.FAILED), *ledger.jobs(State.WAITING)][:count]
+    known = known_jobs(ledger)
     end = known + count if upto is None else min(upto, known + count)
     return again + [toy_job(number) for number in range(known, end)]
+
+
+def known_jobs(ledger: Ledger) -> int:
+    """How many jobs the ledger knows, which are the first ones."""
+    waiting = len(ledger.jobs(State.WAITING))
+    return sum(row.done + row.failed + row.in_flight for row in ledger.tally()) + waiting
 
 
 def toy_job(number: int) -> Job:
@@ -131,53 +149,3 @@ def add_column(store: FrameStore) -> None:
     if rows:
         sums = np.array([each.sum() if len(each) else np.nan for each in rows])
         store.add_column(COLUMN, sums, "Å")
-
-
-def forked(order: dict[str, Any]) -> dict[str, Any]:
-    """One worker's life: its exit code, negative for a signal, and all whole lines it said."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reader)
-        os.dup2(writer, sys.stdout.fileno())
-        _child(order)
-    os.close(writer)
-    said = _read_until(reader, time.monotonic() + order["seconds"], child)
-    _, status = os.waitpid(child, 0)
-    return {"code": os.waitstatus_to_exitcode(status), "said": said}
-
-
-def _child(order: dict[str, Any]) -> None:
-    code = 1
-    try:
-        folder = Path(order["folder"])
-        arm(folder / "fuse")
-        work(folder, order["url"], order["upto"], order["batch"])
-        code = 0
-    except StorageError as error:
-        print("refused", error, flush=True)
-        code = StorageError.exit_code
-    except BaseException:  # noqa: BLE001 - a fork must not return into its parent's code
-        print("broken", traceback.format_exc().replace("\n", "⏎"), flush=True)
-    for name in census if order["census"] else ():
-        print("point", name, flush=True)
-    os._exit(code)
-
-
-def _read_until(reader: int, end: float, child: int) -> list[str]:
-    said, killed = b"", False
-    while True:
-        ready, _, _ = select.select([reader], [], [], max(0.0, end - time.monotonic()))
-        if not ready and not killed:
-            os.kill(child, signal.SIGKILL)
-            killed, end = True, end + 60
-        elif not (more := os.read(reader, 1 << 16)):
-            os.close(reader)
-            return said.decode().split("\n")[:-1]
-        else:
-            said += more
-
-
-if __name__ == "__main__":
-    for line in sys.stdin:
-        print(json.dumps(forked(json.loads(line))), flush=True)

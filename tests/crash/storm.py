@@ -9,26 +9,35 @@ finds anything broken, or that ends by itself other than it should, fails the st
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from crash.steps import REQUIRED, SET_UPS
+import psutil
+from crash.results import AT_RANDOM
 
 TESTS = Path(__file__).resolve().parents[1]
-PATIENCE_S = 3.0
-ONCE = ("acquire", "init", "open", "recover", "create")
-"""Steps of a worker's start: it comes by them once."""
+PATIENCE_S = 5.0
 AT_FIRST = "a new run"
-AT_RANDOM = "at a random time"
+SERVER = "PostgreSQL server"
+KILLED, REFUSED = -signal.SIGKILL, 6
+Revive = Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a worker ended, and the points that it came by where it was told to list them."""
+
+    code: int
+    points: list[str]
 
 
 @dataclass
@@ -42,58 +51,67 @@ class Storm:
     killed: Counter[str] = field(default_factory=Counter)
     missed: Counter[str] = field(default_factory=Counter)
 
-    def live(self, seconds: float, upto: int | None = None, **more: int) -> list[str]:
-        """One worker until it ends or `seconds` are over; the points it came by."""
+    def live(self, seconds: float, upto: int | None = None, **more: int) -> Ended:
+        """One worker until it ends or is killed, after `seconds` at the latest."""
         place = {"folder": str(self.folder), "url": self.url}
-        order = place | {"seconds": seconds, "upto": upto, "batch": 4, "census": 0} | more
+        order = place | {"seconds": seconds, "upto": upto, "batch": 4, "tour": 0} | more
         assert self.launcher.stdin is not None
         assert self.launcher.stdout is not None
         self.launcher.stdin.write(json.dumps(order) + "\n")
         self.launcher.stdin.flush()
         ended: dict[str, Any] = json.loads(self.launcher.stdout.readline())
         self._heed(ended["said"])
-        assert ended["code"] in {0, 6, -9}, ended
         assert upto is None or ended["code"] == 0, ended
-        return [line[6:] for line in ended["said"] if line.startswith("point ")]
+        said = [line[6:] for line in ended["said"] if line.startswith("point ")]
+        return Ended(ended["code"], said)
 
-    def kill_at(self, name: str, nth: int, revive: Callable[[], str] | None = None) -> bool:
+    def kill_at(self, name: str, nth: int, revive: Revive | None = None) -> bool:
         """Kill at the `nth` time that a worker comes by a point, or else when patience ends.
 
-        Says whether it came by. With `revive`, the processes that it named die in its stead,
-        and are started again while the worker looks on.
+        Says whether it came by. With `revive`, the server that it names dies in its stead, and is
+        started again while the worker looks on.
         """
         fuse = self.folder / "fuse"
         fuse.with_suffix(".blown").unlink(missing_ok=True)
-        fuse.with_suffix(".new").write_text(f"{name}\t{nth}\t{revive() if revive else ''}")
+        pids = revive() if revive else ""
+        fuse.with_suffix(".new").write_text(f"{name}\t{nth}\t{pids}")
         fuse.with_suffix(".new").rename(fuse)
         with ThreadPoolExecutor(1) as pool:
-            if revive:
-                pool.submit(_revive_when_blown, fuse, revive)
-            self.live(PATIENCE_S + 2 * bool(revive))
+            revival = pool.submit(_revive_when_blown, fuse, pids, revive) if revive else None
+            ended = self.live(PATIENCE_S + 2 * bool(revive))
             blew = not fuse.exists()
             fuse.unlink(missing_ok=True)
+            if revival:
+                revival.result()
+        assert ended.code == KILLED or (revive and blew and ended.code == REFUSED), ended
         if blew or not revive:
-            self.killed[name if blew else AT_RANDOM] += 1
+            point = f"{SERVER}, {name}" if revive else name
+            self.killed[point if blew else AT_RANDOM] += 1
         self.missed[name] += not blew
         return blew
 
     def kill_at_random(self) -> None:
         """Kill within the first second."""
-        self.live(random.uniform(0, 0.8))
+        assert self.live(random.uniform(0, 0.8)).code == KILLED
         self.killed[AT_RANDOM] += 1
 
-    def points(self) -> dict[str, str]:
+    def deaths(self, victim: str) -> int:
+        """How often one whose name starts with `victim` was killed."""
+        return sum(times for name, times in self.killed.items() if name.startswith(victim))
+
+    def points(self, set_ups: tuple[str, ...]) -> dict[str, str]:
         """All points that workers come by, and the death before, if any, that brings them there."""
         first, later = self._census(), dict.fromkeys(self._census(), "")
-        for before in SET_UPS:
+        for before in set_ups:
             if before in later:
                 self.kill_at(before, 1)
                 later = dict.fromkeys(self._census(), before) | later
         return dict.fromkeys(first, AT_FIRST) | later
 
     def _census(self) -> list[str]:
-        jobs = {job for _, *booked in self.acknowledged.values() for job in booked}
-        return self.live(60, len(jobs) + 20, census=1)
+        ended = self.live(60, tour=1)
+        assert ended.code == 0
+        return ended.points
 
     def _heed(self, said: list[str]) -> None:
         for line in said:
@@ -107,10 +125,21 @@ class Storm:
                 self.acknowledged[int(reservation)] = booked
 
 
-def _revive_when_blown(fuse: Path, revive: Callable[[], str]) -> None:
+def _revive_when_blown(fuse: Path, pids: str, revive: Revive) -> None:
+    """Who blew the fuse kills a moment later: first wait for the deaths."""
     while fuse.exists():
         time.sleep(0.02)
-    revive()
+    if fuse.with_suffix(".blown").exists():
+        while any(_is_alive(int(pid)) for pid in pids.split()):
+            time.sleep(0.02)
+        revive()
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @contextmanager
@@ -119,7 +148,7 @@ def storm_over(folder: Path, url: str) -> Iterator[Storm]:
     folder.mkdir(parents=True, exist_ok=True)
     path = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]).strip(os.pathsep)
     with subprocess.Popen(
-        [sys.executable, "-m", "crash.storage_worker"],
+        [sys.executable, "-m", "crash.forks"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -128,34 +157,3 @@ def storm_over(folder: Path, url: str) -> Iterator[Storm]:
         yield Storm(folder, url, launcher)
         assert launcher.stdin is not None
         launcher.stdin.close()
-
-
-def rage(
-    storm: Storm,
-    kills: int,
-    another: Callable[[Path], str],
-    revive: Callable[[], str] | None = None,
-) -> None:
-    """Kill `kills` times: at every point in turn, and now and then at a random moment.
-
-    `another` gives the ledger's URL for a new folder. Where `revive` names processes, which it
-    starts again if need be, those are killed in the worker's stead.
-    """
-    points = storm.points()
-    assert set(REQUIRED) <= points.keys(), set(REQUIRED) - points.keys()
-    places = list(points)
-    random.shuffle(places)
-    while storm.killed.total() < kills:
-        for name in places[: max(1, kills - storm.killed.total())]:
-            here, before = storm, points[name]
-            if before == AT_FIRST:
-                folder = Path(tempfile.mkdtemp(prefix="new-", dir=storm.folder.parent))
-                here = replace(storm, folder=folder, url=another(folder), acknowledged={})
-            elif before:
-                storm.kill_at(before, 1)
-            once = before or name.startswith(ONCE)
-            here.kill_at(name, 1 if once else random.randint(1, 3), revive)
-            if here is not storm:
-                here.live(60, upto=5)
-            if random.random() < 0.15:
-                storm.kill_at_random()

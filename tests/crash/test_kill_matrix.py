@@ -4,21 +4,37 @@
 always run kill some dozens of times, at points chosen by chance.
 """
 
-import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from crash.aftermath import check
-from crash.results import Row, note
-from crash.storm import Storm, rage, storm_over
+from crash.rage import rage
+from crash.results import KILLS, note
+from crash.steps import REQUIRED
+from crash.storm import SERVER, Storm, storm_over
+from postgres import PostgresServer
 
-KILLS = int(os.environ.get("KILLS", "500"))
-ON_SQLITE, ON_SERVER, OF_SERVER = KILLS * 7 // 10, KILLS * 3 // 20, KILLS // 10
+ON_SQLITE, ON_SERVER, OF_SERVER = KILLS * 7 // 10, KILLS * 3 // 25, KILLS * 2 // 25
 FULL = pytest.mark.crash_matrix
+
+
+@pytest.fixture
+def server(postgres_server: PostgresServer) -> Iterator[PostgresServer]:
+    """The session's server, alive before and after."""
+    revived(postgres_server)
+    yield postgres_server
+    revived(postgres_server)
+
+
+def revived(server: PostgresServer) -> str:
+    """Start a server that is dead; its process's number."""
+    if server._process is None or server._process.poll() is not None:
+        server.restart()
+    assert server._process is not None
+    return str(server._process.pid)
 
 
 def sqlite(folder: Path) -> str:
@@ -38,49 +54,62 @@ def storms(
             return storm, check(storm, calm)
 
 
-@pytest.mark.parametrize("kills", [20, pytest.param(ON_SQLITE, marks=FULL)])
-@pytest.mark.timeout(7200)
-def test_the_process_that_writes_is_killed(tmp_path: Path, kills: int) -> None:
-    random.seed(kills)
+def test_a_process_that_writes_is_killed(tmp_path: Path) -> None:
+    few = ("write_spool: after", "reserve: after")
+    storm, _ = storms(tmp_path, sqlite, lambda storm: rage(storm, 20, sqlite, set_ups=few))
+    assert storm.killed.total() >= 20
+
+
+def test_a_database_server_is_killed(tmp_path: Path, server: PostgresServer) -> None:
+    storm, _ = storms(
+        tmp_path,
+        lambda _: server.new_database(),
+        lambda storm: rage(
+            storm, 3, lambda _: server.new_database(), lambda: revived(server), set_ups=()
+        ),
+    )
+    assert storm.deaths(SERVER) >= 3
+
+
+@FULL
+def test_the_process_that_writes_is_killed_everywhere(tmp_path: Path) -> None:
+    random.seed(KILLS)
     start = time.monotonic()
-    storm, labels = storms(tmp_path, sqlite, lambda storm: rage(storm, kills, sqlite))
-    assert storm.killed.total() >= kills
-    if kills == ON_SQLITE:
-        assert storm.missed.total() < kills / 4, storm.missed
-        note(Row.of("writer on SQLite", storm, labels, time.monotonic() - start))
+    storm, labels = storms(
+        tmp_path, sqlite, lambda storm: rage(storm, ON_SQLITE, sqlite, every=True)
+    )
+    assert set(REQUIRED) <= storm.killed.keys(), set(REQUIRED) - storm.killed.keys()
+    assert storm.missed.total() < storm.killed.total() / 20, +storm.missed
+    note("writer on SQLite", storm, labels, time.monotonic() - start)
 
 
-@pytest.mark.parametrize("kills", [4, pytest.param(OF_SERVER, marks=FULL)])
-@pytest.mark.timeout(7200)
-def test_the_database_server_is_killed(tmp_path: Path, postgres_server: Any, kills: int) -> None:
-    random.seed(kills)
-    start = time.monotonic()
-
-    def another(_folder: Path) -> str:
-        return postgres_server.new_database()
-
-    def revived() -> str:
-        if postgres_server._process.poll() is not None:
-            postgres_server.restart()
-        return str(postgres_server._process.pid)
-
-    storm, labels = storms(tmp_path, another, lambda storm: rage(storm, kills, another, revived))
-    assert storm.killed.total() >= kills
-    if kills == OF_SERVER:
-        note(Row.of("PostgreSQL server (and writer)", storm, labels, time.monotonic() - start))
-
-
-@pytest.mark.parametrize("kills", [pytest.param(ON_SERVER, marks=FULL)])
-@pytest.mark.timeout(7200)
+@FULL
+@pytest.mark.parametrize("kills", [ON_SERVER])
 def test_the_process_that_writes_to_a_server_is_killed(
-    tmp_path: Path, postgres_server: Any, kills: int
+    tmp_path: Path, server: PostgresServer, kills: int
 ) -> None:
     random.seed(kills)
     start = time.monotonic()
 
     def another(_folder: Path) -> str:
-        return postgres_server.new_database()
+        return server.new_database()
 
     storm, labels = storms(tmp_path, another, lambda storm: rage(storm, kills, another))
     assert storm.killed.total() >= kills
-    note(Row.of("writer on PostgreSQL", storm, labels, time.monotonic() - start))
+    note("writer on PostgreSQL", storm, labels, time.monotonic() - start)
+
+
+@FULL
+@pytest.mark.parametrize("kills", [OF_SERVER])
+def test_the_database_server_is_killed(tmp_path: Path, server: PostgresServer, kills: int) -> None:
+    random.seed(kills)
+    start = time.monotonic()
+
+    def another(_folder: Path) -> str:
+        return server.new_database()
+
+    storm, labels = storms(
+        tmp_path, another, lambda storm: rage(storm, kills, another, lambda: revived(server))
+    )
+    assert storm.deaths(SERVER) >= kills
+    note("writer beside that server", storm, labels, time.monotonic() - start)

@@ -6,7 +6,6 @@ kill the ledger is verified against the store, and whatever ended is started aga
 
 # ruff: noqa: S311 - dice choose the moments
 
-import os
 import random
 import time
 from collections.abc import Iterator
@@ -16,8 +15,8 @@ import numpy as np
 import pytest
 from crash.ray_driver import CAP, jobs_of
 from crash.ray_points import DRIVER_POINTS, SERVICE_POINTS, WORKER_POINTS
-from crash.ray_storm import RAY, RayStorm
-from crash.results import Row, note
+from crash.ray_storm import DRIVER, RAY, SERVICE, WORKER, RayStorm
+from crash.results import KILLS, note
 from sqlalchemy import NullPool, create_engine, text
 
 from forgefield.labelers.molecules import find_molecule
@@ -26,14 +25,14 @@ from forgefield.storage.frame_store import load_frames
 from forgefield.storage.ledger import Ledger
 from forgefield.storage.ledger.entries import State
 
-TIMES = max(1, int(os.environ.get("KILLS", "500")) // 100)
+TIMES = max(1, KILLS // 100)
 FULL = pytest.mark.crash_matrix
 SHORT = {
-    "worker": ("label > write_spool: after",),
-    "service": ("call > settle > commit: after",),
-    "driver": ("start > reserve: after",),
+    WORKER: ("label > write_spool: after",),
+    SERVICE: ("call > settle > commit: after",),
+    DRIVER: ("start > reserve: after",),
 }
-ALL = {"worker": WORKER_POINTS, "service": SERVICE_POINTS, "driver": DRIVER_POINTS}
+ALL = {WORKER: WORKER_POINTS, SERVICE: SERVICE_POINTS, DRIVER: DRIVER_POINTS}
 
 
 @pytest.fixture
@@ -45,21 +44,25 @@ def storm(tmp_path: Path) -> Iterator[RayStorm]:
 
 def rage(storm: RayStorm, points: dict[str, tuple[str, ...]], at_random: int, heads: int) -> None:
     """Kill at each point, each kind at random times, and all of Ray."""
-    kinds = {"worker": storm.workers, "service": storm.service, "driver": storm.driver}
-    plan = [
-        lambda n=n: storm.kill_at(n, random.randint(1, 3)) for ns in points.values() for n in ns
-    ]
+    kinds = {WORKER: storm.workers, SERVICE: storm.service, DRIVER: storm.driver}
+    plan = [lambda n=n: storm.kill_at(n, nth(n)) for ns in points.values() for n in ns]
     for name, victims in kinds.items():
         plan += [lambda v=victims, n=name: storm.kill_at_random(v, n)] * at_random
     plan += [lambda: storm.kill_at_random(storm.ray, RAY)] * heads
     random.shuffle(plan)
     for kill in plan:
         kill()
+    assert storm.missed.total() <= len(plan) // 10, storm.missed
+
+
+def nth(name: str) -> int:
+    """A process opens, loads and packs once or twice in its life; the rest it does often."""
+    return 1 if name.startswith(("open", "load", "pack")) else random.randint(1, 3)
 
 
 @pytest.mark.parametrize(
     ("points", "at_random", "heads"),
-    [(SHORT, 0, 1), pytest.param(ALL, 2 * TIMES, TIMES, marks=FULL)],
+    [(SHORT, 0, 1), pytest.param(ALL, TIMES, TIMES, marks=FULL)],
     ids=["short", "full"],
 )
 @pytest.mark.timeout(7200)
@@ -74,10 +77,9 @@ def test_whatever_dies_is_bought_once(
     assert_books(storm)
     assert_bytes(storm)
     assert list((storm.folder / "spool").iterdir()) == []
-    assert storm.missed.total() <= len(ALL) * at_random
-    assert storm.killed.total() >= 3 * at_random + heads
+    assert {name.rpartition(", ")[0] for name in storm.killed} == {*ALL, RAY}
     if points is ALL:
-        note(Row.of("run under Ray", storm, storm.jobs, time.monotonic() - start))
+        note(RAY, storm, storm.jobs, time.monotonic() - start)
 
 
 def assert_books(storm: RayStorm) -> None:
