@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from crash.storage_worker import label
+from crash.storage_worker import Plan, label
 from crash.storm import storm_over
 
 from forgefield.storage.errors import RunBusy, StorageError
@@ -142,7 +142,7 @@ def test_a_clock_that_jumps_by_years_changes_no_money(
         FrameStore.open_for_writing(tmp_path / "frames.zarr") as store,
     ):
         ledger.set_cap(10**9, "test")
-        label(ledger, store, tmp_path / "spool", 60, 3)
+        label(ledger, store, tmp_path / "spool", Plan(60, 3, tour=False))
         assert ledger.verify(store.path) == []
         opened = [entry.at for entry in ledger.entries()]
         assert opened != sorted(opened)
