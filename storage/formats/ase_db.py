@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from forgefield.storage.datasets.plain_data import plain_frame
 from forgefield.storage.errors import InputError
 from forgefield.storage.formats.foreign import (
     UNSTATED,
@@ -47,6 +48,8 @@ def write_ase_db(frames: Frames, path: Path | str, tell: Tell = quiet) -> None:
 
 
 def _rows(frames: Frames) -> Iterator[tuple[Any, dict[str, Any]]]:
+    from forgefield.storage.datasets.ase_data import to_atoms
+
     purposes = purpose_names(frames)
     for frame in range(len(frames)):
         method = frames.methods[frames.method_F[frame]]
@@ -60,27 +63,7 @@ def _rows(frames: Frames) -> Iterator[tuple[Any, dict[str, Any]]]:
             "cost_core_seconds": float(frames.cost_F[frame]),
             "seq": int(frames.seq_F[frame]),
         }
-        yield _atoms(frames, frame), words
-
-
-def _atoms(frames: Frames, frame: int) -> Any:  # noqa: ANN401
-    from ase import Atoms
-    from ase.calculators.singlepoint import SinglePointCalculator
-
-    where, cell = frames.atoms_of(frame), frames.cell_F33[frame]
-    boxed = not np.isnan(cell).any()
-    atoms = Atoms(frames.numbers[where], frames.positions_A3[where])
-    if boxed:
-        atoms.set_cell(cell)
-        atoms.pbc = (cell != 0).any(axis=1)
-    results: dict[str, Any] = {"energy": float(frames.energy_F[frame])}
-    if not np.isnan(frames.forces_A3[where]).any():
-        results["forces"] = frames.forces_A3[where]
-    stress = frames.stress_F33[frame]
-    if not np.isnan(stress).any():
-        results["stress"] = (stress + stress.T).ravel()[[0, 4, 8, 5, 2, 1]] / 2
-    atoms.calc = SinglePointCalculator(atoms, **results)
-    return atoms
+        yield to_atoms(plain_frame(frames, frame)), words
 
 
 def read_ase_db(path: Path) -> ForeignFrames:

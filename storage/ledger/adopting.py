@@ -11,10 +11,11 @@ from forgefield.storage.ledger.contents import content_of
 from forgefield.storage.ledger.entries import EntryKind, State
 from forgefield.storage.ledger.money_log import LONGEST_NOTE, charge, hold, note, storable
 from forgefield.storage.ledger.outcome_checks import checked
-from forgefield.storage.ledger.queries import job_states, parts
+from forgefield.storage.ledger.queries import job_states
 from forgefield.storage.ledger.reserving import open_reservation
 from forgefield.storage.ledger.schema import attempt
 from forgefield.storage.ledger.settling import close
+from forgefield.storage.pieces import parts
 from forgefield.storage.records import Failure, Outcome
 
 _BY_THIS = "by this reservation"

@@ -39,19 +39,10 @@ from forgefield.storage.ledger.entries import (
 )
 from forgefield.storage.ledger.invariants import broken_invariants
 from forgefield.storage.ledger.schema import inbox
+from forgefield.storage.pieces import parts
 from forgefield.storage.records import Failure, Job, Outcome
 from forgefield.storage.settled_frames import StoredFrame
 
-__all__ = [
-    "Balance",
-    "Entry",
-    "FailureRow",
-    "JobState",
-    "Ledger",
-    "OpenReservation",
-    "State",
-    "TierTally",
-]
 LARGEST_MICRO = 2**62
 
 
@@ -251,7 +242,7 @@ class Ledger:
         rows = list(seqs)
 
         def drop(connection: Connection) -> None:
-            for part in queries.parts(rows):
+            for part in parts(rows):
                 connection.execute(delete(inbox).where(inbox.c.seq.in_(part)))
 
         if rows:

@@ -1,9 +1,8 @@
 """The ledger's reads, each inside a transaction that the caller opened."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from sqlalchemy import Connection, Double, RowMapping, cast, func, select
 
@@ -27,11 +26,11 @@ from forgefield.storage.ledger.schema import (
     reservation,
     withdrawal,
 )
+from forgefield.storage.pieces import parts
 from forgefield.storage.records import Failure, Job, Method, Purpose, Tier
 from forgefield.storage.settled_frames import StoredFrame
 from forgefield.storage.units import MICRO
 
-ITEMS_A_QUERY = 500
 _AS_TRIED = {"tier", "purpose"}
 """A job bought again may be of another purpose; a label keeps the one that it was bought for."""
 _INBOX = (
@@ -41,13 +40,6 @@ _INBOX = (
     .join(job, job.c.key == inbox.c.job)
     .order_by(inbox.c.seq)
 )
-Item = TypeVar("Item")
-
-
-def parts(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
-    """`items` in pieces that fit into one statement."""
-    for start in range(0, len(items), ITEMS_A_QUERY):
-        yield items[start : start + ITEMS_A_QUERY]
 
 
 def balance(connection: Connection) -> Balance:

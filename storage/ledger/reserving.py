@@ -13,9 +13,9 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from forgefield.storage.errors import AlreadyBought, BudgetExhausted, InputError
 from forgefield.storage.ledger.entries import EntryKind, State
 from forgefield.storage.ledger.money_log import hold, note
-from forgefield.storage.ledger.queries import parts
 from forgefield.storage.ledger.row_forms import job_row
 from forgefield.storage.ledger.schema import job, reservation
+from forgefield.storage.pieces import parts
 from forgefield.storage.records import Job
 
 

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, RowMapping, bindparam, insert, select, update
 from forgefield.storage.errors import InputError
 from forgefield.storage.ledger.entries import EntryKind, State, Withdrawal
 from forgefield.storage.ledger.money_log import LONGEST_NOTE, charge, note, storable
-from forgefield.storage.ledger.queries import parts
 from forgefield.storage.ledger.schema import attempt, job, withdrawal
+from forgefield.storage.pieces import parts
 
 LONGEST_SEQ = 18
 
