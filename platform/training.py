@@ -14,8 +14,8 @@ from forgefield.storage.errors import BudgetExhausted
 from forgefield.storage.frame_store import load_frames
 from forgefield.storage.frames import TRAINING_PURPOSES, Frames
 from forgefield.storage.records import Purpose, Tier
-from forgefield.trainers.asteroid import TrainingOutcome, train
 from forgefield.trainers.ray_train import RaySettings, latest_progress, run_stages
+from forgefield.trainers.stages.asteroid import TrainingOutcome, train
 
 POLL_S = 1.0
 

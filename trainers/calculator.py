@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
 from forgefield.storage.errors import InputError
 from forgefield.trainers.force_field import ForceField
-from forgefield.trainers.graphs import Graph, all_pairs
-from forgefield.trainers.potential import energy_and_forces
+from forgefield.trainers.graphs import Graph
+from forgefield.trainers.graphs.graph_set import graph_of_one
+from forgefield.trainers.graphs.neighbours import Slots, into_slots, near_pairs
+from forgefield.trainers.models.potential import energy_and_forces
 
 
 class ForgefieldCalculator(Calculator):  # type: ignore[misc]
@@ -32,7 +33,7 @@ class ForgefieldCalculator(Calculator):  # type: ignore[misc]
         self.force_field = ForceField.load(Path(folder), device=device)
         if double:
             self.force_field.network.double()
-        self._pairs: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._slots: Slots | None = None
 
     def calculate(
         self,
@@ -66,18 +67,12 @@ class ForgefieldCalculator(Calculator):  # type: ignore[misc]
 
     def _graph(self) -> Graph:
         """All pairs: those beyond the cutoff are faded out by the model."""
-        some = next(self.force_field.network.parameters())
-        atoms = len(self.atoms)
-        if atoms not in self._pairs:
-            source, target = all_pairs(np.array([0, atoms]))
-            pair = (torch.from_numpy(source), torch.from_numpy(target))
-            self._pairs = {atoms: (pair[0].to(some.device), pair[1].to(some.device))}
-        source_E, target_E = self._pairs[atoms]
-        return Graph(
-            numbers=torch.tensor(self.atoms.numbers, device=some.device),
-            positions_A3=torch.tensor(self.atoms.positions, dtype=some.dtype, device=some.device),
-            source=source_E,
-            target=target_E,
-            frame_A=torch.zeros(atoms, dtype=torch.int64, device=some.device),
-            frames=1,
+        network = self.force_field.network
+        some = next(network.parameters())
+        if self._slots is None or len(self._slots.neighbour_AK) != len(self.atoms):
+            ptr = np.array([0, len(self.atoms)])
+            pairs = near_pairs(ptr, self.atoms.positions, np.inf)
+            self._slots = into_slots(pairs, len(self.atoms), network.cutoff)
+        return graph_of_one(
+            self.atoms.numbers, self.atoms.positions, self._slots, some.dtype, some.device
         )

@@ -22,10 +22,10 @@ from forgefield.storage.errors import InputError, StorageError
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import Array
 from forgefield.trainers.graphs import GraphSet
+from forgefield.trainers.model_settings import ModelSettings
 from forgefield.trainers.models import build
-from forgefield.trainers.potential import Potential, energy_and_forces
+from forgefield.trainers.models.potential import Potential, energy_and_forces
 from forgefield.trainers.references import reference_sums
-from forgefield.trainers.settings import ModelSettings
 
 WEIGHTS = "weights.safetensors"
 DESCRIPTION = "force_field.json"
@@ -99,11 +99,11 @@ class ForceField:
     def predict(self, frames: Frames, *, batch: int = 128) -> tuple[Array, Array]:
         """Energies (F,) eV, absolute, and forces (A, 3) eV/Å, float64; labels aren't read."""
         some = next(self.network.parameters())
-        graphs = GraphSet(frames, self.network.cutoff)
+        graphs = GraphSet(frames, self.network.cutoff, dtype=some.dtype, device=some.device)
         energies, forces = [np.empty(0)], [np.empty((0, 3))]
         for start in range(0, len(frames), batch):
             index = np.arange(start, min(start + batch, len(frames)))
-            graph = graphs.batch(index, some.dtype, some.device).graph
+            graph = graphs.batch(index).graph
             energy, force = energy_and_forces(self.network, graph)
             energies.append(energy.double().cpu().numpy())
             forces.append(force.double().cpu().numpy())

@@ -24,7 +24,7 @@ from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from forgefield.storage.errors import StorageError
 from forgefield.storage.frame_store import dataset_version
 from forgefield.trainers.settings import Progress
-from forgefield.trainers.stages import StageProgress, StageResult, StageTask, finished
+from forgefield.trainers.stages.tasks import StageProgress, StageResult, StageTask, finished
 
 LIGHT = {
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
@@ -137,8 +137,8 @@ def _scaling(task: StageTask, settings: RaySettings) -> ScalingConfig:
 
 def _train_loop(config: Mapping[str, Any]) -> None:
     """What each training worker runs."""
-    from forgefield.trainers.fitting import rank
-    from forgefield.trainers.stage_runs import run_stage
+    from forgefield.trainers.fitting.fit import rank
+    from forgefield.trainers.stages.running import run_stage
 
     settings = RaySettings.model_validate_json(config["settings"])
 

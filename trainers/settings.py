@@ -1,4 +1,4 @@
-"""Settings of models and fits, and a line of progress: data alone, no torch.
+"""Settings of fits, and a line of progress: data alone, no torch.
 
 They are apart from their owners so that reading a recipe, drawing a progress bar or starting a
 cluster controller doesn't load torch, which takes seconds of a core in every process.
@@ -10,24 +10,6 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Norm = Literal["l1", "l2", "huber"]
-
-
-class EGNNSettings(BaseModel):
-    """Size of the network; `move` switches the equivariant coordinate update on."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    kind: Literal["egnn"] = "egnn"
-    layers: int = Field(default=5, ge=1)
-    channels: int = Field(default=128, ge=1)
-    radial: int = Field(default=24, ge=2)
-    cutoff: float = Field(default=5.0, gt=0)
-    move: bool = True
-    elements: int = Field(default=100, ge=1)
-
-
-ModelSettings = EGNNSettings
-"""A union discriminated by `kind` once there are several."""
 
 
 class FitSettings(BaseModel):

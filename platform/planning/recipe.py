@@ -26,7 +26,7 @@ from forgefield.platform.planning.allocation import AllocationSettings
 from forgefield.platform.planning.budget import Prices
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Tier
-from forgefield.trainers.asteroid import AsteroidSettings
+from forgefield.trainers.stages.asteroid import AsteroidSettings
 
 DEFAULT_BOOK = "labels.sqlite"
 

@@ -23,7 +23,7 @@ from forgefield.storage.ledger import Ledger
 from forgefield.storage.ledger.entries import Balance, Entry, FailureRow, TierTally
 from forgefield.storage.records import Purpose
 from forgefield.storage.units import CORE_SECONDS_PER_CORE_HOUR
-from forgefield.trainers.asteroid import TrainingOutcome
+from forgefield.trainers.stages.asteroid import TrainingOutcome
 
 Document = TypeVar("Document", bound=BaseModel)
 OUTCOME = "outcome.json"

@@ -14,11 +14,11 @@ from forgefield.platform.reporting.facts import Facts
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import Array, Purpose, Tier
-from forgefield.trainers.asteroid import TrainingOutcome, Trial
 from forgefield.trainers.evaluation import Interval, errors
 from forgefield.trainers.force_field import ForceField, Metadata
-from forgefield.trainers.stage_data import with_forces
-from forgefield.trainers.weighting import biases
+from forgefield.trainers.stages.asteroid import TrainingOutcome, Trial
+from forgefield.trainers.stages.data import with_forces
+from forgefield.trainers.stages.weighting import biases
 
 MOST_BIAS_FRAMES = 400
 """Cheap frames a tier whose bias is drawn; the first by sequence number."""

@@ -21,7 +21,7 @@ from forgefield.platform.reporting.parts import DASH, Section, Table, digits, li
 from forgefield.platform.reporting.predictions import CurvePoint, TierBias, climbed
 from forgefield.platform.screen.wording import duration
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
-from forgefield.trainers.stages import StageResult
+from forgefield.trainers.stages.tasks import StageResult
 
 CURVE_NAMES = {"finetuned": "force field", "standard": "standard training"}
 

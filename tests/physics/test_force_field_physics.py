@@ -11,13 +11,13 @@ from ase.md.verlet import VelocityVerlet
 from torch import Tensor
 
 from forgefield.storage.errors import InputError
-from forgefield.trainers.activations import silu
 from forgefield.trainers.calculator import ForgefieldCalculator
-from forgefield.trainers.egnn import EGNN, envelope
 from forgefield.trainers.force_field import ForceField, Metadata
 from forgefield.trainers.graphs import Graph, all_pairs
-from forgefield.trainers.potential import energy_and_forces
-from forgefield.trainers.settings import EGNNSettings
+from forgefield.trainers.model_settings import EGNNSettings
+from forgefield.trainers.models.activations import silu
+from forgefield.trainers.models.egnn import EGNN, envelope
+from forgefield.trainers.models.potential import energy_and_forces
 
 NUMBERS = torch.tensor([6, 8, 1, 1, 1, 1])
 SETTINGS = EGNNSettings(layers=3, channels=16, radial=8, cutoff=3.0)

@@ -24,8 +24,8 @@ from forgefield.storage.records import (
     Tier,
 )
 from forgefield.storage.settled_frames import StoredFrame, from_stored
-from forgefield.trainers.egnn import EGNNSettings
 from forgefield.trainers.force_field import ForceField, Metadata
+from forgefield.trainers.model_settings import EGNNSettings
 
 OWN, OTHER = "CCSD(T)/cc-pVDZ, frozen core", "PBE/def2-SVP"
 WATER = np.array([[0.0, 0.0, 0.12], [0.0, 0.76, -0.48], [0.0, -0.76, -0.48]])

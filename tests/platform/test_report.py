@@ -45,16 +45,16 @@ from forgefield.storage.records import (
     Tier,
 )
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV, to_micro
-from forgefield.trainers.asteroid import (
+from forgefield.trainers.fitting.fit import FitSettings
+from forgefield.trainers.force_field import ForceField
+from forgefield.trainers.model_settings import EGNNSettings
+from forgefield.trainers.stages.asteroid import (
     AsteroidSettings,
     PhaseSettings,
     TrainingOutcome,
     plain_runner,
     train,
 )
-from forgefield.trainers.egnn import EGNNSettings
-from forgefield.trainers.fitting import FitSettings
-from forgefield.trainers.force_field import ForceField
 
 COSTS = {
     Tier.EMPIRICAL: TierCost(2e-4, 1e-4, 4e-4, 10**8, 20),

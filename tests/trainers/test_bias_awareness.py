@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from forgefield.trainers.weighting import weights
+from forgefield.trainers.stages.weighting import weights
 
 
 def train(

@@ -9,8 +9,8 @@ from forgefield.storage.frames import Frames
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 from forgefield.trainers.evaluation import Interval, compare, errors, evaluate, interval_of_mean
 from forgefield.trainers.force_field import ForceField, Metadata
+from forgefield.trainers.model_settings import EGNNSettings
 from forgefield.trainers.references import reference_energies
-from forgefield.trainers.settings import EGNNSettings
 
 
 def test_errors_are_component_wise_and_energies_are_centred(unseen: Frames) -> None:

@@ -9,11 +9,12 @@ import torch
 
 from forgefield.storage.frames import Frames
 from forgefield.trainers import fitting
-from forgefield.trainers.fitting import FitResult, fit, rate_at
+from forgefield.trainers.fitting.fit import FitResult, fit, rate_at
 from forgefield.trainers.force_field import ForceField, Metadata
+from forgefield.trainers.model_settings import EGNNSettings
 from forgefield.trainers.references import force_scale, reference_energies
-from forgefield.trainers.settings import EGNNSettings, FitSettings, Progress
-from forgefield.trainers.stage_data import graphs_of
+from forgefield.trainers.settings import FitSettings, Progress
+from forgefield.trainers.stages.data import graphs_of
 
 MODEL = EGNNSettings(layers=2, channels=16, radial=8)
 SETTINGS = FitSettings(steps=40, batch=4, rate=3e-3, warm_up=5, evaluate_every=10, save_every=15)

@@ -12,8 +12,8 @@ from forgefield.storage.frames import Frames
 from forgefield.storage.records import Tier
 from forgefield.storage.settled_frames import StoredFrame, from_stored
 from forgefield.storage.testing import labelled, make_job
+from forgefield.trainers.fitting.losses import HUBER, loss_sum, penalty
 from forgefield.trainers.graphs import Batch, Graph
-from forgefield.trainers.losses import HUBER, loss_sum, penalty
 from forgefield.trainers.references import (
     force_scale,
     reference_energies,
@@ -21,8 +21,8 @@ from forgefield.trainers.references import (
     relative_energies,
 )
 from forgefield.trainers.settings import Norm
-from forgefield.trainers.stage_data import equal_mass
-from forgefield.trainers.weighting import biases, weights
+from forgefield.trainers.stages.data import equal_mass
+from forgefield.trainers.stages.weighting import biases, weights
 
 MakeFrames = Callable[..., list[StoredFrame]]
 

@@ -9,10 +9,11 @@ import torch
 
 from forgefield.storage.records import Purpose, Tier
 from forgefield.trainers.force_field import ForceField
+from forgefield.trainers.model_settings import EGNNSettings
 from forgefield.trainers.ray_train import RaySettings, latest_progress, run_stages
-from forgefield.trainers.settings import EGNNSettings, FitSettings
-from forgefield.trainers.stage_runs import run_stage
-from forgefield.trainers.stages import Phase, Selection, StageTask
+from forgefield.trainers.settings import FitSettings
+from forgefield.trainers.stages.running import run_stage
+from forgefield.trainers.stages.tasks import Phase, Selection, StageTask
 
 ray = pytest.importorskip("ray")
 

@@ -11,19 +11,20 @@ from forgefield.storage.errors import InputError
 from forgefield.storage.frame_store import load_frames
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import Purpose, Tier
-from forgefield.trainers.asteroid import (
+from forgefield.trainers.evaluation import compare
+from forgefield.trainers.force_field import ForceField
+from forgefield.trainers.model_settings import EGNNSettings
+from forgefield.trainers.settings import FitSettings
+from forgefield.trainers.stages.asteroid import (
     AsteroidSettings,
     PhaseSettings,
     TrainingOutcome,
     plain_runner,
     train,
 )
-from forgefield.trainers.evaluation import compare
-from forgefield.trainers.force_field import ForceField
-from forgefield.trainers.settings import EGNNSettings, FitSettings
-from forgefield.trainers.stage_data import chosen
-from forgefield.trainers.stage_runs import run_stage
-from forgefield.trainers.stages import Phase, Selection, StageProgress, StageTask
+from forgefield.trainers.stages.data import chosen
+from forgefield.trainers.stages.running import run_stage
+from forgefield.trainers.stages.tasks import Phase, Selection, StageProgress, StageTask
 
 MODEL = EGNNSettings(layers=2, channels=24, radial=12)
 FAST = FitSettings(steps=30, batch=4, rate=3e-3, evaluate_every=10, save_every=10, warm_up=5)

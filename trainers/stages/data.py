@@ -17,8 +17,8 @@ from forgefield.storage.records import Array, Purpose, Tier
 from forgefield.trainers.force_field import ForceField
 from forgefield.trainers.graphs import GraphSet
 from forgefield.trainers.references import reference_sums, relative_energies
-from forgefield.trainers.stages import Phase, Selection
-from forgefield.trainers.weighting import Weights, biases, weights
+from forgefield.trainers.stages.tasks import Phase, Selection
+from forgefield.trainers.stages.weighting import Weights, biases, weights
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,24 +15,26 @@ import shutil
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from forgefield.storage.errors import InputError
 from forgefield.storage.frame_store import dataset_version, load_frames
 from forgefield.storage.frame_store.holdout import holdout_locked
 from forgefield.storage.frames import Frames
-from forgefield.trainers.fitting import FitResult, Watch, fit, rank
+from forgefield.trainers.fitting.fit import FitResult, Watch, fit, rank
 from forgefield.trainers.force_field import ForceField, Metadata, publish, sync
 from forgefield.trainers.graphs import GraphSet
+from forgefield.trainers.model_settings import ModelSettings
 from forgefield.trainers.references import compositions, force_scale, reference_energies
-from forgefield.trainers.stage_data import (
+from forgefield.trainers.stages.data import (
     PhaseData,
     chosen,
     graphs_of,
     phase_data,
     target_frames,
 )
-from forgefield.trainers.stages import (
+from forgefield.trainers.stages.tasks import (
     DESCRIPTION,
     Phase,
     PhaseResult,
@@ -101,7 +103,7 @@ class _Stage:
                 method=method,
                 scale=force_scale(frames),
                 references=references,
-                model=task.model,
+                model=self._sized(task.model),
                 dataset=self.dataset,
                 compositions=compositions(frames),
                 seed=task.seed,
@@ -113,9 +115,14 @@ class _Stage:
         fresh.network.to(self.device)
         return fresh
 
+    def _sized(self, model: ModelSettings) -> ModelSettings:
+        """The model with weights for every element in the store, where it names none."""
+        found = tuple(np.unique(self.frames.numbers).tolist())
+        return model if model.elements else model.model_copy(update={"elements": found})
+
     def _inherit(self, start: Path, method: str, references: dict[int, float]) -> ForceField:
         older = ForceField.load(start)
-        if older.metadata.model != self.task.model:
+        if older.metadata.model != self._sized(self.task.model):
             raise InputError(f"{start} holds another model than {self.task.name} asks for")
         update = {
             "method": method,

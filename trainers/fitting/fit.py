@@ -28,10 +28,10 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from forgefield.trainers.flat import FlatParameters
+from forgefield.trainers.fitting.flat import FlatParameters
+from forgefield.trainers.fitting.losses import loss_sum
 from forgefield.trainers.graphs import GraphSet
-from forgefield.trainers.losses import loss_sum
-from forgefield.trainers.potential import Potential, energy_and_forces
+from forgefield.trainers.models.potential import Potential, energy_and_forces
 from forgefield.trainers.settings import FitSettings, Progress
 
 
@@ -127,8 +127,7 @@ class _Fit:
         self._advance(float(sum_over_workers(loss.detach())))
 
     def _loss(self, index: NDArray[np.int64]) -> Tensor:
-        values = self.flat.values
-        batch = self.train.batch(index, values.dtype, values.device)
+        batch = self.train.batch(index)
         energy_F, forces_A3 = energy_and_forces(self.model, batch.graph, training=True)
         return loss_sum(energy_F, forces_A3, batch, rho=self.settings.rho, norm=self.settings.norm)
 
@@ -219,11 +218,10 @@ def rate_at(step: int, settings: FitSettings) -> float:
 
 def force_error(model: Potential, data: GraphSet, batch: int) -> float:
     """Mean |F − f| over the known force components of all frames, in the labels' unit."""
-    some = next(model.parameters())
     summed, count = 0.0, 0
     for start in range(0, len(data), max(batch, 32)):
         index = np.arange(start, min(start + max(batch, 32), len(data)))
-        cut = data.batch(index, some.dtype, some.device)
+        cut = data.batch(index)
         _, forces_A3 = energy_and_forces(model, cut.graph)
         gap = (forces_A3 - cut.forces_A3).abs().double()
         known = torch.isfinite(gap)

@@ -22,7 +22,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from forgefield.storage.records import Purpose, Tier
-from forgefield.trainers.settings import EGNNSettings, FitSettings, ModelSettings, Progress
+from forgefield.trainers.model_settings import EGNNSettings, ModelSettings
+from forgefield.trainers.settings import FitSettings, Progress
 
 DESCRIPTION = "stage.json"
 """What a finished stage leaves beside its force field: its `StageResult`."""

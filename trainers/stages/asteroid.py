@@ -22,8 +22,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Purpose, Tier
-from forgefield.trainers.settings import EGNNSettings, FitSettings, ModelSettings
-from forgefield.trainers.stages import Phase, Selection, StageResult, StageTask, WatchStage
+from forgefield.trainers.model_settings import EGNNSettings, ModelSettings
+from forgefield.trainers.settings import FitSettings
+from forgefield.trainers.stages.tasks import Phase, Selection, StageResult, StageTask, WatchStage
 
 Chain = tuple[StageTask, ...]
 """Tasks in the order in which they need each other."""
@@ -121,7 +122,7 @@ class TrainingOutcome(_Frozen):
 
 def plain_runner(progress: WatchStage | None = None) -> Runner:
     """Runs tasks one after another in this process."""
-    from forgefield.trainers.stage_runs import run_stage
+    from forgefield.trainers.stages.running import run_stage
 
     return lambda chains: [tuple(run_stage(task, progress) for task in chain) for chain in chains]
 

@@ -1,0 +1,1 @@
+"""Models of other packages, each in an environment of its own."""

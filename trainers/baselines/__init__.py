@@ -1,0 +1,1 @@
+"""Force fields that need no network of ours: sGDML, Δ-learning, published potentials."""

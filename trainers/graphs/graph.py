@@ -1,0 +1,58 @@
+"""Molecular graphs in slots: every atom has the same number of places for neighbours.
+
+Why: with a rectangular (A, K) table of neighbours a sum over neighbours is a sum over an axis,
+and what flows back from a neighbour is read from the *reverse* slot instead of being scattered.
+Nothing needs atomics, results don't depend on the order of threads, and shapes stay the same
+from batch to batch, so that a step of training can be compiled once.
+
+Slots that an atom doesn't need hold the atom itself, moved beyond the cutoff: its envelope is
+zero, so it says nothing, and no model needs a mask.
+
+Legend: `F` frames, `A` atoms of all frames, `K` slots, `C` channels. Units: Å, eV, eV/Å.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from forgefield.trainers.graphs.exchange import gather
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A batch of molecules: what every model takes.
+
+    `numbers` (A,) int64; `positions_A3` (A, 3); `neighbour_AK` (A, K) int64, which atom is in
+    each slot; `reverse_AK` (A, K) int64, the flat slot `j·K + k'` in which that neighbour sees
+    this atom; `shift_AK3` (A, K, 3), what has to be added to the neighbour's position; `frame_A`
+    (A,) int64; `head_F` (F,) int64, which readout each frame asks for; `frames` their number.
+    """
+
+    numbers: Tensor
+    positions_A3: Tensor
+    neighbour_AK: Tensor
+    reverse_AK: Tensor
+    shift_AK3: Tensor
+    frame_A: Tensor
+    head_F: Tensor
+    frames: int
+
+    def at_neighbours(self, values: Tensor) -> Tensor:
+        """What each neighbour has: (A, …) to (A, K, …)."""
+        return gather(values, self.neighbour_AK, self.reverse_AK)
+
+    def gaps(self) -> tuple[Tensor, Tensor]:
+        """Vectors from each atom to its neighbours (A, K, 3) and their lengths (A, K, 1), Å."""
+        gap = self.at_neighbours(self.positions_A3) + self.shift_AK3
+        gap = gap - self.positions_A3.unsqueeze(1)
+        return gap, gap.square().sum(dim=2, keepdim=True).sqrt()
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A graph with its labels: `energy_F` (F,), `forces_A3` (A, 3), `weight_F` (F,)."""
+
+    graph: Graph
+    energy_F: Tensor
+    forces_A3: Tensor
+    weight_F: Tensor
