@@ -10,7 +10,16 @@ import sys
 
 import typer
 
-from forgefield.platform.commands import audit, campaigns, datasets, label, ledger, runs, split
+from forgefield.platform.commands import (
+    audit,
+    benchmark,
+    campaigns,
+    datasets,
+    label,
+    ledger,
+    runs,
+    split,
+)
 from forgefield.platform.commands.shared import messages
 from forgefield.storage.errors import ForgefieldError
 
@@ -47,6 +56,7 @@ app = typer.Typer(
 )
 for command in COMMANDS:
     app.command(command.__name__.rstrip("_"))(command)
+app.add_typer(benchmark.benchmark)
 
 
 def main() -> None:

@@ -1,116 +1,101 @@
 """Errors of the force field and of the baseline: measured once, read by report and scripts."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import ConfigDict
 
+from forgefield.platform.evaluation_frames import read_frames
+from forgefield.platform.evaluation_results import (
+    UNIT,
+    DistanceErrors,
+    Errors,
+    Evaluation,
+    verdict,
+)
 from forgefield.platform.planning.allocation import TARGET
-from forgefield.platform.planning.plan import Document
 from forgefield.platform.run_folder import RunFolder
-from forgefield.platform.screen.wording import three_digits
 from forgefield.storage.errors import InputError
 from forgefield.storage.frame_store import load_frames
 from forgefield.storage.frames import Frames
-from forgefield.storage.records import (
-    IMPORTED,
-    Configuration,
-    Job,
-    Label,
-    Method,
-    Provenance,
-    Purpose,
-)
-from forgefield.storage.settled_frames import StoredFrame, from_stored
-from forgefield.trainers.evaluation import compare, evaluate
+from forgefield.storage.records import Array, Purpose
+from forgefield.trainers.evaluation import by_distance, compare_forces, errors
 from forgefield.trainers.force_field import ForceField
 
-if TYPE_CHECKING:
-    from ase import Atoms
-
-UNKNOWN = "unknown"
-"""Method of frames whose file names none."""
-ORIGIN = Provenance(IMPORTED, "", "", 0, 0.0, 0.0)
-FEW = 10
-"""Test frames below which an interval is not to be taken at its word."""
-UNIT = "kcal/mol/Å"
-NO_BOUNDS = ConfigDict(ser_json_inf_nan="strings")
-"""One frame has an infinite interval, which JSON has no number for."""
+__all__ = ["UNIT", "DistanceErrors", "Errors", "Evaluation", "evaluate_run", "verdict"]
 
 
-class Errors(Document):
-    """Errors of one force field; forces in kcal/mol/Å, energies in kcal/mol.
+@dataclass(frozen=True, slots=True, eq=False)
+class Predicted:
+    """Test frames, what labelled them, and energies (F,) eV and forces (A, 3) eV/Å for them."""
 
-    `low` and `high` bound the component-wise force MAE at 95 %, as `trainers.evaluation` says.
-    `energy_mae` is of energies relative to their mean difference over the test frames.
-    """
-
-    model_config = NO_BOUNDS
-
-    name: str
-    force_mae: float
-    low: float
-    high: float
-    force_rmse: float
-    energy_mae: float
-    force_mae_by_element: dict[str, float]
-
-
-class Evaluation(Document):
-    """Force field against baseline on the same frames.
-
-    `method` labelled the test frames; `imitates` is what the force field was trained on where
-    that is another method, else empty. `gain` is baseline MAE − force-field MAE,
-    `gain_low`..`gain_high` its paired 95 % interval: above zero the three stages paid. Of the
-    frames, `trained_on` have geometries that training or the choice of models saw: no test frames.
-    """
-
-    model_config = NO_BOUNDS
-    method: str
-    imitates: str = ""
+    frames: Frames
     test_set: str
-    frames: int
-    force_field: Errors
-    baseline: Errors
-    gain: float
-    gain_low: float
-    gain_high: float
-    trained_on: int = 0
+    force_field: tuple[Array, Array]
+    baseline: tuple[Array, Array]
 
 
-def evaluate_run(folder: RunFolder, file: Path | None = None) -> Evaluation:
-    """Test on the hold-out, or on the frames of `file`; raises `InputError` without a result."""
+def evaluate_run(
+    folder: RunFolder, file: Path | None = None, *, plot: Path | None = None
+) -> Evaluation:
+    """Test on the hold-out, or on the frames of `file`; raises `InputError` without a result.
+
+    `plot` is a PNG file for predictions against labels.
+    """
     if not folder.force_field.exists():
         raise InputError(
             f"{folder.root} has no force field yet. `platform run {folder.root}` goes on with it."
         )
-    if file is not None:
+    if file is None:
+        holdout = load_frames(folder.frames, purposes=(Purpose.HOLDOUT,)).of_tier(TARGET)
+        predicted, seen = predict(folder, holdout, "hold-out"), 0
+    else:
         frames = read_frames(file)
-        found = evaluate_on(folder, frames, file.name)
-        return found.model_copy(update={"trained_on": _seen(frames, folder)})
-    holdout = load_frames(folder.frames, purposes=(Purpose.HOLDOUT,)).of_tier(TARGET)
-    return evaluate_on(folder, holdout, "hold-out")
+        predicted, seen = predict(folder, frames, file.name), _seen(frames, folder)
+    found = judge(folder, predicted).model_copy(update={"trained_on": seen})
+    if plot is not None:
+        from forgefield.platform.reporting.curves import plot_parity
+
+        both = {"three stages": predicted.force_field, "standard training": predicted.baseline}
+        plot_parity(plot, predicted.frames, both)
+    return found
 
 
-def evaluate_on(folder: RunFolder, frames: Frames, test_set: str) -> Evaluation:
-    """Errors of both force fields on these frames, which have to be of one method."""
+def predict(folder: RunFolder, frames: Frames, test_set: str) -> Predicted:
+    """What both force fields of a run say of these frames."""
     if not len(frames):
         raise InputError(f"There are no {test_set} frames to test on.")
-    method = _only_method(frames, test_set)
-    tuned, standard = ForceField.load(folder.force_field), ForceField.load(folder.baseline)
-    gain = compare(standard, tuned, frames).difference_kcal
+    places = (folder.force_field, folder.baseline)
+    tuned, standard = (ForceField.load(place).predict(frames) for place in places)
+    return Predicted(frames, test_set, tuned, standard)
+
+
+def judge(folder: RunFolder, predicted: Predicted) -> Evaluation:
+    """Errors of both force fields on frames, which have to be of one method."""
+    frames = predicted.frames
+    method = _only_method(frames, predicted.test_set)
+    imitates = ForceField.load(folder.force_field).metadata.method
+    trained = _trained(folder)
+    gain = compare_forces(predicted.baseline[1], predicted.force_field[1], frames).difference_kcal
     return Evaluation(
         method=method,
-        imitates="" if tuned.metadata.method == method else tuned.metadata.method,
-        test_set=test_set,
+        imitates="" if imitates == method else imitates,
+        test_set=predicted.test_set,
         frames=len(frames),
-        force_field=_errors("three stages", tuned, frames),
-        baseline=_errors("standard training", standard, frames),
+        force_field=_errors("three stages", predicted.force_field, frames, trained),
+        baseline=_errors("standard training", predicted.baseline, frames, trained),
         gain=gain.value,
         gain_low=gain.low,
         gain_high=gain.high,
     )
+
+
+def _trained(folder: RunFolder) -> Frames:
+    """The accurate frames that the run trained on; none where they are gone."""
+    if not folder.frames.exists():
+        return Frames.empty()
+    accurate = load_frames(folder.frames).of_tier(TARGET)
+    return accurate.of_purpose(Purpose.TRAIN, Purpose.CALIBRATION)
 
 
 def _seen(frames: Frames, folder: RunFolder) -> int:
@@ -132,8 +117,8 @@ def _only_method(frames: Frames, test_set: str) -> str:
     return names[0]
 
 
-def _errors(name: str, force_field: ForceField, frames: Frames) -> Errors:
-    found = evaluate(force_field, frames)
+def _errors(name: str, predicted: tuple[Array, Array], frames: Frames, trained: Frames) -> Errors:
+    found = errors(*predicted, frames)
     return Errors(
         name=name,
         force_mae=found.force_mae_kcal.value,
@@ -142,78 +127,20 @@ def _errors(name: str, force_field: ForceField, frames: Frames) -> Errors:
         force_rmse=found.force_rmse_kcal.value,
         energy_mae=found.energy_centred_mae_kcal,
         force_mae_by_element=dict(found.element_mae_kcal),
+        force_cosine=found.force_cosine,
+        by_distance=_by_distance(predicted[1], frames, trained) if len(trained) else (),
     )
 
 
-def read_frames(path: Path) -> Frames:
-    """Frames with energies (eV) and forces (eV/Å) from any file ASE reads.
-
-    `method` in a frame's info says what labelled it. Raises `InputError` where the file can't
-    be read, a frame lacks its label, or one is periodic.
-    """
-    import ase.io
-
-    try:
-        images = ase.io.read(path, index=":")
-        stored = [_stored(index, atoms) for index, atoms in enumerate(images, 1)]
-    except Exception as error:
-        raise InputError(
-            f"Can't test on {path}: {type(error).__name__}: {str(error)[:200]}. It needs energies "
-            "(eV) and forces (eV/Å) for every frame, as `platform export` writes them."
-        ) from error
-    periodic = [index for index, atoms in enumerate(images, 1) if atoms.pbc.any()]
-    if periodic:
-        raise InputError(
-            f"Frame {periodic[0]} of {path} is periodic, and these force fields are for molecules. "
-            'Give molecules in vacuum, with pbc="F F F".'
+def _by_distance(forces_A3: Array, frames: Frames, trained: Frames) -> tuple[DistanceErrors, ...]:
+    return tuple(
+        DistanceErrors(
+            nearest=each.nearest,
+            farthest=each.farthest,
+            frames=each.frames,
+            force_mae=each.force_mae_kcal.value,
+            low=each.force_mae_kcal.low,
+            high=each.force_mae_kcal.high,
         )
-    return from_stored(stored)
-
-
-def _stored(seq: int, atoms: "Atoms") -> StoredFrame:
-    label = Label(atoms.get_potential_energy(), atoms.get_forces(), ORIGIN)
-    numbers = tuple(int(number) for number in atoms.numbers)
-    configuration = Configuration(atoms.get_chemical_formula(), numbers, atoms.positions)
-    method = Method(TARGET, str(atoms.info.get("method", UNKNOWN)))
-    return StoredFrame(seq, Job(configuration, method, Purpose.HOLDOUT), label, 0)
-
-
-def verdict(found: Evaluation) -> str:
-    """Whether the three stages paid, by how much, and how sure that is."""
-    if found.trained_on:
-        return (
-            f"No test: training or the choice of models saw {found.trained_on} of these "
-            f"{found.frames} geometries, so the errors are too small. Without a file, "
-            "`platform evaluate` takes the hold-out."
-        )
-    said = _outcome(found)
-    if found.frames < FEW:
-        frames = "1 test frame" if found.frames == 1 else f"{found.frames} test frames"
-        said += f" With only {frames} the interval is rough."
-    return said
-
-
-def _outcome(found: Evaluation) -> str:
-    old, new = found.baseline.force_mae, found.force_field.force_mae
-    interval = f"95 % interval {_signed(found.gain_low)} to {_signed(found.gain_high)} {UNIT}"
-    gain = f"(gain {_signed(found.gain)}, {interval})"
-    if found.gain_low > 0:
-        return (
-            f"The three stages beat the standard training on the same accurate labels: the force "
-            f"error is {100 * found.gain / old:.0f} % smaller, {three_digits(new)} instead of "
-            f"{three_digits(old)} {UNIT} {gain}."
-        )
-    if found.gain_high < 0:
-        return (
-            f"The three stages did not pay: the standard training on the same accurate labels is "
-            f"better, {three_digits(old)} instead of {three_digits(new)} {UNIT} {gain}."
-        )
-    return (
-        f"Undecided: the three stages and the standard training differ by {_signed(found.gain)} "
-        f"{UNIT} ({interval}), which includes zero. More test frames would tell."
+        for each in by_distance(forces_A3, frames, trained)
     )
-
-
-def _signed(value: float) -> str:
-    sign = "+" if value > 0 else "−" if value < 0 else ""
-    return sign + ("∞" if np.isinf(value) else three_digits(abs(value)))

@@ -14,7 +14,12 @@ from forgefield.storage.errors import BudgetExhausted
 from forgefield.storage.frame_store import load_frames
 from forgefield.storage.frames import TRAINING_PURPOSES, Frames
 from forgefield.storage.records import Purpose, Tier
-from forgefield.trainers.ray_train import RaySettings, latest_progress, run_stages
+from forgefield.trainers.ray_train import (
+    RaySettings,
+    gpus_at_hand,
+    latest_progress,
+    run_stages,
+)
 from forgefield.trainers.stages.asteroid import TrainingOutcome, train
 
 POLL_S = 1.0
@@ -27,11 +32,15 @@ def train_run(folder: RunFolder, plan: Plan, cores: int, reporter: Reporter) -> 
     cheap = [tier for tier in Tier if tier != plan.recipe.training.target]
     at_hand = [tier for tier in cheap if len(frames.of_tier(tier))]
 
+    gpus = gpus_at_hand()
     settings = RaySettings(
-        storage=folder.training / "ray", progress=folder.training / "progress", parallel=cores
+        storage=folder.training / "ray",
+        progress=folder.training / "progress",
+        parallel=gpus or cores,
+        gpu=gpus > 0,
     )
     reporter.say("Training: baseline, pre-training and fine-tuning, chosen by validation …")
-    with _progress_bars(settings.progress, folder.training, reporter):
+    with progress_bars(settings.progress, folder.training, reporter):
         outcome = train(
             folder.frames,
             folder.training,
@@ -59,16 +68,17 @@ def refuse_untrainable(frames: Frames, target: Tier, budget: str) -> None:
 
 
 @contextmanager
-def _progress_bars(progress: Path, finished: Path, reporter: Reporter) -> Iterator[None]:
+def progress_bars(progress: Path, finished: Path, reporter: Reporter) -> Iterator[None]:
     """Draw what stages report in `progress`, until they have a folder in `finished`."""
     over = threading.Event()
 
     def draw() -> None:
         while not over.wait(POLL_S):
             for name, line in latest_progress(progress).items():
-                reporter.bar(name, line.fit.step, line.fit.steps)
                 if (finished / name).exists():
                     reporter.end(name)
+                else:
+                    reporter.bar(name, line.fit.step, line.fit.steps)
 
     thread = threading.Thread(target=draw, name="training progress", daemon=True)
     shutil.rmtree(progress, ignore_errors=True)

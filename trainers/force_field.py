@@ -1,7 +1,8 @@
 """A trained force field: the network, what its numbers are relative to, and where it came from.
 
 Saved as `weights.safetensors` and `force_field.json` (no pickle), both in a folder that is
-either complete or absent.
+either complete or absent. Where the network is a correction to another force field, that one lies
+inside, in `base/`, so a folder is all there is to copy.
 
 Legend: `F` frames, `A` atoms. Units: Å, eV, eV/Å.
 """
@@ -29,13 +30,16 @@ from forgefield.trainers.references import reference_sums
 
 WEIGHTS = "weights.safetensors"
 DESCRIPTION = "force_field.json"
+BASE = "base"
 
 
 class Metadata(BaseModel):
     """What is saved beside the weights.
 
-    `compositions` are the sorted atomic numbers of the molecules trained on. `notes` is free:
-    settings, dataset version, errors.
+    `head` is the readout that predicts; `heads` name all of them by tier or method, where there
+    are several. `base` is the method of the force field that this one corrects, "" where it
+    stands alone. `compositions` are the sorted atomic numbers of the molecules trained on. `notes`
+    is free: settings, dataset version, errors.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,22 +52,28 @@ class Metadata(BaseModel):
     dataset: str = ""
     compositions: tuple[tuple[int, ...], ...] = ()
     seed: int = 0
+    head: int = 0
+    heads: tuple[str, ...] = ()
+    base: str = ""
     notes: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ForceField:
-    """E(x) = Σ references + scale · 1 Å · network(x), which imitates `metadata.method`."""
+    """E(x) = Σ references + scale · 1 Å · network(x) [+ base(x)]: imitates `metadata.method`."""
 
     network: Potential
     metadata: Metadata = field(repr=False)
+    base: Self | None = None
 
     @classmethod
-    def fresh(cls, metadata: Metadata, *, dtype: torch.dtype = torch.float32) -> Self:
+    def fresh(
+        cls, metadata: Metadata, *, dtype: torch.dtype = torch.float32, base: Self | None = None
+    ) -> Self:
         """Random weights that follow from `metadata.seed` alone."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(metadata.seed)
-            return cls(build(metadata.model).to(dtype), metadata)
+            return cls(build(metadata.model).to(dtype), metadata, base)
 
     @classmethod
     def load(cls, folder: Path, *, device: str = "cpu") -> Self:
@@ -77,7 +87,15 @@ class ForceField:
         network = build(metadata.model).to(device)
         network.to(next(iter(weights.values())).dtype)
         network.load_state_dict(weights)
-        return cls(network, metadata)
+        base = cls.load(folder / BASE, device=device) if metadata.base else None
+        return cls(network, metadata, base)
+
+    def to(self, device: str) -> Self:
+        """The same force field, moved with its base to a device."""
+        self.network.to(device)
+        if self.base is not None:
+            self.base.to(device)
+        return self
 
     def save(self, folder: Path) -> None:
         """Write the folder as a whole; an older one of that name is replaced."""
@@ -88,7 +106,11 @@ class ForceField:
         publish(partial, folder)
 
     def write_into(self, folder: Path) -> None:
-        """Write both files into a folder that exists, with fsync."""
+        """Write all files into a folder that exists, with fsync."""
+        if self.base is not None:
+            (folder / BASE).mkdir()
+            self.base.write_into(folder / BASE)
+            sync(folder / BASE)
         weights = {name: value.contiguous() for name, value in self.network.state_dict().items()}
         save_file(weights, folder / WEIGHTS)
         text = self.metadata.model_dump_json(indent=1)
@@ -99,7 +121,13 @@ class ForceField:
     def predict(self, frames: Frames, *, batch: int = 128) -> tuple[Array, Array]:
         """Energies (F,) eV, absolute, and forces (A, 3) eV/Å, float64; labels aren't read."""
         some = next(self.network.parameters())
-        graphs = GraphSet(frames, self.network.cutoff, dtype=some.dtype, device=some.device)
+        graphs = GraphSet(
+            frames,
+            self.network.cutoff,
+            head_F=np.full(len(frames), self.metadata.head),
+            dtype=some.dtype,
+            device=some.device,
+        )
         energies, forces = [np.empty(0)], [np.empty((0, 3))]
         for start in range(0, len(frames), batch):
             index = np.arange(start, min(start + batch, len(frames)))
@@ -107,9 +135,13 @@ class ForceField:
             energy, force = energy_and_forces(self.network, graph)
             energies.append(energy.double().cpu().numpy())
             forces.append(force.double().cpu().numpy())
-        scale = self.metadata.scale
         sums_F = reference_sums(frames, self.metadata.references)
-        return np.concatenate(energies) * scale + sums_F, np.concatenate(forces) * scale
+        energy_F = np.concatenate(energies) * self.metadata.scale + sums_F
+        forces_A3 = np.concatenate(forces) * self.metadata.scale
+        if self.base is None:
+            return energy_F, forces_A3
+        under_F, under_A3 = self.base.predict(frames, batch=batch)
+        return energy_F + under_F, forces_A3 + under_A3
 
 
 def publish(partial: Path, folder: Path) -> None:

@@ -1,8 +1,10 @@
 """Sizes of the models: data alone, no torch (see `settings`)."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+
+Fade = Literal["smooth", "cosine"]
 
 
 class SharedSettings(BaseModel):
@@ -13,39 +15,65 @@ class SharedSettings(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    title: ClassVar[str]
 
     cutoff: float = Field(default=5.0, gt=0)
     elements: tuple[int, ...] = ()
     heads: int = Field(default=1, ge=1)
 
+    @property
+    def size(self) -> str:
+        """Its size, for the middle of a sentence."""
+        raise NotImplementedError
+
 
 class EGNNSettings(SharedSettings):
     """EGNN; `move` switches the equivariant coordinate update on."""
 
+    title: ClassVar[str] = "EGNN"
     kind: Literal["egnn"] = "egnn"
     layers: int = Field(default=5, ge=1)
     channels: int = Field(default=128, ge=1)
     radial: int = Field(default=24, ge=2)
     move: bool = True
 
+    @property
+    def size(self) -> str:
+        """Layers and channels."""
+        return f"{self.layers} layers and {self.channels} channels"
+
 
 class SchNetSettings(SharedSettings):
-    """SchNet."""
+    """SchNet; `fade` is the envelope, `cosine` that of other programs, with a kink in forces."""
 
+    title: ClassVar[str] = "SchNet"
     kind: Literal["schnet"] = "schnet"
     layers: int = Field(default=6, ge=1)
-    channels: int = Field(default=128, ge=1)
+    channels: int = Field(default=128, ge=2)
     filters: int = Field(default=128, ge=1)
     radial: int = Field(default=50, ge=2)
+    fade: Fade = "smooth"
+
+    @property
+    def size(self) -> str:
+        """Layers and channels."""
+        return f"{self.layers} layers and {self.channels} channels"
 
 
 class PaiNNSettings(SharedSettings):
-    """PaiNN."""
+    """PaiNN; `fade` as in SchNet, `cosine` that of the paper."""
 
+    title: ClassVar[str] = "PaiNN"
     kind: Literal["painn"] = "painn"
     layers: int = Field(default=3, ge=1)
-    channels: int = Field(default=128, ge=1)
+    channels: int = Field(default=128, ge=2)
     radial: int = Field(default=20, ge=1)
+    fade: Fade = "smooth"
+
+    @property
+    def size(self) -> str:
+        """Layers and channels."""
+        return f"{self.layers} layers and {self.channels} channels"
 
 
 class NequIPSettings(SharedSettings):
@@ -55,6 +83,7 @@ class NequIPSettings(SharedSettings):
     the length of an element's embedding.
     """
 
+    title: ClassVar[str] = "NequIP"
     kind: Literal["nequip"] = "nequip"
     layers: int = Field(default=4, ge=1)
     channels: tuple[int, ...] = Field(default=(64, 32, 16), min_length=1, max_length=3)
@@ -63,10 +92,22 @@ class NequIPSettings(SharedSettings):
     species: int = Field(default=16, ge=1)
     neighbours: float = Field(default=10.0, gt=0)
 
+    @property
+    def size(self) -> str:
+        """Layers, and channels of each order."""
+        orders = " + ".join(f"{count}×(l={l})" for l, count in enumerate(self.channels))
+        return f"{self.layers} layers and {orders} channels"
+
 
 class GemNetSettings(SharedSettings):
-    """GemNet-T; names and sizes of the ASTEROID paper."""
+    """GemNet-T; the published sizes, those of its weights and of the ASTEROID paper.
 
+    `neighbours` is how many an atom is taken to have: sums are divided by its root. `residuals_…`
+    are numbers of residual layers: of messages before and after the skip, of messages from atoms,
+    and of atoms.
+    """
+
+    title: ClassVar[str] = "GemNet-T"
     kind: Literal["gemnet"] = "gemnet"
     blocks: int = Field(default=4, ge=1)
     atom_channels: int = Field(default=128, ge=1)
@@ -75,8 +116,18 @@ class GemNetSettings(SharedSettings):
     radial_channels: int = Field(default=16, ge=1)
     circular_channels: int = Field(default=16, ge=1)
     bilinear_channels: int = Field(default=64, ge=1)
-    spherical: int = Field(default=7, ge=1)
+    spherical: int = Field(default=7, ge=2)
     radial: int = Field(default=6, ge=1)
+    residuals_before: int = Field(default=1, ge=0)
+    residuals_after: int = Field(default=1, ge=0)
+    residuals_last: int = Field(default=1, ge=0)
+    residuals_atom: int = Field(default=2, ge=0)
+    neighbours: float = Field(default=12.0, gt=0)
+
+    @property
+    def size(self) -> str:
+        """Layers and channels."""
+        return f"{self.blocks} blocks and {self.edge_channels} channels an edge"
 
 
 def _kind(value: Any) -> str:  # noqa: ANN401

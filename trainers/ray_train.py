@@ -39,7 +39,8 @@ class RaySettings(BaseModel):
     """How stages run on the cluster: `workers` processes a stage, each with `threads` or a GPU.
 
     `storage` is where Ray Train keeps its own files, `progress` where progress files go; both
-    have to be seen by all nodes. `retries` is how often a dead worker is replaced.
+    have to be seen by all nodes. `retries` is how often a dead worker is replaced; the others of
+    its stage start again with it, from the last checkpoint.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -77,6 +78,11 @@ def run_stages(
     return [found[place] for place in range(len(chains))]
 
 
+def gpus_at_hand() -> int:
+    """GPUs of the cluster that this process has joined."""
+    return int(ray.cluster_resources().get("GPU", 0))
+
+
 def _finished(chain: Sequence[StageTask]) -> tuple[StageResult, ...] | None:
     results = [finished(task, str(dataset_version(task.frames))) for task in chain]
     known = tuple(result for result in results if result is not None)
@@ -105,7 +111,9 @@ def run_under_ray(tasks_json: Sequence[str], settings_json: str) -> list[str]:
     TorchTrainer(
         _train_loop,
         train_loop_config={"tasks": list(tasks_json), "settings": settings_json},
-        torch_config=TorchConfig(backend="nccl" if settings.gpu else "gloo"),
+        torch_config=TorchConfig(
+            backend="nccl" if settings.gpu and settings.workers > 1 else "gloo"
+        ),
         scaling_config=_scaling(chain[0], settings),
         run_config=RunConfig(
             name=f"{chain[-1].name}-{chain[-1].key()[:8]}",
@@ -137,10 +145,13 @@ def _scaling(task: StageTask, settings: RaySettings) -> ScalingConfig:
 
 def _train_loop(config: Mapping[str, Any]) -> None:
     """What each training worker runs."""
+    import torch
+
     from forgefield.trainers.fitting.fit import rank
     from forgefield.trainers.stages.running import run_stage
 
     settings = RaySettings.model_validate_json(config["settings"])
+    device = "cuda" if settings.gpu and torch.cuda.is_available() else "cpu"
 
     def watch(line: StageProgress) -> None:
         ray.train.report({"stage": line.stage, "phase": line.phase, **asdict(line.fit)})
@@ -148,8 +159,7 @@ def _train_loop(config: Mapping[str, Any]) -> None:
             _write_progress(settings.progress, line)
 
     for text in config["tasks"]:
-        task = StageTask.model_validate_json(text)
-        run_stage(task, watch, device="cuda" if settings.gpu else "cpu")
+        run_stage(StageTask.model_validate_json(text), watch, device=device)
 
 
 def _write_progress(folder: Path, line: StageProgress) -> None:

@@ -13,7 +13,10 @@ Norm = Literal["l1", "l2", "huber"]
 
 
 class FitSettings(BaseModel):
-    """How one fit runs; `patience` counts evaluations without a new best, 0 never stops early."""
+    """How one fit runs; `patience` counts evaluations without a new best, 0 never stops early.
+
+    `compiled` steps are faster after a minute or more of compiling; null decides by length.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -22,11 +25,15 @@ class FitSettings(BaseModel):
     rate: float = Field(default=1e-3, gt=0)
     final_rate: float = Field(default=0.01, ge=0, le=1, description="last rate / rate")
     warm_up: int = Field(default=100, ge=0)
+    optimiser: Literal["adamw", "muon"] = "adamw"
+    momentum: float = Field(default=0.95, ge=0, lt=1, description="of muon")
+    rest: float = Field(default=1.0, gt=0, description="rate of what isn't a matrix / rate, muon")
     weight_decay: float = Field(default=0.01, ge=0)
     clip: float = Field(default=10.0, gt=0)
     ema: float = Field(default=0.995, ge=0, lt=1)
     rho: float = Field(default=0.001, ge=0, le=1)
     norm: Norm = "huber"
+    compiled: bool | None = None
     evaluate_every: int = Field(default=100, ge=1)
     patience: int = Field(default=0, ge=0)
     save_every: int = Field(default=1000, ge=1)

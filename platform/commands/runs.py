@@ -53,6 +53,9 @@ def evaluate(
         Path | None,
         typer.Option(help="Extended XYZ with energies (eV) and forces (eV/Å) to test on instead."),
     ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="PNG file for predictions against labels.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Errors of the force field and the baseline on the hold-out, or on frames of your own."""
@@ -60,7 +63,7 @@ def evaluate(
     from forgefield.platform.run_folder import RunFolder
     from forgefield.platform.screen.console import show_evaluation
 
-    found = evaluate_run(RunFolder.campaign(folder), frames)
+    found = evaluate_run(RunFolder.campaign(folder), frames, plot=plot)
     print_json(found) if as_json else show_evaluation(screen, found)
 
 

@@ -133,6 +133,28 @@ CITATIONS: dict[str, Citation] = {
         "Proc. 38th ICML (2021), arXiv:2102.09844",
         "https://arxiv.org/abs/2102.09844",
     ),
+    "SchNet": Citation(
+        "K. T. Schütt, P.-J. Kindermans, H. E. Sauceda, S. Chmiela, A. Tkatchenko, K.-R. Müller, "
+        "SchNet: a continuous-filter convolutional neural network for modeling quantum "
+        "interactions, NeurIPS 30 (2017), arXiv:1706.08566",
+        "https://arxiv.org/abs/1706.08566",
+    ),
+    "PaiNN": Citation(
+        "K. T. Schütt, O. T. Unke, M. Gastegger, Equivariant message passing for the prediction "
+        "of tensorial properties and molecular spectra, Proc. 38th ICML (2021), arXiv:2102.03150",
+        "https://arxiv.org/abs/2102.03150",
+    ),
+    "NequIP": Citation(
+        "S. Batzner, A. Musaelian, L. Sun, M. Geiger, J. P. Mailoa, M. Kornbluth, N. Molinari, "
+        "T. E. Smidt, B. Kozinsky, E(3)-equivariant graph neural networks for data-efficient and "
+        "accurate interatomic potentials, Nat. Commun. 13, 2453 (2022)",
+        "https://doi.org/10.1038/s41467-022-29939-5",
+    ),
+    "GemNet-T": Citation(
+        "J. Gasteiger, F. Becker, S. Günnemann, GemNet: universal directional graph neural "
+        "networks for molecules, NeurIPS 34 (2021), arXiv:2106.08903",
+        "https://arxiv.org/abs/2106.08903",
+    ),
     "PyTorch": Citation(
         "A. Paszke et al., PyTorch: an imperative style, high-performance deep learning library, "
         "NeurIPS 32 (2019)",

@@ -6,17 +6,15 @@ Forces in kcal/mol/Å, errors over components, as everywhere people see them.
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, LogNorm, to_rgba
 
 from forgefield.labelers.depiction import AtomKinds, kinds_of, structure
 from forgefield.platform.evaluating import UNIT
 from forgefield.platform.planning.plan import Plan
+from forgefield.platform.reporting.curves import MOST_DOTS, scatter
 from forgefield.platform.reporting.facts import Facts
 from forgefield.platform.reporting.figures import (
     BASELINE,
     FORCE_FIELD,
-    SOFT,
     Picture,
     beside,
     blank,
@@ -28,8 +26,6 @@ from forgefield.platform.reporting.predictions import HoldOut
 from forgefield.storage.records import Array
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 
-MOST_DOTS = 1500
-"""Force components above which a parity plot shows density rather than dots."""
 MOST_ROWS = 8
 """Kinds of atoms above which bars are enough and a table is left out."""
 COLOUR = {"force field": FORCE_FIELD, "standard training": BASELINE}
@@ -47,7 +43,7 @@ def parity_section(held: HoldOut | None) -> Section:
     edge = 1.05 * max(np.abs(reference).max(), *(np.abs(p).max() for p in predictions.values()))
     said = []
     for axes, (name, predicted) in zip(panels, predictions.items(), strict=True):
-        _parity(axes, reference, predicted, COLOUR[name], float(edge))
+        scatter(axes, reference, predicted, COLOUR[name], float(edge))
         mae, rmse = mean_and_root(predicted - reference)
         axes.set_title(name, color=COLOUR[name], fontweight="bold")
         axes.set_xlabel(f"reference, {UNIT}")
@@ -71,30 +67,6 @@ def parity_section(held: HoldOut | None) -> Section:
 def mean_and_root(gap: Array) -> tuple[float, float]:
     """Mean absolute and root mean square of errors."""
     return float(np.abs(gap).mean()), float(np.sqrt((gap**2).mean()))
-
-
-def _parity(axes: Axes, reference: Array, predicted: Array, colour: str, edge: float) -> None:
-    axes.plot([-edge, edge], [-edge, edge], color=SOFT, lw=0.8, zorder=1)
-    if len(reference) > MOST_DOTS:
-        light = to_rgba(colour, 0.12)
-        shades = LinearSegmentedColormap.from_list("density", [light, to_rgba(colour, 1.0)])
-        axes.hexbin(
-            reference,
-            predicted,
-            gridsize=55,
-            extent=(-edge, edge, -edge, edge),
-            mincnt=1,
-            cmap=shades,
-            norm=LogNorm(),
-            linewidths=0,
-            zorder=2,
-        )
-    else:
-        axes.plot(
-            reference, predicted, "o", ms=3.4, color=colour, alpha=0.5, mew=0, ls="", zorder=2
-        )
-    axes.set(xlim=(-edge, edge), ylim=(-edge, edge), aspect="equal")
-    axes.grid(visible=True)
 
 
 def atoms_section(facts: Facts, held: HoldOut | None) -> Section:

@@ -113,10 +113,14 @@ def tier_biases(facts: Facts) -> tuple[TierBias, ...]:
 
 
 def climbed(outcome: TrainingOutcome) -> list[Trial]:
-    """The rungs of pre-training up to the chosen one, with its c; the chosen one is the last."""
+    """The rungs of pre-training on the way to the chosen one, which is the last."""
     best = outcome.best
-    same = [trial for trial in outcome.trials if trial.c == best.c]
-    below = [trial for trial in same if trial.tiers == best.tiers[: len(trial.tiers)]]
+    below = [
+        trial
+        for trial in outcome.trials
+        if trial.tiers == best.tiers[: len(trial.tiers)]
+        and (trial.cs == best.cs[: len(trial.cs)] if best.cs else trial.c == best.c)
+    ]
     return sorted(below, key=lambda trial: len(trial.tiers))
 
 

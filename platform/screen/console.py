@@ -14,6 +14,7 @@ from forgefield.platform.doctor import Checkup
 from forgefield.platform.evaluating import Evaluation, verdict
 from forgefield.platform.planning.plan import Plan, TierQuote
 from forgefield.platform.run_folder import RunFolder
+from forgefield.platform.screen.distance_table import by_distance_table
 from forgefield.platform.screen.panels import grid, panel
 from forgefield.platform.screen.wording import amount, duration, gigabytes, three_digits
 from forgefield.platform.status import Status, status_of
@@ -208,7 +209,10 @@ def show_evaluation(console: Console, found: Evaluation) -> None:
     )
     if found.imitates:
         note += f" The force field imitates {found.imitates}."
-    console.print(panel("Errors", table, Text(note, style="dim"), Text(verdict(found))))
+    parts: list[RenderableType] = [table, Text(note, style="dim"), Text(verdict(found))]
+    if len(found.force_field.by_distance) > 1:
+        parts.insert(1, by_distance_table(found))
+    console.print(panel("Errors", *parts))
 
 
 def show_result(console: Console, result: Result) -> None:

@@ -1,5 +1,7 @@
 """Test frames from files: what they are compared with is said, and what can't be is refused."""
 
+import io
+import json
 from pathlib import Path
 
 import ase.io
@@ -7,9 +9,11 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
+from rich.console import Console
 
 from forgefield.platform.evaluating import Errors, Evaluation, evaluate_run, verdict
 from forgefield.platform.run_folder import RunFolder
+from forgefield.platform.screen.console import show_evaluation
 from forgefield.storage.errors import InputError
 from forgefield.storage.formats.extended_xyz import write_extended_xyz
 from forgefield.storage.frame_store import FrameStore
@@ -37,7 +41,7 @@ def folder(tmp_path: Path) -> RunFolder:
     run = RunFolder.at(tmp_path / "run")
     run.create()
     for seed, place in enumerate((run.force_field, run.baseline)):
-        model = EGNNSettings(layers=1, channels=8)
+        model = EGNNSettings(layers=1, channels=8, elements=(1, 8))
         metadata = Metadata(
             method=OWN, scale=1.0, references={1: -13.0, 8: -2000.0}, model=model, seed=seed
         )
@@ -167,6 +171,58 @@ def test_frames_that_training_saw_are_no_test(folder: RunFolder, tmp_path: Path)
     assert seen.trained_on == 3
     assert verdict(seen).startswith("No test: training or the choice of models saw 3 of these 5")
     assert evaluate_run(folder, tmp_path / "holdout.xyz").trained_on == 0
+
+
+def with_hold_out(folder: RunFolder, trained: int, held: int) -> None:
+    """Accurate frames of water: `held` of them held out, the more distorted the later."""
+    random = np.random.default_rng(2)
+    origin = Provenance("test", "1", "here", 1, 1.0, 1.0)
+    stored = []
+    for seq, purpose in enumerate([Purpose.TRAIN] * trained + [Purpose.HOLDOUT] * held):
+        size = 0.02 if purpose is Purpose.TRAIN else 0.01 * (1 + seq - trained)
+        shape = Configuration("water", (8, 1, 1), WATER + random.normal(0, size, (3, 3)))
+        label = Label(-2026.0 + 0.1 * seq, random.normal(size=WATER.shape), origin)
+        stored.append(StoredFrame(seq, Job(shape, Method(Tier.CCSD, OWN), purpose), label, 1))
+    with FrameStore.open_for_writing(folder.frames) as store:
+        store.append(stored)
+
+
+def test_errors_are_told_by_distance_from_the_training_frames(folder: RunFolder) -> None:
+    with_hold_out(folder, trained=6, held=12)
+    found = evaluate_run(folder)
+    bins = found.force_field.by_distance
+    assert [each.frames for each in bins] == [6, 6]
+    assert bins[0].farthest <= bins[1].nearest
+    mean = sum(each.force_mae * each.frames for each in bins) / 12
+    assert mean == pytest.approx(found.force_field.force_mae)
+    assert [each.nearest for each in found.baseline.by_distance] == [each.nearest for each in bins]
+    assert found.force_field.force_cosine is not None
+    assert -1 <= found.force_field.force_cosine <= 1
+    console = Console(width=120, record=True, file=io.StringIO())
+    show_evaluation(console, found)
+    assert "from the nearest training frame" in console.export_text()
+    assert Evaluation.model_validate_json(found.model_dump_json()) == found
+
+
+def test_older_evaluations_are_still_read(folder: RunFolder, tmp_path: Path) -> None:
+    found = evaluate_run(folder, exported(tmp_path / "some.xyz", OWN, OWN))
+    assert found.force_field.by_distance == ()
+    document = json.loads(found.model_dump_json())
+    for name in ("force_field", "baseline"):
+        for new in ("force_cosine", "by_distance"):
+            del document[name][new]
+    older = Evaluation.model_validate(document)
+    assert older.force_field.force_mae == found.force_field.force_mae
+
+
+def test_a_plot_of_predictions(folder: RunFolder, tmp_path: Path) -> None:
+    file = exported(tmp_path / "some.xyz", OWN, OWN, OWN)
+    evaluate_run(folder, file, plot=tmp_path / "parity.png")
+    assert (tmp_path / "parity.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    with pytest.raises(InputError, match=r"call it parity\.png"):
+        evaluate_run(folder, file, plot=tmp_path / "parity.pdf")
+    with pytest.raises(InputError, match="Name another place"):
+        evaluate_run(folder, file, plot=tmp_path / "nowhere" / "parity.png")
 
 
 def test_a_data_set_is_no_run(folder: RunFolder, tmp_path: Path) -> None:

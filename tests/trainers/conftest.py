@@ -26,6 +26,10 @@ from forgefield.storage.settled_frames import StoredFrame, from_stored
 
 NUMBERS = (6, 8, 1, 1)
 SHAPE = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 1.2], [0.94, 0.0, -0.54], [-0.94, 0.0, -0.54]])
+MOLECULES = {
+    "springs": (NUMBERS, SHAPE),
+    "bent": ((8, 1, 1), np.array([[0.0, 0.0, 0.0], [0.96, 0.0, 0.0], [-0.24, 0.93, 0.0]])),
+}
 NAMES = {tier: f"springs {tier}" for tier in Tier}
 STIFFNESS = {Tier.CCSD: 8.0, Tier.DFT: 7.6, Tier.XTB: 6.6, Tier.EMPIRICAL: 5.0}
 MakeFrames = Callable[..., list[StoredFrame]]
@@ -39,12 +43,12 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def springs(positions: Array, stiffness: float) -> tuple[float, Array]:
+def springs(positions: Array, stiffness: float, shape: Array = SHAPE) -> tuple[float, Array]:
     """Energy and forces of anharmonic springs between all pairs; every tier has the minimum."""
     first, second = np.triu_indices(len(positions), 1)
     gap = positions[first] - positions[second]
     length = np.linalg.norm(gap, axis=1)
-    rest = np.linalg.norm(SHAPE[first] - SHAPE[second], axis=1)
+    rest = np.linalg.norm(shape[first] - shape[second], axis=1)
     stretch = length - rest
     energy = float((stiffness * (stretch**2 - 0.6 * stretch**3)).sum())
     slope = stiffness * (2 * stretch - 1.8 * stretch**2)
@@ -55,24 +59,42 @@ def springs(positions: Array, stiffness: float) -> tuple[float, Array]:
     return energy, forces
 
 
+@pytest.fixture(scope="session", name="springs")
+def springs_fixture() -> Callable[..., tuple[float, Array]]:
+    """The potential: positions (A, 3), stiffness, shape at rest."""
+    return springs
+
+
+@pytest.fixture(scope="session", name="rest_A3")
+def rest_fixture() -> Array:
+    """The molecule at rest, (A, 3) Å."""
+    return SHAPE.copy()
+
+
 @pytest.fixture(scope="session", name="make_frames")
 def make_frames_fixture() -> MakeFrames:
-    """The function that labels distortions: (tier, count, seed, purpose, first sequence number)."""
+    """The function that labels distortions, see there."""
     return make_frames
 
 
 def make_frames(
-    tier: Tier, count: int, seed: int, purpose: Purpose = Purpose.TRAIN, start: int = 1
+    tier: Tier,
+    count: int,
+    seed: int,
+    purpose: Purpose = Purpose.TRAIN,
+    start: int = 1,
+    molecule: str = "springs",
 ) -> list[StoredFrame]:
     """Random distortions of one molecule labelled by `springs`, sequence numbers from `start`."""
     generator = np.random.default_rng(seed)
+    numbers, shape = MOLECULES[molecule]
     stored = []
     for place in range(count):
-        positions = SHAPE + generator.normal(scale=0.08, size=SHAPE.shape)
-        energy, forces = springs(positions, STIFFNESS[tier])
-        job = Job(Configuration("springs", NUMBERS, positions), Method(tier, NAMES[tier]), purpose)
+        positions = shape + generator.normal(scale=0.08, size=shape.shape)
+        energy, forces = springs(positions, STIFFNESS[tier], shape)
+        job = Job(Configuration(molecule, numbers, positions), Method(tier, NAMES[tier]), purpose)
         origin = Provenance("springs", "1", "here", 1, 0.1, 0.1)
-        offset = -1000.0 - 10 * STIFFNESS[tier]
+        offset = -250.0 * len(numbers) - 10 * STIFFNESS[tier]
         stored.append(StoredFrame(start + place, job, Label(energy + offset, forces, origin), 1000))
     return stored
 

@@ -101,7 +101,7 @@ def test_the_bootstrap_is_seeded_and_in_blocks(monkeypatch: pytest.MonkeyPatch) 
     size_F = np.ones(30)
     whole = interval_of_mean(error_F, size_F, seed=1)
     assert interval_of_mean(error_F, size_F, seed=2) != whole
-    monkeypatch.setattr("forgefield.trainers.evaluation.BLOCK", 7 * 30)
+    monkeypatch.setattr("forgefield.trainers.evaluation.intervals.BLOCK", 7 * 30)
     assert interval_of_mean(error_F, size_F, seed=1) == whole
 
 
@@ -110,7 +110,7 @@ def force_field(frames: Frames, seed: int, scale: float) -> ForceField:
         method="m",
         scale=scale,
         references=reference_energies(frames),
-        model=EGNNSettings(layers=2, channels=8),
+        model=EGNNSettings(layers=2, channels=8, elements=(1, 6, 8)),
         seed=seed,
     )
     return ForceField.fresh(metadata)

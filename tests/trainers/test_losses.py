@@ -28,9 +28,17 @@ MakeFrames = Callable[..., list[StoredFrame]]
 
 
 def batch(weight: list[float]) -> Batch:
-    none = torch.zeros(0, dtype=torch.int64)
-    frame = torch.tensor([0, 1, 1])
-    graph = Graph(torch.ones(3, dtype=torch.int64), torch.zeros(3, 3), none, none, frame, 2)
+    none = torch.zeros(3, 0, dtype=torch.int64)
+    graph = Graph(
+        numbers=torch.ones(3, dtype=torch.int64),
+        positions_A3=torch.zeros(3, 3),
+        neighbour_AK=none,
+        reverse_AK=none,
+        shift_AK3=torch.zeros(3, 0, 3),
+        frame_A=torch.tensor([0, 1, 1]),
+        head_F=torch.zeros(2, dtype=torch.int64),
+        frames=2,
+    )
     labels = torch.tensor([[1.0, 0, 0], [0, 2.0, 0], [0, 0, 0]])
     return Batch(graph, torch.tensor([1.0, -2.0]), labels, torch.tensor(weight))
 

@@ -1,1 +1,1 @@
-"""Force fields that need no network of ours: sGDML, Δ-learning, published potentials."""
+"""What trained networks are compared with: sGDML, and learning the difference of two methods."""

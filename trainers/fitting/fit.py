@@ -6,7 +6,7 @@ Never broken:
 - an interrupted run that is started again with the same checkpoint file ends with the same
   bits as one that was never interrupted (same machine, same thread count);
 - a checkpoint is complete and atomic: weights, their moving average, the best average so far,
-  both moments of the optimiser, step, patience and history, in one renamed file, no pickle;
+  the optimiser's state, step, patience and history, in one renamed file, no pickle;
 - with torch.distributed initialised, N workers do what one does with the same batch, to
   rounding: each takes every N-th frame of the batch, gradients are summed.
 
@@ -15,21 +15,22 @@ Forces of the validation frames decide: mean absolute error per component, of th
 
 import json
 import math
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from numpy.typing import NDArray
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
+from forgefield.trainers.fitting.captured import CapturedStep, pays
+from forgefield.trainers.fitting.checkpoints import read_checkpoint, save_atomically
 from forgefield.trainers.fitting.flat import FlatParameters
-from forgefield.trainers.fitting.losses import loss_sum
+from forgefield.trainers.fitting.objectives import Labels, Objective
+from forgefield.trainers.fitting.optimisers import optimiser_for
+from forgefield.trainers.fitting.processes import rank, sum_over_workers, workers
+from forgefield.trainers.fitting.schedule import rate_at
 from forgefield.trainers.graphs import GraphSet
 from forgefield.trainers.models.potential import Potential, energy_and_forces
 from forgefield.trainers.settings import FitSettings, Progress
@@ -65,15 +66,18 @@ def fit(
     settings: FitSettings,
     *,
     scale: float,
+    objective: Objective | None = None,
     checkpoint: Path | None = None,
     watch: Watch | None = None,
 ) -> FitResult:
     """Train `model` in place, on the device and in the type of its parameters.
 
-    Labels in `train` and `validation` are already divided by `scale` (eV/Å). With validation
-    frames the best moving average stays in the model, without them the last one does.
+    `objective` is what is made small, by default labels as `settings` weigh them. Parameters that
+    don't require gradients stay as they are. Labels in `train` and `validation` are already
+    divided by `scale` (eV/Å). With validation frames the best moving average stays in the model,
+    without them the last one does.
     """
-    run = _Fit(model, train, validation, settings, scale)
+    run = _Fit(model, train, validation, settings, scale, objective)
     if checkpoint is not None and checkpoint.exists():
         run.restore(checkpoint)
     while not run.finished:
@@ -95,19 +99,17 @@ class _Fit:
         validation: GraphSet | None,
         settings: FitSettings,
         scale: float,
+        objective: Objective | None = None,
     ) -> None:
         self.model, self.train, self.validation = model, train, validation
+        self.objective = objective or Labels(settings.rho, settings.norm)
         self.settings, self.scale = settings, scale
         self.flat = FlatParameters(model)
         self.average = self.flat.values.detach().clone()
         self.best = self.average.clone()
-        self.optimiser = torch.optim.AdamW(
-            [self.flat.values],
-            lr=torch.tensor(settings.rate),
-            weight_decay=settings.weight_decay,
-            fused=True,
-        )
+        self.optimiser = optimiser_for(self.flat, model, settings)
         self.state = _State()
+        self.captured = CapturedStep(model, self.objective) if pays(settings) else None
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, dtype=np.int64))
 
     @property
@@ -119,23 +121,28 @@ class _Fit:
         index = self._batch_index()
         mine = index[rank() :: workers()]
         self.flat.gradient.zero_()
-        loss = torch.zeros(())
-        if len(mine):
-            loss = self._loss(mine) / len(index)
-            loss.backward()  # type: ignore[no-untyped-call]
+        loss = self._descend(mine, 1 / len(index)) if len(mine) else torch.zeros(())
         sum_over_workers(self.flat.gradient)
         self._advance(float(sum_over_workers(loss.detach())))
 
-    def _loss(self, index: NDArray[np.int64]) -> Tensor:
+    def _descend(self, index: NDArray[np.int64], share: float) -> Tensor:
+        """Loss of these frames times `share`; its gradient goes into `flat.gradient`."""
         batch = self.train.batch(index)
-        energy_F, forces_A3 = energy_and_forces(self.model, batch.graph, training=True)
-        return loss_sum(energy_F, forces_A3, batch, rho=self.settings.rho, norm=self.settings.norm)
+        extra = self.objective.draw(batch.graph, torch.as_tensor(index), self.state.step)
+        found = None
+        if self.captured is not None:
+            found = self.captured(self.flat.values.detach(), batch, extra)
+        if found is None:
+            loss = self.objective(self.model, batch, extra) * share
+            loss.backward()  # type: ignore[no-untyped-call]
+            return loss
+        torch.mul(found[1], share, out=self.flat.gradient)
+        return found[0] * share
 
     def _advance(self, loss: float) -> None:
         state, settings = self.state, self.settings
         self.flat.clip(settings.clip)
-        self.optimiser.param_groups[0]["lr"].fill_(rate_at(state.step, settings))
-        self.optimiser.step()
+        self.optimiser.step(rate_at(state.step, settings))
         decay = min(settings.ema, (1 + state.step) / (10 + state.step))
         self.average.lerp_(self.flat.values.detach(), 1 - decay)
         state.step += 1
@@ -182,38 +189,21 @@ class _Fit:
     def save(self, path: Path) -> None:
         if rank() != 0:
             return
-        moments = self.optimiser.state[self.flat.values]
         tensors = {
             "values": self.flat.values.detach(),
             "average": self.average,
             "best": self.best,
-            "first": moments["exp_avg"],
-            "second": moments["exp_avg_sq"],
-            "count": moments["step"],
+            **self.optimiser.state(),
         }
         save_atomically(path, tensors, {"state": json.dumps(asdict(self.state))})
 
     def restore(self, path: Path) -> None:
-        with safe_open(path, framework="pt") as file:
-            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            self.state = _State(**json.loads(file.metadata()["state"]))
+        stored, notes = read_checkpoint(path)
+        self.state = _State(**json.loads(notes["state"]))
         self.flat.values.data.copy_(stored["values"])
         self.average.copy_(stored["average"])
         self.best.copy_(stored["best"])
-        self.optimiser.state[self.flat.values] = {
-            "exp_avg": stored["first"].to(self.average.device),
-            "exp_avg_sq": stored["second"].to(self.average.device),
-            "step": stored["count"],
-        }
-
-
-def rate_at(step: int, settings: FitSettings) -> float:
-    """Linear warm-up, then half a cosine down to `final_rate` of the rate at the last step."""
-    if step < settings.warm_up:
-        return settings.rate * (step + 1) / settings.warm_up
-    done = (step - settings.warm_up) / max(1, settings.steps - settings.warm_up)
-    swing = 0.5 * (1 + math.cos(math.pi * done))
-    return settings.rate * (settings.final_rate + (1 - settings.final_rate) * swing)
+        self.optimiser.restore(stored)
 
 
 def force_error(model: Potential, data: GraphSet, batch: int) -> float:
@@ -227,33 +217,6 @@ def force_error(model: Potential, data: GraphSet, batch: int) -> float:
         known = torch.isfinite(gap)
         summed, count = summed + float(gap[known].sum()), count + int(known.sum())
     return summed / count if count else math.nan
-
-
-def save_atomically(path: Path, tensors: dict[str, Tensor], notes: dict[str, str]) -> None:
-    """Write a safetensors file so that a reader sees the old one or the whole new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial-{os.getpid()}")
-    save_file({name: value.contiguous() for name, value in tensors.items()}, partial, notes)
-    with partial.open("rb+") as file:
-        os.fsync(file.fileno())
-    partial.replace(path)
-
-
-def workers() -> int:
-    """How many processes train together."""
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
-
-
-def rank() -> int:
-    """Which of them this one is."""
-    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
-
-
-def sum_over_workers(value: Tensor) -> Tensor:
-    """All-reduce in place where several processes train together."""
-    if workers() > 1:
-        dist.all_reduce(value)
-    return value
 
 
 def _progress(line: dict[str, float]) -> Progress:

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 
 class FlatParameters:
-    """Takes over the parameters of `model`; `values` and `gradient` are (P,)."""
+    """Takes over what `model` trains, not what is frozen; `values` and `gradient` are (P,)."""
 
     def __init__(self, model: nn.Module) -> None:
-        parts = list(model.parameters())
+        parts = [part for part in model.parameters() if part.requires_grad]
         flat = torch.cat([part.detach().reshape(-1) for part in parts])
         self.values = nn.Parameter(flat)
         self.gradient = torch.zeros_like(flat)

@@ -58,3 +58,28 @@ class _Collect(torch.autograd.Function):
 def gather(values: Tensor, neighbour: Tensor, reverse: Tensor) -> Tensor:
     """`values[neighbour]`: (A, …) to (A, K, …), differentiable to any order."""
     return _Gather.apply(values, neighbour, reverse)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _Swap(torch.autograd.Function):
+    """(A, K, …) → (A, K, …): what the reverse slots hold; its own inverse and adjoint."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(values: Tensor, reverse: Tensor) -> Tensor:
+        flat = values.reshape(-1, *values.shape[2:])
+        return flat.index_select(0, reverse.reshape(-1)).reshape(values.shape)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:  # noqa: ANN401
+        del output
+        ctx.save_for_backward(inputs[1])
+
+    @staticmethod
+    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
+        return _Swap.apply(outer[0], *ctx.saved_tensors), None  # type: ignore[no-untyped-call]
+
+
+def swap(values: Tensor, reverse: Tensor) -> Tensor:
+    """What the same pairs hold the other way round, (A, K, …), differentiable to any order."""
+    return _Swap.apply(values, reverse)  # type: ignore[no-any-return, no-untyped-call]

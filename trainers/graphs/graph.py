@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from forgefield.trainers.graphs.exchange import gather
+from forgefield.trainers.graphs.exchange import gather, swap
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,10 @@ class Graph:
     def at_neighbours(self, values: Tensor) -> Tensor:
         """What each neighbour has: (A, …) to (A, K, …)."""
         return gather(values, self.neighbour_AK, self.reverse_AK)
+
+    def swapped(self, values: Tensor) -> Tensor:
+        """What each pair has the other way round: (A, K, …) to (A, K, …)."""
+        return swap(values, self.reverse_AK)
 
     def gaps(self) -> tuple[Tensor, Tensor]:
         """Vectors from each atom to its neighbours (A, K, 3) and their lengths (A, K, 1), Å."""

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from forgefield.storage.frames import Frames
+from forgefield.trainers.graphs.boxes import pairs_of_frames
 from forgefield.trainers.graphs.graph import Batch, Graph
-from forgefield.trainers.graphs.neighbours import Index, Slots, into_slots, near_pairs
+from forgefield.trainers.graphs.neighbours import Index, Slots, into_slots
 
 
 class GraphSet:
@@ -35,12 +36,13 @@ class GraphSet:
     ) -> None:
         """Find all neighbours nearer than `cutoff` (Å); `weight_F` (F,) defaults to ones.
 
+        Frames with a cell see the images of their atoms too.
         `energy_F` (F,) replaces the frames' energies, normally by those relative to the
         reference energies; energies and forces are divided by `scale` (eV/Å). `head_F` (F,) says
         which readout a frame trains, 0 by default. `slots` is the least width of the table.
         """
         ptr: Index = np.asarray(frames.ptr, dtype=np.int64)
-        pairs = near_pairs(ptr, frames.positions_A3, cutoff)
+        pairs = pairs_of_frames(ptr, frames.positions_A3, frames.cell_F33, cutoff)
         found = into_slots(pairs, len(frames.numbers), cutoff, at_least=slots)
         self.slots = found.neighbour_AK.shape[1]
         energy_F = frames.energy_F if energy_F is None else energy_F

@@ -17,7 +17,7 @@ Index = NDArray[np.int64]
 class Pairs:
     """Directed pairs: `atom` and `neighbour` (E,), and the lattice translation (E, 3) integers.
 
-    Sorted by atom; for every pair its reverse is there, with the opposite translation.
+    In any order; for every pair its reverse is there, with the opposite translation.
     """
 
     atom: Index

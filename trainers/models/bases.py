@@ -33,15 +33,16 @@ class BesselBasis(nn.Module):
     def __init__(self, size: int, cutoff: float, *, trainable: bool = True) -> None:
         super().__init__()
         self.cutoff = cutoff
-        frequency = math.pi * torch.arange(1, size + 1, dtype=torch.float32)
+        frequency = math.pi * torch.arange(1, size + 1, dtype=torch.float64)
         if trainable:
-            self.frequency = nn.Parameter(frequency)
+            self.frequency = nn.Parameter(frequency.float())
         else:
             self.register_buffer("frequency", frequency)
 
     def forward(self, distance: Tensor) -> Tensor:
         """`distance` (A, K, 1)."""
-        wave = torch.sin(distance * self.frequency / self.cutoff) / distance
+        frequency = self.frequency.to(distance.dtype)
+        wave = torch.sin(distance * frequency / self.cutoff) / distance
         return math.sqrt(2 / self.cutoff) * wave
 
 
@@ -59,3 +60,12 @@ def polynomial_envelope(ratio: Tensor, power: int = 6) -> Tensor:
 def envelope(ratio: Tensor) -> Tensor:
     """1 − 10u³ + 15u⁴ − 6u⁵ of u = r/cutoff, 0 beyond: two continuous derivatives."""
     return polynomial_envelope(ratio, 3)
+
+
+def cosine_envelope(ratio: Tensor) -> Tensor:
+    """½(cos(πu) + 1) of u = r/cutoff, 0 beyond (Behler): its second derivative jumps at u = 1."""
+    return 0.5 * (torch.cos(math.pi * ratio.clamp(max=1.0)) + 1)
+
+
+FADES = {"smooth": envelope, "cosine": cosine_envelope}
+"""By the `fade` of a model's settings."""

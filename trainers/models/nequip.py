@@ -25,8 +25,8 @@ from forgefield.trainers.models.bases import BesselBasis, polynomial_envelope
 from forgefield.trainers.models.potential import Potential
 from forgefield.trainers.models.spherical import Path, coupling, harmonics, paths
 
-SILU_GAIN = 1.6791767
-"""1/√E[silu(x)²] for x ~ N(0, 1): e3nn's `normalize2mom`."""
+SILU_GAIN = 1.6791767923989418
+"""1/√E[silu(x)²] for x ~ N(0, 1) as e3nn's `normalize2mom` samples it (exactly 1.67653)."""
 
 Features = list[Tensor]
 
@@ -34,10 +34,13 @@ Features = list[Tensor]
 class NequIP(Potential):
     """Atoms' energies after `layers` interactions; `channels[l]` features of each order l."""
 
+    one_hot: Tensor
+
     def __init__(self, settings: NequIPSettings) -> None:
         super().__init__(settings)
         self.largest = len(settings.channels) - 1
         self.radial = BesselBasis(settings.radial, settings.cutoff, trainable=False)
+        self.register_buffer("one_hot", torch.eye(len(self.elements)), persistent=False)
         self.embedding = nn.Parameter(torch.randn(len(self.elements), settings.species))
         scalars = settings.channels[:1]
         self.layers = nn.ModuleList(
@@ -52,7 +55,7 @@ class NequIP(Potential):
         self.readout = Scaled(scalars[0], settings.heads)
         self.all_paths = paths(self.largest, self.largest, self.largest)
         for path in self.all_paths:
-            self.register_buffer(_name(path), coupling(path).float(), persistent=False)
+            self.register_buffer(_name(path), coupling(path), persistent=False)
 
     def atom_energies(self, graph: Graph) -> Tensor:
         """(A, H)."""
@@ -62,7 +65,7 @@ class NequIP(Potential):
         coupled = self._coupled(harmonics(gap / distance, self.largest))
         species = self.species(graph)
         attribute = self.embedding.index_select(0, species)
-        chosen = nn.functional.one_hot(species, len(self.elements)).to(attribute.dtype)
+        chosen = self.one_hot.index_select(0, species)
         features = [attribute.unsqueeze(1)]
         for layer in self.layers:
             features = layer(features, radial, coupled, graph, self.embedding, chosen)
@@ -73,7 +76,8 @@ class NequIP(Potential):
         """For each path the matrix (A, M_out, K·M_in) that turns features into messages."""
         found = {}
         for path in self.all_paths:
-            table = harmonic[path.l_edge] @ getattr(self, _name(path))
+            edge = harmonic[path.l_edge]
+            table = edge @ getattr(self, _name(path)).to(edge.dtype)
             atoms, slots = table.shape[:2]
             table = table.reshape(atoms, slots * (2 * path.l_in + 1), 2 * path.l_out + 1)
             found[path] = table.transpose(1, 2)
@@ -138,7 +142,9 @@ class Layer(nn.Module):
             graph.at_neighbours(mix(x) * self.share)
             for mix, x in zip(self.before, features, strict=True)
         ]
-        weight = self.radial(radial).split([self.channels_in[p.l_in] for p in self.paths], dim=2)
+        weight = torch.split(
+            self.radial(radial), [self.channels_in[p.l_in] for p in self.paths], dim=2
+        )
         summed: list[list[Tensor]] = [[] for _ in self.after]
         for path, w in zip(self.paths, weight, strict=True):
             weighted = near[path.l_in] * w.unsqueeze(2)
@@ -154,7 +160,7 @@ class Layer(nn.Module):
 
     def _gate(self, mixed: Features) -> Features:
         """Silu on scalars; higher orders times silu of scalars of their own."""
-        scalar, *gates = (silu(mixed[0]) * SILU_GAIN).split(list(self.channels_out), dim=2)
+        scalar, *gates = torch.split(silu(mixed[0]) * SILU_GAIN, list(self.channels_out), dim=2)
         return [scalar, *(x * gate for x, gate in zip(mixed[1:], gates, strict=True))]
 
 

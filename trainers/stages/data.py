@@ -3,17 +3,18 @@
 The hold-out can't get here: frames are loaded by the purposes that a selection names, and a
 selection that names the hold-out is refused.
 
-Legend: `F` frames.
+Legend: `F` frames. Units: eV, eV/Å.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from forgefield.storage.errors import InputError
 from forgefield.storage.frames import Frames
-from forgefield.storage.records import Array, Purpose, Tier
+from forgefield.storage.records import Array, Method, Purpose, Tier
 from forgefield.trainers.force_field import ForceField
 from forgefield.trainers.graphs import GraphSet
 from forgefield.trainers.references import reference_sums, relative_energies
@@ -30,16 +31,18 @@ class PhaseData:
     weights: Weights | None
 
 
-def chosen(frames: Frames, selection: Selection) -> Frames:
-    """The frames of a selection in the order of its shuffle.
+def chosen(frames: Frames, selection: Selection, *, labelled: bool = True) -> Frames:
+    """The frames of a selection in the order of its shuffle; those with forces if `labelled`.
 
-    Raises `InputError` for the hold-out, or when nothing is left.
+    Raises `InputError` for the hold-out, for a molecule that isn't there, or when nothing is left.
     """
     if Purpose.HOLDOUT in selection.purposes:
         raise InputError("training may not read the hold-out; select other purposes")
     parts = [frames.of_tier(tier) for tier in selection.tiers]
     pool = Frames.concatenate(parts).of_purpose(*selection.purposes)
-    pool = pool.select(with_forces(pool))
+    pool = of_molecules(pool, selection.molecules)
+    if labelled:
+        pool = pool.select(with_forces(pool))
     if not len(pool):
         names = ", ".join(selection.tiers)
         raise InputError(f"no frames with forces of {names} to train or validate on: label some")
@@ -47,7 +50,17 @@ def chosen(frames: Frames, selection: Selection) -> Frames:
     return Frames.concatenate([part for part in kept if len(part)])
 
 
-def with_forces(frames: Frames) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def of_molecules(frames: Frames, molecules: tuple[str, ...]) -> Frames:
+    """The frames of these molecules, of all where none is named."""
+    missing = sorted(set(molecules) - set(frames.molecules))
+    if missing:
+        there = ", ".join(sorted(frames.molecules)) or "none"
+        raise InputError(f"no frames of {', '.join(missing)} here; the molecules are: {there}")
+    wanted = [place for place, name in enumerate(frames.molecules) if name in molecules]
+    return frames.select(np.isin(frames.molecule_F, wanted)) if molecules else frames
+
+
+def with_forces(frames: Frames) -> NDArray[np.bool_]:
     """Which frames have all their forces, (F,)."""
     known = np.isfinite(frames.forces_A3).all(axis=1)
     sums = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(~known)])
@@ -64,11 +77,15 @@ def _first(frames: Frames, selection: Selection) -> Frames:
 def phase_data(
     frames: Frames, phase: Phase, teacher: ForceField | None, c: float | None
 ) -> PhaseData:
-    """Select the frames of a phase and weigh them by their bias against `teacher`."""
-    selected = chosen(frames, phase.frames)
+    """Select the frames of a phase and weigh them by their bias against `teacher`.
+
+    Score matching reads no labels, so there is nothing to weigh.
+    """
+    by_label = phase.objective == "labels"
+    selected = chosen(frames, phase.frames, labelled=by_label)
     found = None
     weight_F = np.ones(len(selected))
-    if teacher is not None:
+    if teacher is not None and by_label:
         found = weights(biases(teacher.predict(selected)[1], selected), c)
         weight_F = found.weight_F
     if phase.equal_mass:
@@ -76,7 +93,7 @@ def phase_data(
     return PhaseData(selected, weight_F, found)
 
 
-def equal_mass(weight_F: Array, group_F: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Array:
+def equal_mass(weight_F: Array, group_F: NDArray[np.int64]) -> Array:
     """Scale weights so that each group has the same sum, and all of them mean 1."""
     _, group = np.unique(group_F, return_inverse=True)
     sums = np.bincount(group, weights=weight_F)
@@ -84,26 +101,68 @@ def equal_mass(weight_F: Array, group_F: np.ndarray[tuple[int], np.dtype[np.int6
 
 
 def target_frames(frames: Frames, target: Tier, selection: Selection) -> Frames | None:
-    """Training frames of the target tier, for its references; `None` where there are none."""
-    if not len(frames.of_tier(target)):
+    """Training frames of the target tier, for its references; `None` where there are none.
+
+    They are of the molecules of `selection` as far as those have any.
+    """
+    there = of_molecules(frames, selection.molecules).of_tier(target)
+    there = there.of_purpose(*Selection(tiers=(target,)).purposes)
+    if not with_forces(there).any():
         return None
     own = selection.tiers == (target,)
-    return chosen(frames, selection if own else Selection(tiers=(target,)))
+    wider = Selection(tiers=(target,), molecules=selection.molecules)
+    return chosen(frames, selection if own else wider)
+
+
+def less_base(frames: Frames, base: ForceField | None) -> Frames:
+    """What `base` leaves of the labels: energies and forces of Δ-learning."""
+    if base is None:
+        return frames
+    energy_F, forces_A3 = base.predict(frames)
+    return replace(
+        frames, energy_F=frames.energy_F - energy_F, forces_A3=frames.forces_A3 - forces_A3
+    )
+
+
+def heads_of(frames: Frames, heads: tuple[str, ...], other: int) -> NDArray[np.int64]:
+    """The head of each frame, (F,): that named by its method or tier, or else `other`."""
+    place = [head_of(method, heads, other) for method in frames.methods]
+    return np.array(place, dtype=np.int64)[frames.method_F]
+
+
+def head_of(method: Method, heads: tuple[str, ...], other: int) -> int:
+    """Place of a method among `heads`; its name goes before its tier."""
+    for name in (method.name, method.tier.value):
+        if name in heads:
+            return heads.index(name)
+    return other
 
 
 def graphs_of(
     data: Frames,
     cutoff: float,
     scale: float,
-    references: Mapping[int, float] | None = None,
+    references: Mapping[str, Mapping[int, float]] | None = None,
     weight_F: Array | None = None,
+    head_F: NDArray[np.int64] | None = None,
+    device: str = "cpu",
 ) -> GraphSet:
-    """Graphs with labels in units of `scale`, energies relative to `references`.
+    """Graphs with labels in units of `scale`, energies relative to reference energies.
 
-    Without references each method's own are fitted to its frames.
+    `references` has those of some methods, by name; others' are fitted to their frames.
     """
-    if references is None:
-        energy_F = relative_energies(data)
-    else:
-        energy_F = data.energy_F - reference_sums(data, references)
-    return GraphSet(data, cutoff, energy_F=energy_F, weight_F=weight_F, scale=scale)
+    energy_F = relative_energies(data)
+    for place, method in enumerate(data.methods):
+        mask = data.method_F == place
+        if references and method.name in references and mask.any():
+            part = data.select(mask)
+            energy_F[mask] = part.energy_F - reference_sums(part, references[method.name])
+    return GraphSet(
+        data,
+        cutoff,
+        energy_F=energy_F,
+        weight_F=weight_F,
+        head_F=head_F,
+        scale=scale,
+        device=device,
+    )

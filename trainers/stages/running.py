@@ -5,37 +5,39 @@ Never broken:
 - a complete output of the same task on the same data set is taken as it is;
 - an interrupted stage goes on from its last checkpoint and ends with the same bits. Checkpoints
   lie in `<output>.work/<task and data set>` until the stage is complete;
-- with several data-parallel workers all compute, the first one writes.
+- with several data-parallel workers all compute, the first one writes, and none goes on before
+  it has.
 """
 
 import hashlib
-import json
 import math
 import shutil
 import time
-from pathlib import Path
 
-import numpy as np
 import torch
+import torch.distributed as dist
 
 from forgefield.storage.errors import InputError
 from forgefield.storage.frame_store import dataset_version, load_frames
 from forgefield.storage.frame_store.holdout import holdout_locked
-from forgefield.storage.frames import Frames
-from forgefield.trainers.fitting.fit import FitResult, Watch, fit, rank
-from forgefield.trainers.force_field import ForceField, Metadata, publish, sync
+from forgefield.storage.units import EV_PER_KELVIN
+from forgefield.trainers.fitting.fit import FitResult, Watch, fit, rank, workers
+from forgefield.trainers.fitting.objectives import Labels, Objective, Scores
+from forgefield.trainers.force_field import ForceField, publish, sync
 from forgefield.trainers.graphs import GraphSet
-from forgefield.trainers.model_settings import ModelSettings
-from forgefield.trainers.references import compositions, force_scale, reference_energies
+from forgefield.trainers.stages.beginning import anchor_of, begin, settled
 from forgefield.trainers.stages.data import (
     PhaseData,
     chosen,
     graphs_of,
+    heads_of,
+    less_base,
     phase_data,
-    target_frames,
 )
+from forgefield.trainers.stages.freezing import frozen
 from forgefield.trainers.stages.tasks import (
     DESCRIPTION,
+    Line,
     Phase,
     PhaseResult,
     StageProgress,
@@ -59,6 +61,7 @@ def run_stage(
     with holdout_locked():
         dataset = str(dataset_version(task.frames))
         done = finished(task, dataset)
+        _wait_for_all()
         return done or _Stage(task, dataset, progress, device).run()
 
 
@@ -69,101 +72,68 @@ class _Stage:
         self.task, self.dataset, self.progress, self.device = task, dataset, progress, device
         self.frames = load_frames(task.frames)
         self.key = task_key(task)
-        self.teacher = None if task.teacher is None else ForceField.load(task.teacher)
+        teacher = task.teacher
+        self.teacher = None if teacher is None else ForceField.load(teacher, device=device)
         version = hashlib.blake2b(self.dataset.encode(), digest_size=8).hexdigest()
         self.work = task.output.with_name(f"{task.output.name}.work") / f"{self.key}-{version}"
         self.results: list[PhaseResult] = []
 
     def run(self) -> StageResult:
         started = time.monotonic()
-        first = phase_data(self.frames, self.task.phases[0], self.teacher, self.task.c)
-        force_field = self._begin(first.frames)
+        first = self._data(self.task.phases[0])
+        force_field = begin(self.task, self.frames, first.frames, self.dataset).to(self.device)
         for place, phase in enumerate(self.task.phases):
             data = first if place == 0 else self._data(phase)
             self._phase(place, phase, data, force_field)
+        force_field = settled(force_field, anchor_of(self.task, self.frames, first.frames))
         result = self._result(time.monotonic() - started)
         if rank() == 0:
             self._publish(force_field, result)
+        _wait_for_all()
         return result
 
     def _data(self, phase: Phase) -> PhaseData:
         return phase_data(self.frames, phase, self.teacher, self.task.c)
 
-    def _begin(self, frames: Frames) -> ForceField:
-        """The force field before the first step, with what its numbers are relative to."""
-        task = self.task
-        target = target_frames(self.frames, task.target, task.phases[-1].frames)
-        anchor = frames if target is None else target
-        if target is None:
-            anchor = frames.select(frames.method_F == frames.method_F[-1])
-        method = anchor.methods[int(anchor.method_F[0])].name
-        references = reference_energies(anchor)
-        if task.start is None:
-            metadata = Metadata(
-                method=method,
-                scale=force_scale(frames),
-                references=references,
-                model=self._sized(task.model),
-                dataset=self.dataset,
-                compositions=compositions(frames),
-                seed=task.seed,
-                notes={"task": json.loads(task.model_dump_json())},
-            )
-            fresh = ForceField.fresh(metadata)
-        else:
-            fresh = self._inherit(task.start, method, references)
-        fresh.network.to(self.device)
-        return fresh
-
-    def _sized(self, model: ModelSettings) -> ModelSettings:
-        """The model with weights for every element in the store, where it names none."""
-        found = tuple(np.unique(self.frames.numbers).tolist())
-        return model if model.elements else model.model_copy(update={"elements": found})
-
-    def _inherit(self, start: Path, method: str, references: dict[int, float]) -> ForceField:
-        older = ForceField.load(start)
-        if older.metadata.model != self._sized(self.task.model):
-            raise InputError(f"{start} holds another model than {self.task.name} asks for")
-        update = {
-            "method": method,
-            "references": references,
-            "dataset": self.dataset,
-            "seed": self.task.seed,
-            "notes": {"task": json.loads(self.task.model_dump_json())},
-        }
-        return ForceField(older.network, older.metadata.model_copy(update=update))
-
     def _phase(self, place: int, phase: Phase, data: PhaseData, force_field: ForceField) -> None:
-        scale = force_field.metadata.scale
-        train = self._graphs(data, force_field)
-        outcome = fit(
-            force_field.network,
-            train,
-            self._validation(force_field),
-            phase.fit,
-            scale=scale,
-            checkpoint=self.work / f"phase-{place}.safetensors",
-            watch=self._watch(place),
-        )
+        with frozen(force_field.network, phase.frozen):
+            outcome = fit(
+                force_field.network,
+                self._graphs(data, force_field),
+                self._validation(force_field),
+                phase.fit,
+                scale=force_field.metadata.scale,
+                objective=objective_of(phase, force_field),
+                checkpoint=self.work / f"phase-{place}.safetensors",
+                watch=self._watch(place),
+            )
         self.results.append(_phase_result(data, outcome))
 
     def _graphs(self, data: PhaseData, force_field: ForceField) -> GraphSet:
-        methods = {data.frames.methods[index].name for index in data.frames.method_F}
-        own = methods == {force_field.metadata.method}
+        metadata = force_field.metadata
         return graphs_of(
-            data.frames,
+            less_base(data.frames, force_field.base),
             force_field.network.cutoff,
-            force_field.metadata.scale,
-            force_field.metadata.references if own else None,
-            data.weight_F,
+            metadata.scale,
+            {metadata.method: metadata.references},
+            weight_F=data.weight_F,
+            head_F=heads_of(data.frames, metadata.heads, metadata.head),
+            device=self.device,
         )
 
     def _validation(self, force_field: ForceField) -> GraphSet | None:
+        """Only the forces count, so energies keep their own references."""
         if self.task.validation is None:
             return None
         frames = chosen(self.frames, self.task.validation)
         metadata = force_field.metadata
-        return graphs_of(frames, force_field.network.cutoff, metadata.scale)
+        return graphs_of(
+            less_base(frames, force_field.base),
+            force_field.network.cutoff,
+            metadata.scale,
+            head_F=heads_of(frames, metadata.heads, metadata.head),
+            device=self.device,
+        )
 
     def _watch(self, place: int) -> Watch | None:
         watch = self.progress
@@ -196,6 +166,21 @@ class _Stage:
         shutil.rmtree(self.work.parent, ignore_errors=True)
 
 
+def objective_of(phase: Phase, force_field: ForceField) -> Objective:
+    """What a phase makes small; scores know nothing of a base under the network."""
+    if phase.temperature is None:
+        return Labels(phase.fit.rho, phase.fit.norm)
+    if force_field.base is not None:
+        raise InputError("score matching needs the whole force field; leave out the base")
+    kT = EV_PER_KELVIN * phase.temperature
+    return Scores(kT / force_field.metadata.scale, phase.fit.seed, phase.slices)
+
+
+def _wait_for_all() -> None:
+    if workers() > 1:
+        dist.barrier()
+
+
 def _phase_result(data: PhaseData, outcome: FitResult) -> PhaseResult:
     weights = data.weights
     gamma = math.inf if weights is None else weights.gamma
@@ -203,7 +188,15 @@ def _phase_result(data: PhaseData, outcome: FitResult) -> PhaseResult:
         frames=len(data.frames),
         steps=outcome.steps,
         best_step=outcome.best_step,
-        validation=outcome.validation if math.isfinite(outcome.validation) else None,
-        gamma=gamma if math.isfinite(gamma) else None,
+        validation=_finite(outcome.validation),
+        gamma=_finite(gamma),
         median_bias=None if weights is None else weights.median_bias,
+        history=tuple(
+            Line(step=line.step, loss=line.loss, validation=_finite(line.validation))
+            for line in outcome.history
+        ),
     )
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -11,6 +11,16 @@ its hash names the result: the same task on the same data set is never trained t
 Energies of a frame are relative to the reference energies of its own method. The force field
 that leaves a stage carries the references of the *target* method wherever accurate frames are
 at hand, so that its energies are comparable from stage 1 on.
+
+Variants, each a field:
+
+- *score matching* (`Phase.objective`): frames sampled at a temperature train without labels, in
+  place of stages 1 and 2;
+- *several molecules*: a selection takes those it names, or all; then each is fine-tuned;
+- *heads*: every method trains a readout of its own over one backbone;
+- *base*: the labels are those left after the predictions of another force field (Δ-learning
+  between models), which the result carries inside and adds back;
+- *frozen*: parameters that a phase leaves alone.
 """
 
 import hashlib
@@ -18,8 +28,9 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from forgefield.storage.records import Purpose, Tier
 from forgefield.trainers.model_settings import EGNNSettings, ModelSettings
@@ -29,19 +40,24 @@ DESCRIPTION = "stage.json"
 """What a finished stage leaves beside its force field: its `StageResult`."""
 
 
+Objective = Literal["labels", "scores"]
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Selection(_Frozen):
-    """Which frames: of these tiers and purposes, and of those the first `fraction`.
+    """Which frames: of these tiers, purposes and molecules, and of those the first `fraction`.
 
-    "First" is by a shuffle that depends on the frames' sequence numbers and `seed` alone, so
-    smaller fractions are subsets of larger ones. Frames without forces are left out.
+    No `molecules` means all of them. "First" is by a shuffle that depends on the frames' sequence
+    numbers and `seed` alone, so smaller fractions are subsets of larger ones. Frames without
+    forces are left out, but for score matching.
     """
 
     tiers: tuple[Tier, ...]
     purposes: tuple[Purpose, ...] = (Purpose.TRAIN, Purpose.CALIBRATION)
+    molecules: tuple[str, ...] = ()
     fraction: float = Field(default=1.0, gt=0, le=1)
     seed: int = 0
 
@@ -51,11 +67,25 @@ class Phase(_Frozen):
 
     Energies and forces are weighted by exp(−B/γ) where the task has a teacher, with γ from the
     median of B over the frames of this phase.
+
+    `objective` "scores" takes the frames for samples of exp(−E/kT) at `temperature` (K) and
+    ignores their labels: score matching, by `slices` random directions a frame. `frozen` are
+    prefixes of the names of parameters that this phase doesn't touch.
     """
 
     frames: Selection
     fit: FitSettings
     equal_mass: bool = False
+    objective: Objective = "labels"
+    temperature: float | None = Field(default=None, gt=0)
+    slices: int = Field(default=1, ge=1)
+    frozen: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _scores_need_a_temperature(self) -> Self:
+        if (self.objective == "scores") != (self.temperature is not None):
+            raise ValueError("objective = scores and temperature (K) go together: give both")
+        return self
 
 
 class StageTask(_Frozen):
@@ -64,6 +94,9 @@ class StageTask(_Frozen):
     `start` is a force field whose weights are the first ones, else they are random from `seed`.
     `teacher` is the force field θ₀ that weights are taken from, by γ = `c`·median(B).
     `target` is the tier that the result imitates: its references and name go into the result.
+    `heads` are tiers or names of methods, each with a readout of its own; predictions come from
+    that of the target, or of the last one where the target has none. `base` is a force field
+    whose predictions are taken off the labels and added to the result's.
     """
 
     name: str
@@ -75,15 +108,25 @@ class StageTask(_Frozen):
     start: Path | None = None
     teacher: Path | None = None
     c: float | None = Field(default=None, gt=0)
+    base: Path | None = None
+    heads: tuple[str, ...] = ()
     model: ModelSettings = EGNNSettings()
     seed: int = 0
     threads: int = Field(default=1, ge=1)
 
     def key(self) -> str:
         """Hash of all that the result depends on except data: names, places and threads don't."""
-        places = {"name", "output", "frames", "start", "teacher", "threads"}
+        places = {"name", "output", "frames", "start", "teacher", "base", "threads"}
         text = self.model_dump_json(exclude=places)
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+class Line(_Frozen):
+    """Mean loss since the line before; `validation` in eV/Å, null without validation frames."""
+
+    step: int
+    loss: float
+    validation: float | None
 
 
 class PhaseResult(_Frozen):
@@ -95,6 +138,7 @@ class PhaseResult(_Frozen):
     validation: float | None
     gamma: float | None = Field(description="eV/Å, null where frames weren't weighted")
     median_bias: float | None = Field(description="eV/Å")
+    history: tuple[Line, ...] = ()
 
 
 class StageResult(_Frozen):
@@ -141,7 +185,8 @@ def finished(task: StageTask, dataset: str) -> StageResult | None:
 def task_key(task: StageTask) -> str:
     """Hash of the task and of the force fields that it starts from, which are data too."""
     digest = hashlib.blake2b(task.key().encode(), digest_size=16)
-    for role, folder in (("start", task.start), ("teacher", task.teacher)):
+    for role in ("start", "teacher", "base"):
+        folder = getattr(task, role)
         if folder is not None:
             digest.update(f"|{role}:{_origin(folder)}".encode())
     return digest.hexdigest()

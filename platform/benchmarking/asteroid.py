@@ -1,0 +1,102 @@
+"""The ASTEROID tables on anybody's files, wired on one page (arXiv 2306.03109, Tables 3 and 4).
+
+At the cost of `budget` accurate labels a row trains either on that many, or on four fifths of
+them and on the cheap labels that the last fifth buys at 20, 40 or 80 to one; validation frames
+are beside the budget, as in the paper. Δ-learning pays a cheap label for each accurate one.
+
+Called again after a kill it finds finished stages and scores, and goes on with the rest.
+"""
+
+from forgefield.platform.benchmarking.asteroid_chains import Chains, Found, independent, weighted
+from forgefield.platform.benchmarking.asteroid_rows import analytic, judge_of, measured
+from forgefield.platform.benchmarking.asteroid_terms import (
+    ON_CHEAP,
+    Bench,
+    Case,
+    Kind,
+    Terms,
+    bench_of,
+)
+from forgefield.platform.benchmarking.draws import index_hash
+from forgefield.platform.benchmarking.preparing import Asked, draw_notes, formula, prepare
+from forgefield.platform.benchmarking.results import LeftOut, Results, Row, facts_of, origin
+from forgefield.platform.benchmarking.running import stage_runner
+from forgefield.platform.screen.reporter import Reporter
+from forgefield.storage.errors import InputError
+from forgefield.trainers.stages.asteroid_settings import Runner
+
+KIND = "asteroid"
+
+
+def benchmark_asteroid(asked: Asked, terms: Terms, reporter: Reporter) -> Results:
+    """Train and measure what isn't there yet; raises `InputError` before anything is computed."""
+    prepared = prepare(asked, terms.budget, reporter)
+    bench = bench_of(prepared, terms)
+    with stage_runner(asked.out, prepared.parallel, prepared.device, reporter) as runner:
+        found = _run(runner, independent(bench))
+        found |= _run(runner, weighted(bench, found))
+    reporter.say("Measuring on the test frames …")
+    judge_of(bench, prepared.draws[0]).save_labels()
+    rows = [row for case in bench.cases() for row in measured(bench, found, case)]
+    order = [kind.value for kind in Kind]
+    rows.sort(key=lambda row: order.index(row.row))
+    more, lacking = _analytic(bench, reporter)
+    return _results(bench, rows + more, bench.left_out | lacking)
+
+
+def _analytic(bench: Bench, reporter: Reporter) -> tuple[list[Row], dict[Kind, str]]:
+    """SGDML's rows, or why there are none: its matrix may not fit into the memory."""
+    if not bench.wants(Kind.SGDML):
+        return [], {}
+    reporter.say("Solving sGDML …")
+    try:
+        return [analytic(bench, draw) for draw in bench.prepared.draws], {}
+    except InputError as error:
+        return [], {Kind.SGDML: str(error)}
+
+
+def _run(runner: Runner, chains: Chains) -> Found:
+    results = runner(list(chains.values())) if chains else []
+    return dict(zip(chains, results, strict=True))
+
+
+def _results(bench: Bench, rows: list[Row], left_out: dict[Kind, str]) -> Results:
+    prepared, asked = bench.prepared, bench.prepared.asked
+    files = {"accurate": facts_of(prepared.accurate), "cheap": facts_of(prepared.cheap)}
+    if prepared.test is not None:
+        files["test"] = facts_of(prepared.test)
+    cheap = {str(seed): _cheap(bench, seed) for seed in range(asked.seeds)}
+    pool = min(len(pool) for pool in bench.pools.values())
+    return Results(
+        kind=KIND,
+        molecule=formula(prepared.accurate.numbers),
+        model=prepared.preset.model.kind,
+        origin=origin(prepared.device, prepared.parallel),
+        files=files,
+        preset=prepared.preset,
+        draws={str(draw.seed): draw for draw in prepared.draws},
+        cheap=cheap,
+        cheap_hash={seed: index_hash(places) for seed, places in cheap.items()},
+        shared=len(prepared.cheap) - pool,
+        notes=notes(bench),
+        rows=tuple(rows),
+        left_out=tuple(LeftOut(row=kind, reason=why) for kind, why in left_out.items()),
+    )
+
+
+def _cheap(bench: Bench, seed: int) -> tuple[int, ...]:
+    if not bench.wants(*ON_CHEAP):
+        return ()
+    return bench.cheap(Case(seed, 1.0, max(bench.terms.ratios)))
+
+
+def notes(bench: Bench) -> tuple[str, ...]:
+    """What a reader of the table has to know of the draw."""
+    draw, prepared = bench.prepared.draws[0], bench.prepared
+    left = len(prepared.cheap) - len(bench.pools[draw.seed])
+    return (
+        *draw_notes(draw),
+        f"{left} cheap frames have a geometry of an accurate frame and are not trained on.",
+        "Score matching takes the cheap frames' geometries without their labels.",
+        "Times are of the stages behind a force field; c was searched in longer (results.json).",
+    )

@@ -1,0 +1,106 @@
+"""The trainings behind the ASTEROID rows, as chains of stage tasks by row and case.
+
+first(4/5) ─── for each c: pre-training ─ fine-tuning      ASTEROID; its best is chosen later
+standard(all)
+pre-training ─ fine-tuning                                 without weights
+score matching ─ fine-tuning
+standard(accurate − cheap)                                 Δ-learning
+"""
+
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+
+from forgefield.platform.benchmarking.asteroid_terms import WEIGHTED, Bench, Case, Kind
+from forgefield.platform.benchmarking.running import STAGES
+from forgefield.platform.benchmarking.stage_plans import Course
+from forgefield.platform.benchmarking.stores import (
+    Part,
+    accurate_parts,
+    difference_file,
+    make_store,
+)
+from forgefield.storage.errors import InputError
+from forgefield.trainers.presets import with_effort
+from forgefield.trainers.stages.asteroid_settings import Chain
+from forgefield.trainers.stages.tasks import StageResult, StageTask
+
+FIRST = "first"
+"""Stage 1 of ASTEROID, beside the rows."""
+Key = tuple[str, Case]
+Chains = dict[Key, Chain]
+Found = dict[Key, tuple[StageResult, ...]]
+
+
+def independent(bench: Bench) -> Chains:
+    """All that waits for nothing; stage 1 comes first, since `weighted` waits for it."""
+    chains: Chains = {}
+    for case in bench.cases() if bench.wants(*WEIGHTED) else []:
+        store = _accurate(bench, case, bench.terms.fewer)
+        chains[FIRST, case] = (_course(bench, case).standard(store, FIRST),)
+    for case in bench.ladders():
+        if bench.wants(Kind.UNWEIGHTED):
+            task = _course(bench, case).pretrain(_ladder(bench, case), _name(case, "unweighted"))
+            chains[Kind.UNWEIGHTED, case] = _tuned(bench, case, task)
+        if bench.wants(Kind.SCORES):
+            temperature = bench.terms.temperature
+            course, name = _course(bench, case), _name(case, "scores")
+            task = course.scores(_ladder(bench, case), name, temperature)
+            chains[Kind.SCORES, case] = _tuned(bench, case, task)
+        if bench.wants(Kind.DELTA):
+            store = _differences(bench, case)
+            chains[Kind.DELTA, case] = (_course(bench, case).standard(store, _name(case, "delta")),)
+    for case in bench.cases() if bench.wants(Kind.STANDARD) else []:
+        store = _accurate(bench, case, bench.terms.budget)
+        chains[Kind.STANDARD, case] = (_course(bench, case).standard(store, "all"),)
+    return chains
+
+
+def weighted(bench: Bench, found: Found) -> Chains:
+    """Pre-training weighted by what stage 1 in `found` left, and its fine-tuning, for every c."""
+    chains: Chains = {}
+    for case, c in product(bench.ladders() if bench.wants(*WEIGHTED) else [], bench.terms.c_grid):
+        ((teacher,), tried) = (
+            found[FIRST, Case(case.seed, case.effort)],
+            case.at(case.ratio or 0, c),
+        )
+        task = _course(bench, case).pretrain(
+            _ladder(bench, case), _name(case, f"c{c:g}"), teacher=teacher.output, c=c
+        )
+        chains[Kind.FULL, tried] = _tuned(bench, case, task)
+    return chains
+
+
+def _name(case: Case, what: str) -> str:
+    return f"ratio{case.ratio:g}-{what}"
+
+
+def _course(bench: Bench, case: Case) -> Course:
+    preset = with_effort(bench.prepared.preset, case.effort)
+    return Course(bench.prepared.asked.out / STAGES, preset, case.seed, case.prefix)
+
+
+def _tuned(bench: Bench, case: Case, task: StageTask) -> Chain:
+    return _course(bench, case).then_finetune(task, _accurate(bench, case, bench.terms.fewer))
+
+
+def _accurate(bench: Bench, case: Case, train: int) -> Path:
+    parts = accurate_parts(bench.prepared.accurate, bench.draw(case.seed), train)
+    return _store(bench, parts)
+
+
+def _ladder(bench: Bench, case: Case) -> Path:
+    parts = accurate_parts(bench.prepared.accurate, bench.draw(case.seed), bench.terms.fewer)
+    return _store(bench, [*parts, Part(bench.prepared.cheap, bench.cheap(case))])
+
+
+def _differences(bench: Bench, case: Case) -> Path:
+    if bench.paired is None:
+        raise InputError("Δ-learning needs paired labels")
+    file = difference_file(bench.prepared.accurate, bench.paired)
+    train = bench.terms.paired(case.ratio or 0.0)
+    return _store(bench, accurate_parts(file, bench.draw(case.seed), train))
+
+
+def _store(bench: Bench, parts: Sequence[Part]) -> Path:
+    return make_store(bench.prepared.asked.out / "frames", parts)

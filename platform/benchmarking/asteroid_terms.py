@@ -1,0 +1,164 @@
+"""What the ASTEROID tables ask: rows, budget, cost ratios, and which rows can be had here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from itertools import product
+
+import numpy as np
+
+from forgefield.platform.benchmarking.draws import Draw, cheap_draw
+from forgefield.platform.benchmarking.matching import Paired, paired_labels
+from forgefield.platform.benchmarking.preparing import Prepared
+from forgefield.storage.errors import InputError
+
+CHEAP_SHARE = 0.2
+
+
+class Kind(StrEnum):
+    """A row of the table."""
+
+    STANDARD = "standard"
+    UNTUNED = "without fine-tuning"
+    UNWEIGHTED = "without weights"
+    FULL = "ASTEROID"
+    SCORES = "score matching"
+    DELTA = "Δ-learning"
+    SGDML = "sGDML"
+
+
+ON_CHEAP = (Kind.UNTUNED, Kind.UNWEIGHTED, Kind.FULL, Kind.SCORES)
+WEIGHTED = (Kind.UNTUNED, Kind.FULL)
+
+
+def kinds_of(text: str | None) -> tuple[Kind, ...]:
+    """Rows by their short names, in the table's order; all of them where nothing is said."""
+    if text is None:
+        return tuple(Kind)
+    named = {part.strip().upper() for part in text.split(",")}
+    unknown = sorted(named - {kind.name for kind in Kind})
+    if unknown:
+        known = ", ".join(kind.name.lower() for kind in Kind)
+        raise InputError(f"{unknown[0].lower()!r} is no row. Choose from {known}.")
+    return tuple(kind for kind in Kind if kind.name in named)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What is asked beyond the files; `temperature` (K) sampled the cheap frames.
+
+    A fifth of the `budget` of accurate labels buys cheap ones. `c_grid` is searched in
+    γ = c·median(B).
+    """
+
+    budget: int = 250
+    ratios: tuple[float, ...] = (20.0, 40.0, 80.0)
+    c_grid: tuple[float, ...] = (0.5, 1.0, 2.0)
+    temperature: float = 500.0
+    kinds: tuple[Kind, ...] = tuple(Kind)
+
+    @property
+    def fewer(self) -> int:
+        """Accurate labels beside cheap ones."""
+        return self.budget - round(CHEAP_SHARE * self.budget)
+
+    def cheap(self, ratio: float) -> int:
+        """Cheap labels at a cost ratio."""
+        return round((self.budget - self.fewer) * ratio)
+
+    def paired(self, ratio: float) -> int:
+        """Accurate labels of Δ-learning, each bought with a cheap one."""
+        return int(self.budget / (1 + 1 / ratio))
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One training of a row: its seed and effort, and its cost ratio and c where it has them."""
+
+    seed: int
+    effort: float
+    ratio: float | None = None
+    c: float | None = None
+
+    def at(self, ratio: float, c: float | None = None) -> "Case":
+        """The same seed and effort at a cost ratio and a c."""
+        return replace(self, ratio=ratio, c=c)
+
+    @property
+    def prefix(self) -> str:
+        """What the names of all stages of a seed and an effort begin with."""
+        return f"seed{self.seed}-" + ("" if self.effort == 1 else f"effort{self.effort:g}-")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bench:
+    """All that is known before the first stage: `pools` and `paired` by the seed of the draw.
+
+    `left_out` says why a row can't be had.
+    """
+
+    prepared: Prepared
+    terms: Terms
+    pools: dict[int, tuple[int, ...]]
+    left_out: dict[Kind, str] = field(default_factory=dict)
+    paired: Paired | None = None
+    test_paired: Paired | None = None
+
+    def wants(self, *kinds: Kind) -> bool:
+        """Whether any of these rows is asked for and can be had."""
+        return any(kind in self.terms.kinds and kind not in self.left_out for kind in kinds)
+
+    def draw(self, seed: int) -> Draw:
+        """The accurate frames of a seed."""
+        return self.prepared.draws[seed if self.prepared.asked.redraw else 0]
+
+    def cheap(self, case: Case) -> tuple[int, ...]:
+        """The cheap frames of a case."""
+        pool = self.pools[self.draw(case.seed).seed]
+        return cheap_draw(pool, self.terms.cheap(case.ratio or 0.0), case.seed)
+
+    def cases(self) -> list[Case]:
+        """Every seed at every effort."""
+        asked = self.prepared.asked
+        return [Case(seed, effort) for effort, seed in product(asked.efforts, range(asked.seeds))]
+
+    def ladders(self) -> list[Case]:
+        """Every case at every cost ratio, the longest trainings first."""
+        ratios = sorted(self.terms.ratios, reverse=True)
+        return [case.at(ratio) for ratio, case in product(ratios, self.cases())]
+
+
+def bench_of(prepared: Prepared, terms: Terms) -> Bench:
+    """Check what is asked for; raises `InputError` where a row lacks cheap frames."""
+    if min(terms.ratios, default=0.0) <= 0 or min(terms.c_grid, default=0.0) <= 0:
+        raise InputError("Cost ratios and values of c must be above 0, at least one of each.")
+    if terms.fewer in {0, terms.budget}:
+        raise InputError(f"A budget of {terms.budget} labels can't be split; 3 is the least.")
+    bench = Bench(prepared, terms, {draw.seed: prepared.pool(draw) for draw in prepared.draws})
+    if bench.wants(*ON_CHEAP):
+        for case in bench.ladders():
+            bench.cheap(case)
+    paired, test_paired, lacking = _pairs(prepared, terms)
+    left_out = {Kind.DELTA: lacking} if lacking and bench.wants(Kind.DELTA) else {}
+    return replace(bench, left_out=left_out, paired=paired, test_paired=test_paired)
+
+
+def _pairs(prepared: Prepared, terms: Terms) -> tuple[Paired | None, Paired | None, str]:
+    """Cheap labels on accurate and on test frames, or why there are too few."""
+    accurate, cheap = prepared.accurate, prepared.cheap
+    own = paired_labels(accurate, cheap, prepared.shared)
+    test = own
+    if prepared.test is not None:
+        test = paired_labels(prepared.test, cheap, prepared.test_shared)
+    most = max(map(terms.paired, terms.ratios))
+    for draw in prepared.draws:
+        needed: Sequence[int] = (*draw.train[:most], *draw.validation)
+        there = int(own.there_N[np.array(needed)].sum())
+        judged = int(test.there_N[np.array(draw.test)].sum())
+        if (there, judged) != (len(needed), len(draw.test)):
+            reason = (
+                f"it needs cheap labels on the accurate frames: {there} of {len(needed)} training "
+                f"and validation frames and {judged} of {len(draw.test)} test frames have one"
+            )
+            return None, None, reason
+    return own, test, ""

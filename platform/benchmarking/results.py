@@ -1,0 +1,190 @@
+"""What a benchmark leaves: every number, where it came from, and how to get it again.
+
+Errors and biases in kcal/mol and Å, as the papers quote them; times in seconds.
+"""
+
+import os
+import platform as system
+import shlex
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+from pydantic import ConfigDict, Field
+
+from forgefield.platform.benchmarking.draws import Draw, Index
+from forgefield.platform.benchmarking.files import LabelledFile
+from forgefield.platform.planning.plan import Document
+from forgefield.storage.frame_store.durable_store import replace_file
+from forgefield.storage.units import KCAL_PER_MOL_PER_EV
+from forgefield.trainers.presets import Preset
+from forgefield.trainers.stages.tasks import StageResult
+
+LIBRARIES = ("forgefield", "torch", "e3nn", "torch-geometric", "numpy", "scipy", "ray")
+NO_BOUNDS = ConfigDict(ser_json_inf_nan="strings")
+"""One frame has an infinite interval, which JSON has no number for."""
+
+
+class Score(Document):
+    """Errors on the test frames: force MAE over components with its 95 % interval, and more.
+
+    `energy_mae` is of energies relative to their mean difference. `predictions` is an npz file
+    beside the results, with `energy` (F,) eV and `forces` (A, 3) eV/Å.
+    """
+
+    model_config = NO_BOUNDS
+
+    frames: int
+    force_mae: float
+    low: float
+    high: float
+    force_rmse: float
+    energy_mae: float
+    force_mae_by_element: dict[str, float]
+    predictions: Path
+
+
+Point = tuple[float, float]
+"""Seconds since the first step of the first stage, and the validation error then."""
+
+
+class Row(Document):
+    """One training of one seed, measured.
+
+    `ratio` is what an accurate label costs in cheap ones (null where no cheap labels are bought),
+    `accurate` and `cheap` the labels trained on, `validation` the force MAE on the validation
+    frames. `seconds` are those of the stages this force field went through, `search_seconds` of
+    all that were tried for it. `gamma` = `c` · `median_bias`.
+    """
+
+    row: str
+    seed: int
+    effort: float = 1.0
+    ratio: float | None = None
+    accurate: int
+    cheap: int = 0
+    score: Score
+    validation: float | None = None
+    seconds: float
+    search_seconds: float
+    c: float | None = None
+    gamma: float | None = None
+    median_bias: float | None = None
+    tried: dict[str, float | None] = Field(
+        default={}, description="validation error after fine-tuning by c"
+    )
+    force_field: Path | None = None
+    history: tuple[Point, ...] = ()
+
+
+class LeftOut(Document):
+    """A row that isn't there, and why."""
+
+    row: str
+    reason: str
+
+
+class FileFacts(Document):
+    """A file of labels as it was read."""
+
+    path: Path
+    sha256: str
+    frames: int
+    method: str
+    unit: str
+
+
+class Origin(Document):
+    """How the numbers came about: command, versions, machine."""
+
+    command: str
+    versions: dict[str, str]
+    python: str
+    machine: str
+    cores: int
+    device: str
+    parallel: int
+
+
+class Results(Document):
+    """Everything. `cheap` are the places of the cheap frames by seed, the most that were drawn."""
+
+    model_config = NO_BOUNDS
+
+    kind: str
+    molecule: str
+    model: str
+    origin: Origin
+    files: dict[str, FileFacts]
+    preset: Preset
+    draws: dict[str, Draw]
+    cheap: dict[str, Index]
+    cheap_hash: dict[str, str]
+    shared: int = Field(description="cheap frames left out for a geometry of the accurate file")
+    notes: tuple[str, ...] = ()
+    rows: tuple[Row, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+
+def facts_of(file: LabelledFile) -> FileFacts:
+    """What is noted of a file."""
+    return FileFacts(
+        path=file.path,
+        sha256=file.sha256,
+        frames=len(file),
+        method=file.method.name,
+        unit=file.unit,
+    )
+
+
+def origin(device: str, parallel: int) -> Origin:
+    """This process and this machine."""
+    return Origin(
+        command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        versions={name: found for name in LIBRARIES if (found := _version(name))},
+        python=system.python_version(),
+        machine=f"{system.machine()} {system.system()}",
+        cores=os.cpu_count() or 1,
+        device=_device_name(device),
+        parallel=parallel,
+    )
+
+
+def history(stages: Sequence[StageResult]) -> tuple[Point, ...]:
+    """Validation error of the last stage against time; steps are taken to be equally long."""
+    phase, last = stages[-1].phases[-1], stages[-1]
+    before = sum(stage.wall_s for stage in stages[:-1])
+    return tuple(
+        (before + last.wall_s * line.step / phase.steps, line.validation * KCAL_PER_MOL_PER_EV)
+        for line in phase.history
+        if line.validation is not None
+    )
+
+
+def spread(values: list[float]) -> tuple[float, float]:
+    """Mean over seeds and standard deviation (n − 1), which is NaN for one."""
+    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
+    return float(np.mean(values)), deviation
+
+
+def write(path: Path, text: str) -> None:
+    """The old file or the whole new one is there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, [text.encode()])
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
+
+
+def _device_name(device: str) -> str:
+    if device != "cuda":
+        return device
+    import torch
+
+    return f"cuda: {torch.cuda.get_device_name()}"

@@ -1,0 +1,120 @@
+"""How stages run: one after another in this process, or several side by side under Ray.
+
+Either way a finished stage is found again and an interrupted one goes on from its checkpoint.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from forgefield.platform.planning.machine import this_machine
+from forgefield.platform.screen.reporter import Reporter
+from forgefield.platform.screen.wording import three_digits
+from forgefield.storage.errors import InputError
+from forgefield.storage.frame_store import dataset_version
+from forgefield.storage.units import KCAL_PER_MOL_PER_EV
+from forgefield.trainers.stages.asteroid_settings import Chain, Runner
+from forgefield.trainers.stages.tasks import StageProgress, StageResult, finished
+
+STAGES = "stages"
+
+
+def device_of(wanted: str) -> str:
+    """`cpu` or `cuda`; `auto` takes a GPU where torch finds one. Raises `InputError`."""
+    import torch
+
+    there = torch.cuda.is_available()
+    if wanted not in {"auto", "cpu", "cuda"}:
+        raise InputError(f"{wanted!r} is no device. Choose auto, cpu or cuda.")
+    if wanted == "cuda" and not there:
+        raise InputError(
+            "torch finds no GPU here. Say --device cpu, or install a CUDA build of it."
+        )
+    return "cuda" if there and wanted != "cpu" else "cpu"
+
+
+def parallel_of(wanted: int | None, device: str) -> int:
+    """Stages at a time: by default one a GPU, or one a core where there is none."""
+    if wanted is not None:
+        return wanted
+    if device == "cuda":
+        import torch
+
+        return int(torch.cuda.device_count())
+    return this_machine().cores
+
+
+@contextmanager
+def stage_runner(folder: Path, parallel: int, device: str, reporter: Reporter) -> Iterator[Runner]:
+    """A runner of chains of stages whose outputs lie in `folder`/stages."""
+    if parallel == 1:
+        yield lambda chains: _one_by_one(chains, device, reporter)
+        return
+    with ExitStack() as stack:
+        started: list[Runner] = []
+
+        def run(chains: Sequence[Chain]) -> Sequence[tuple[StageResult, ...]]:
+            found = [_finished(chain) for chain in chains]
+            if all(found):
+                return [results for results in found if results]
+            if not started:
+                started.append(stack.enter_context(_ray(folder, parallel, device, reporter)))
+            return started[0](chains)
+
+        yield run
+
+
+def _one_by_one(
+    chains: Sequence[Chain], device: str, reporter: Reporter
+) -> list[tuple[StageResult, ...]]:
+    from forgefield.trainers.stages.running import run_stage
+
+    def watch(line: StageProgress) -> None:
+        best = three_digits(line.fit.best * KCAL_PER_MOL_PER_EV)
+        detail = f"validation {best} kcal/mol/Å" if line.fit.best < float("inf") else ""
+        reporter.bar(line.stage, line.fit.step, line.fit.steps, detail)
+
+    total, count = sum(len(chain) for chain in chains), 0
+    results: list[tuple[StageResult, ...]] = []
+    for chain in chains:
+        done: list[StageResult] = []
+        for task in chain:
+            done.append(run_stage(task, watch, device=device))
+            count += 1
+            reporter.end(task.name)
+            reporter.bar(STAGES, count, total)
+        results.append(tuple(done))
+    reporter.end(STAGES)
+    return results
+
+
+def _finished(chain: Chain) -> tuple[StageResult, ...] | None:
+    results: list[StageResult] = []
+    for task in chain:
+        result = finished(task, str(dataset_version(task.frames)))
+        if result is None:
+            return None
+        results.append(result)
+    return tuple(results)
+
+
+@contextmanager
+def _ray(folder: Path, parallel: int, device: str, reporter: Reporter) -> Iterator[Runner]:
+    from forgefield.platform.cluster import ray_cluster
+    from forgefield.platform.training import progress_bars
+    from forgefield.trainers.ray_train import RaySettings, run_stages
+
+    here = this_machine()
+    machine = replace(here, cores=max(parallel, here.cores))
+    settings = RaySettings(
+        storage=folder / "ray",
+        progress=folder / "progress",
+        parallel=parallel,
+        gpu=device == "cuda",
+    )
+    with (
+        ray_cluster(None, machine),
+        progress_bars(settings.progress, folder / STAGES, reporter),
+    ):
+        yield lambda chains: run_stages(chains, settings)

@@ -1,0 +1,70 @@
+"""Stages of a benchmark as tasks: one schedule and one seed, whatever store they read."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from forgefield.storage.records import Purpose, Tier
+from forgefield.trainers.presets import Preset
+from forgefield.trainers.settings import FitSettings
+from forgefield.trainers.stages.asteroid_settings import Chain
+from forgefield.trainers.stages.tasks import Phase, Selection, StageTask
+
+ACCURATE, CHEAP = Tier.CCSD, Tier.DFT
+"""The tiers that the two files stand for, whatever their methods are."""
+_VALIDATION = Selection(tiers=(ACCURATE,), purposes=(Purpose.VALIDATION,))
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """All trainings of one seed by one preset; `stages` is where their folders go.
+
+    The seed draws weights and batches. `prefix` tells the names of a course from those of others.
+    """
+
+    stages: Path
+    preset: Preset
+    seed: int
+    prefix: str
+
+    def standard(self, frames: Path, name: str) -> StageTask:
+        """From random weights on the accurate frames, chosen by validation."""
+        return self._task(f"{name}-standard", frames, ACCURATE, self.preset.standard)
+
+    def pretrain(
+        self, frames: Path, name: str, *, teacher: Path | None = None, c: float | None = None
+    ) -> StageTask:
+        """From random weights on the cheap frames, weighted by a teacher where there is one."""
+        task = self._task(f"{name}-pretrain", frames, CHEAP, self.preset.pretrain)
+        return task.model_copy(update={"validation": None, "teacher": teacher, "c": c})
+
+    def scores(self, frames: Path, name: str, temperature: float) -> StageTask:
+        """Pre-training on the geometries of the cheap frames, sampled at `temperature` K."""
+        task = self._task(f"{name}-pretrain", frames, CHEAP, self.preset.pretrain)
+        (phase,) = task.phases
+        phase = phase.model_copy(update={"objective": "scores", "temperature": temperature})
+        return task.model_copy(update={"validation": None, "phases": (phase,)})
+
+    def finetune(self, frames: Path, name: str, start: Path) -> StageTask:
+        """From the weights of `start` on the accurate frames, chosen by validation."""
+        task = self._task(f"{name}-finetune", frames, ACCURATE, self.preset.finetune)
+        return task.model_copy(update={"start": start})
+
+    def then_finetune(self, pretrain: StageTask, frames: Path) -> Chain:
+        """A pre-training and the fine-tuning of it on the accurate frames of `frames`."""
+        name = pretrain.name.removeprefix(self.prefix).removesuffix("-pretrain")
+        return pretrain, self.finetune(frames, name, pretrain.output)
+
+    def _task(self, name: str, frames: Path, tier: Tier, fit: FitSettings) -> StageTask:
+        phase = Phase(
+            frames=Selection(tiers=(tier,)), fit=fit.model_copy(update={"seed": self.seed})
+        )
+        return StageTask(
+            name=self.prefix + name,
+            frames=frames,
+            output=self.stages / (self.prefix + name),
+            target=ACCURATE,
+            phases=(phase,),
+            validation=_VALIDATION,
+            model=self.preset.model,
+            seed=self.seed,
+        )

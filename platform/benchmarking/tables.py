@@ -1,0 +1,174 @@
+"""Results as tables: one form, written as Markdown and drawn on the terminal."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from forgefield.platform.benchmarking.paper import NAMES, paper_value
+from forgefield.platform.benchmarking.results import Results, Row, spread
+from forgefield.platform.screen.panels import panel
+from forgefield.platform.screen.wording import duration
+
+DASH = "–"
+UNIT = "kcal/mol/Å"
+WIDE = ("energy", "validation", "search", "c")
+"""Columns that only the document has."""
+ANALYTIC = "sGDML"
+"""The row that is solved, whatever the effort."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A titled table of words; the first `left` columns are set to the left."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    left: int = 1
+
+
+def grids_of(results: Results) -> list[Grid]:
+    """All tables of a benchmark."""
+    efforts = sorted({row.effort for row in results.rows})
+    errors = _curve_errors if results.kind == "curve" else _asteroid_errors
+    grids = []
+    for effort in efforts:
+        suffix = "" if efforts == [1.0] else f", effort {effort:g}"
+        rows = [row for row in results.rows if row.effort == effort or row.row == ANALYTIC]
+        grids += [errors(results, rows, suffix), _details(rows, suffix)]
+    return grids
+
+
+def notes_of(results: Results) -> list[str]:
+    """What has to be known to read the tables."""
+    left = [f"{left.row} is left out: {left.reason}." for left in results.left_out]
+    return [*results.notes, *left]
+
+
+def mean_and_spread(values: Sequence[float]) -> str:
+    """`0.176 ± 0.004`, or the value alone where there is one."""
+    if not values:
+        return DASH
+    mean, deviation = spread(list(values))
+    digits = _digits(mean, mean)
+    return digits if len(values) == 1 else f"{digits} ± {_digits(deviation, mean)}"
+
+
+def _asteroid_errors(results: Results, rows: Sequence[Row], suffix: str) -> Grid:
+    ratios = sorted({row.ratio for row in rows if row.ratio is not None})
+    lines = []
+    for kind in dict.fromkeys(row.row for row in rows):
+        own = [row for row in rows if row.row == kind]
+        values = [_at(own, ratio) for ratio in ratios] or [_at(own, None)]
+        lines.append((kind, _labels(own), *values, _paper(results, kind)))
+    columns = tuple(f"{ratio:g}:1" for ratio in ratios) or ("error",)
+    title = f"{_title(results)}{suffix}: force MAE, {UNIT}"
+    return Grid(title, ("row", "labels", *columns, "paper, 40:1"), tuple(lines), left=2)
+
+
+def _curve_errors(results: Results, rows: Sequence[Row], suffix: str) -> Grid:
+    sizes = sorted({row.accurate for row in rows})
+    lines = []
+    for kind in dict.fromkeys(row.row for row in rows):
+        own = [row for row in rows if row.row == kind]
+        by_size = [[row.score.force_mae for row in own if row.accurate == n] for n in sizes]
+        lines.append((kind, f"{own[0].cheap:,}", *map(mean_and_spread, by_size)))
+    title = f"{_title(results)}{suffix}: force MAE, {UNIT}, by accurate labels"
+    return Grid(title, ("training", "cheap labels", *map(str, sizes)), tuple(lines))
+
+
+def _details(rows: Sequence[Row], suffix: str) -> Grid:
+    groups: dict[tuple[str, float | None, int], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.row, row.ratio, row.accurate), []).append(row)
+    lines = tuple(_detail(group) for group in groups.values())
+    head = ("row", "labels", "MAE", "RMSE", "energy", "validation", "time", "search", "c")
+    title = f"Each row{suffix}: forces in {UNIT}, energies in kcal/mol"
+    return Grid(title, head, lines, left=2)
+
+
+def _detail(rows: Sequence[Row]) -> tuple[str, ...]:
+    first = rows[0]
+    cheap = f" + {first.cheap:,}" if first.cheap else ""
+    known = [row.validation for row in rows if row.validation is not None]
+    return (
+        first.row,
+        f"{first.accurate}{cheap}",
+        mean_and_spread([row.score.force_mae for row in rows]),
+        mean_and_spread([row.score.force_rmse for row in rows]),
+        mean_and_spread([row.score.energy_mae for row in rows]),
+        mean_and_spread(known),
+        duration(spread([row.seconds for row in rows])[0]),
+        duration(spread([row.search_seconds for row in rows])[0]),
+        ", ".join(f"{row.c:g}" for row in rows if row.c is not None) or DASH,
+    )
+
+
+def _at(rows: Sequence[Row], ratio: float | None) -> str:
+    """Rows that buy no cheap labels cost the same at every ratio."""
+    return mean_and_spread(
+        [row.score.force_mae for row in rows if row.ratio is None or row.ratio == ratio]
+    )
+
+
+def _labels(rows: Sequence[Row]) -> str:
+    accurate = list(dict.fromkeys(f"{row.accurate}" for row in rows))
+    cheap = [f"{count:,}" for count in dict.fromkeys(row.cheap for row in rows) if count]
+    return "/".join(accurate) + (f" + {'/'.join(cheap)}" if cheap else "")
+
+
+def _paper(results: Results, kind: str) -> str:
+    found = paper_value(results.molecule, results.model, kind)
+    return DASH if found is None else " ".join([f"{found[0]:.3f}", found[1]]).strip()
+
+
+def _title(results: Results) -> str:
+    name = NAMES.get(results.molecule)
+    return f"{results.model}, {name or results.molecule}"
+
+
+def _digits(value: float, like: float) -> str:
+    """A number with as many decimals as suit `like`, so that a spread goes with its mean."""
+    return f"{value:.3f}" if abs(like) < 10 else f"{value:.1f}"
+
+
+def markdown(results: Results) -> str:
+    """All tables and how they were made, as a document."""
+    lines = [f"# {results.kind}: {_title(results)}", ""]
+    for grid in grids_of(results):
+        lines += [f"## {grid.title}", "", _line(grid.head)]
+        lines.append(_line(["---" if n < grid.left else "---:" for n in range(len(grid.head))]))
+        lines += [*map(_line, grid.rows), ""]
+    lines += [f"- {note}" for note in notes_of(results)]
+    files = [f"{f.path.name} ({f.frames:,} frames, {f.unit})" for f in results.files.values()]
+    lines += [f"- Files: {'; '.join(files)}.", f"- `{results.origin.command}`"]
+    versions = ", ".join(f"{name} {v}" for name, v in results.origin.versions.items())
+    lines.append(f"- {versions}; {results.origin.device}, {results.origin.parallel} at a time.")
+    return "\n".join(lines) + "\n"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def narrow(grid: Grid) -> Grid:
+    """The columns that a terminal has room for."""
+    kept = [place for place, name in enumerate(grid.head) if name not in WIDE]
+    rows = tuple(tuple(row[place] for place in kept) for row in grid.rows)
+    return Grid(grid.title, tuple(grid.head[place] for place in kept), rows, grid.left)
+
+
+def show_results(console: Console, results: Results) -> None:
+    """The tables on the terminal, with the notes below."""
+    for grid in map(narrow, grids_of(results)):
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for place, name in enumerate(grid.head):
+            table.add_column(name, justify="left" if place < grid.left else "right")
+        for row in grid.rows:
+            table.add_row(*map(Text, row))
+        console.print(panel(grid.title, table))
+    for note in notes_of(results):
+        console.print(note, style="dim", markup=False)

@@ -1,0 +1,113 @@
+"""A captured step is the eager step: the same loss, the same gradient, whatever is traced."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from forgefield.storage.frames import Frames
+from forgefield.trainers.fitting.captured import MOST_SHAPES, CapturedStep, pays
+from forgefield.trainers.fitting.fit import fit
+from forgefield.trainers.fitting.flat import FlatParameters
+from forgefield.trainers.fitting.objectives import Labels, Objective, Scores
+from forgefield.trainers.fitting.processor_products import use_fastest_products
+from forgefield.trainers.graphs import Batch, GraphSet
+from forgefield.trainers.model_settings import EGNNSettings, ModelSettings, NequIPSettings
+from forgefield.trainers.models import Potential, build
+from forgefield.trainers.settings import FitSettings
+
+SMALL: dict[str, ModelSettings] = {
+    "egnn": EGNNSettings(layers=2, channels=8, radial=6, elements=(1, 6, 8)),
+    "nequip": NequIPSettings(
+        layers=2, channels=(6, 4, 2), radial_width=5, species=3, elements=(1, 6, 8)
+    ),
+}
+OBJECTIVES: dict[str, Objective] = {"labels": Labels(rho=0.1), "scores": Scores(0.02)}
+
+
+def model_of(kind: str) -> Potential:
+    torch.manual_seed(3)
+    return build(SMALL[kind]).double()
+
+
+def first_batch(frames: Frames, count: int) -> Batch:
+    energy_F = frames.energy_F - frames.energy_F.mean()
+    graphs = GraphSet(frames, 5.0, energy_F=energy_F, dtype=torch.float64)
+    return graphs.batch(np.arange(count))
+
+
+@pytest.mark.parametrize("kind", SMALL)
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_traced_operations_give_the_eager_loss_and_gradient(
+    kind: str, objective: str, accurate: Frames
+) -> None:
+    model, batch = model_of(kind), first_batch(accurate, 3)
+    flat, aim = FlatParameters(model), OBJECTIVES[objective]
+    extra = aim.draw(batch.graph, torch.arange(3), 7)
+    captured = CapturedStep(model, aim)
+    captured._compile = lambda values, tensors, frames: captured.trace(values, tensors, frames)  # type: ignore[method-assign, assignment]
+    moved = flat.values.detach() * 1.1
+    for weights in (flat.values.detach().clone(), moved):
+        flat.values.data.copy_(weights)
+        flat.gradient.zero_()
+        loss = aim(model, batch, extra)
+        loss.backward()  # type: ignore[no-untyped-call]
+        found = captured(weights, batch, extra)
+        assert found is not None
+        torch.testing.assert_close(found[0], loss.detach(), rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(found[1], flat.gradient, rtol=1e-9, atol=1e-12)
+
+
+def test_many_shapes_are_left_to_the_eager_step(accurate: Frames) -> None:
+    model = model_of("egnn")
+    values = FlatParameters(model).values.detach()
+    captured = CapturedStep(model, Labels())
+    captured._compile = lambda values, tensors, frames: captured.trace(values, tensors, frames)  # type: ignore[method-assign, assignment]
+    batches = [first_batch(accurate, count) for count in range(1, MOST_SHAPES + 2)]
+    found = [captured(values, batch, ()) for batch in batches]
+    assert [one is None for one in found] == [False] * MOST_SHAPES + [True]
+    assert captured(values, batches[0], ()) is not None
+
+
+def test_products_are_the_same_by_either_library() -> None:
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    from forgefield.trainers.fitting import processor_products
+
+    def product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return torch.mm(a.t(), b)
+
+    a, b = torch.randn(300, 200), torch.randn(300, 100)
+    traced = make_fx(product)(a, b)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(processor_products, "_onednn_wins", lambda *_: True)
+        exchanged = use_fastest_products(traced)
+    targets = {str(node.target) for node in exchanged.graph.nodes if node.op == "call_function"}
+    assert "forgefield.product.default" in targets
+    torch.testing.assert_close(exchanged(a, b), product(a, b), rtol=1e-5, atol=1e-4)
+
+
+def test_only_long_fits_are_compiled_unless_settings_say() -> None:
+    assert not pays(FitSettings(steps=100))
+    assert pays(FitSettings(steps=100, compiled=True))
+    assert not pays(FitSettings(steps=10**6, compiled=False))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", SMALL)
+def test_a_compiled_fit_follows_the_eager_one(kind: str, accurate: Frames) -> None:
+    outcomes = []
+    for compiled in (False, True):
+        model = model_of(kind)
+        energy_F = accurate.energy_F - accurate.energy_F.mean()
+        train = GraphSet(accurate, 5.0, energy_F=energy_F, dtype=torch.float64)
+        settings = FitSettings(steps=30, batch=4, compiled=compiled, evaluate_every=10)
+        outcomes.append(fit(model, train, train, settings, scale=1.0))
+    eager, fused = outcomes
+    for ours, theirs in zip(fused.history, eager.history, strict=True):
+        assert replace(ours, validation=0, best=0, loss=0) == replace(
+            theirs, validation=0, best=0, loss=0
+        )
+        assert ours.loss == pytest.approx(theirs.loss, rel=1e-8)
+        assert ours.validation == pytest.approx(theirs.validation, rel=1e-8)

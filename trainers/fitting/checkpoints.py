@@ -1,0 +1,25 @@
+"""Checkpoints: tensors and notes in one file that is whole or absent, no pickle."""
+
+import os
+from pathlib import Path
+
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+
+def save_atomically(path: Path, tensors: dict[str, Tensor], notes: dict[str, str]) -> None:
+    """Write a safetensors file so that a reader sees the old one or the whole new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial-{os.getpid()}")
+    save_file({name: value.contiguous() for name, value in tensors.items()}, partial, notes)
+    with partial.open("rb+") as file:
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and notes of a file that `save_atomically` wrote."""
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return tensors, dict(file.metadata())

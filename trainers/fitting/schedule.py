@@ -1,0 +1,14 @@
+"""The learning rate of every step."""
+
+import math
+
+from forgefield.trainers.settings import FitSettings
+
+
+def rate_at(step: int, settings: FitSettings) -> float:
+    """Linear warm-up, then half a cosine down to `final_rate` of the rate at the last step."""
+    if step < settings.warm_up:
+        return settings.rate * (step + 1) / settings.warm_up
+    done = (step - settings.warm_up) / max(1, settings.steps - settings.warm_up)
+    swing = 0.5 * (1 + math.cos(math.pi * done))
+    return settings.rate * (settings.final_rate + (1 - settings.final_rate) * swing)

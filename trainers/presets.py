@@ -1,0 +1,99 @@
+"""Sizes and schedules of every model for training on one molecule: data alone, no torch.
+
+A preset holds what a benchmark or a quick start needs: the model, its *standard* training on
+accurate frames, its *pre-training* on cheap ones and its *fine-tuning*. Nothing in it depends on
+the molecule. GemNet-T and EGNN have the sizes and batches of ASTEROID (arXiv 2306.03109), SchNet
+and PaiNN those of their papers (arXiv 1706.08566, 2102.03150).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from forgefield.storage.errors import InputError
+from forgefield.trainers.model_settings import (
+    EGNNSettings,
+    GemNetSettings,
+    ModelSettings,
+    NequIPSettings,
+    PaiNNSettings,
+    SchNetSettings,
+)
+from forgefield.trainers.settings import FitSettings
+
+SCHEDULES = ("standard", "pretrain", "finetune")
+
+
+class Preset(BaseModel):
+    """A model and how it is trained; what a fit leaves open is the default of `FitSettings`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: ModelSettings
+    standard: FitSettings
+    pretrain: FitSettings
+    finetune: FitSettings
+
+
+def _preset(model: ModelSettings, *, rate: float, batch: int, wide: int, steps: int) -> Preset:
+    """The common shape: pre-training with `wide` batches, fine-tuning half as long and slower."""
+    common = {"ema": 0.999, "warm_up": 500, "evaluate_every": 250, "save_every": 1000}
+    return Preset(
+        model=model,
+        standard=FitSettings(steps=steps, rate=rate, batch=batch, **common),
+        pretrain=FitSettings(steps=steps, rate=rate, batch=wide, **common),
+        finetune=FitSettings(steps=steps // 2, rate=rate / 4, batch=batch, **common),
+    )
+
+
+PRESETS: Mapping[str, Preset] = {
+    "nequip": _preset(NequIPSettings(), rate=2e-3, batch=5, wide=16, steps=30_000),
+    "egnn": _preset(EGNNSettings(), rate=1e-3, batch=10, wide=32, steps=60_000),
+    "gemnet": _preset(GemNetSettings(), rate=1e-3, batch=10, wide=16, steps=30_000),
+    "painn": _preset(PaiNNSettings(), rate=1e-3, batch=10, wide=16, steps=60_000),
+    "schnet": _preset(SchNetSettings(), rate=1e-3, batch=10, wide=16, steps=60_000),
+}
+"""By the `kind` of the model; the first is the one to take where accuracy counts."""
+
+
+def preset_of(kind: str) -> Preset:
+    """The preset of a kind of model; `InputError` for a kind that there isn't."""
+    if kind not in PRESETS:
+        raise InputError(f"{kind!r} is no model. Choose from {', '.join(PRESETS)}.")
+    return PRESETS[kind]
+
+
+def with_changes(preset: Preset, changes: Mapping[str, Any]) -> Preset:
+    """The preset with some of its settings replaced: {"finetune": {"rate": 1e-4}}, as in TOML.
+
+    Raises pydantic's `ValidationError` for a setting that there isn't.
+    """
+    merged: dict[str, Any] = preset.model_dump()
+    for section, values in changes.items():
+        known = merged.get(section)
+        whole = isinstance(known, dict) and isinstance(values, Mapping)
+        merged[section] = dict(known or {}, **values) if whole else values
+    return Preset.model_validate(merged)
+
+
+def with_effort(preset: Preset, effort: float) -> Preset:
+    """All three schedules `effort` times as long: warm-up and evaluations keep their shares."""
+    if not 0 < effort < float("inf"):
+        raise InputError(f"an effort of {effort} is no length of training; it must be above 0")
+    return preset.model_copy(
+        update={name: _scaled(getattr(preset, name), effort) for name in SCHEDULES}
+    )
+
+
+def _scaled(fit: FitSettings, effort: float) -> FitSettings:
+    def times(count: int, least: int) -> int:
+        return max(least, round(count * effort))
+
+    return fit.model_copy(
+        update={
+            "steps": times(fit.steps, 1),
+            "warm_up": times(fit.warm_up, 0),
+            "evaluate_every": times(fit.evaluate_every, 1),
+        }
+    )

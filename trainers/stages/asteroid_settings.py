@@ -1,0 +1,123 @@
+"""Settings and outcome of the three stages of ASTEROID: data alone, no torch."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from forgefield.storage.records import Tier
+from forgefield.trainers.model_settings import EGNNSettings, ModelSettings
+from forgefield.trainers.settings import FitSettings
+from forgefield.trainers.stages.tasks import Objective, StageResult, StageTask
+
+Chain = tuple[StageTask, ...]
+"""Tasks in the order in which they need each other."""
+Runner = Callable[[Sequence[Chain]], Sequence[tuple[StageResult, ...]]]
+
+UNWEIGHTED = "unweighted"
+
+
+def _read_unweighted(values: object) -> object:
+    """TOML has no null: there it is written "unweighted"."""
+    if not isinstance(values, list | tuple):
+        return values
+    return tuple(None if value == UNWEIGHTED else value for value in values)
+
+
+_Factor = Annotated[float, Field(gt=0)] | None
+Grid = Annotated[tuple[_Factor, ...], BeforeValidator(_read_unweighted), Field(min_length=1)]
+"""Values of c in γ = c·median(B); null weighs all alike."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PhaseSettings(_Frozen):
+    """One rung of pre-training; tiers without frames are left out, empty rungs skipped.
+
+    Each c of its own `c_grid` goes on from the same weights; without one it takes the c of the
+    rung below, or on the first rung the common grid. `objective` "scores" matches the scores of
+    frames sampled at `temperature` (K), and reads no labels.
+    """
+
+    tiers: tuple[Tier, ...]
+    fit: FitSettings
+    equal_mass: bool = False
+    c_grid: Grid | None = None
+    objective: Objective = "labels"
+    temperature: float | None = Field(default=None, gt=0)
+    slices: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _scores_need_a_temperature(self) -> Self:
+        if (self.objective == "scores") != (self.temperature is not None):
+            raise ValueError("objective = scores and temperature (K) go together: give both")
+        return self
+
+
+class AsteroidSettings(_Frozen):
+    """Settings of all stages. `c_grid` is searched in γ = c·median(B); null is unweighted.
+
+    `curve` are the fractions of the accurate training frames of the learning curve, below 1.
+    """
+
+    model: ModelSettings = EGNNSettings()
+    target: Tier = Tier.CCSD
+    standard: FitSettings = FitSettings(
+        steps=1200, rate=1e-3, batch=8, ema=0.99, evaluate_every=50, patience=12
+    )
+    pretrain: tuple[PhaseSettings, ...] = (
+        PhaseSettings(tiers=(Tier.XTB,), fit=FitSettings(steps=1000, rate=3e-3)),
+        PhaseSettings(tiers=(Tier.DFT,), fit=FitSettings(steps=300, rate=5e-4)),
+    )
+    finetune: FitSettings = FitSettings(
+        steps=800, rate=3e-4, batch=8, ema=0.99, evaluate_every=25, patience=12, warm_up=50
+    )
+    c_grid: Grid = (1.0, None)
+    curve: tuple[float, ...] = (0.25, 0.5)
+    seed: int = 0
+
+
+class Trial(_Frozen):
+    """One value of c on one rung; `tiers` are all that it climbed, `cs` c on each rung.
+
+    `pretrain` is the last rung, `gammas` its γ in eV/Å (null where frames weren't weighted).
+    """
+
+    c: float | None
+    cs: tuple[float | None, ...] = ()
+    tiers: tuple[Tier, ...]
+    gammas: tuple[float | None, ...]
+    pretrain: StageResult
+    finetune: StageResult
+
+
+class CurvePoint(_Frozen):
+    """Force field of one kind trained on `fraction` of the accurate frames, `frames` of them."""
+
+    kind: Literal["standard", "finetuned"]
+    fraction: float
+    frames: int
+    validation: float | None
+    force_field: Path
+
+
+class TrainingOutcome(_Frozen):
+    """What training left: folders of force fields and validation errors, eV/Å."""
+
+    baseline: StageResult
+    trials: tuple[Trial, ...]
+    chosen: int
+    curve: tuple[CurvePoint, ...]
+
+    @property
+    def best(self) -> Trial:
+        """The trial with the smallest validation error."""
+        return self.trials[self.chosen]
+
+    @property
+    def force_field(self) -> Path:
+        """Folder of the fine-tuned force field that was chosen."""
+        return self.best.finetune.output

@@ -1,0 +1,104 @@
+"""Committees trained from nothing: members differ by their seed, and by their frames if wished.
+
+`fit_committee` trains them one after another by the fit that trains everything else, so each can
+be resumed. `together` trains them as one stacked network, for devices that one alone can't fill.
+
+A *bootstrap* draws each member's frames anew, as many as there are, with repetition: about 63 %
+of the frames are seen by each. It makes members differ more, and each a little worse.
+
+Validation frames choose the step that is kept; the hold-out is refused everywhere.
+
+Legend: `M` members, `F` frames. Units: eV, eV/Å.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from forgefield.storage.errors import InputError
+from forgefield.storage.frames import Frames
+from forgefield.storage.ragged import Integers
+from forgefield.storage.records import Purpose
+from forgefield.trainers.fitting.fit import fit
+from forgefield.trainers.force_field import ForceField, Metadata
+from forgefield.trainers.graphs import GraphSet
+from forgefield.trainers.references import reference_sums
+from forgefield.trainers.settings import FitSettings
+from forgefield.trainers.uncertainty.committee import Committee
+from forgefield.trainers.uncertainty.together import fit_together
+
+
+def fit_committee(
+    metadata: Metadata,
+    train: Frames,
+    validation: Frames | None,
+    settings: FitSettings,
+    *,
+    members: int,
+    bootstrap: bool = False,
+    together: bool = False,
+    work: Path | None = None,
+    device: str = "cpu",
+) -> Committee:
+    """Train `members` force fields whose seeds count up from `metadata.seed`.
+
+    `metadata` has the model with its elements, references and scale, shared by all. `work` is a
+    folder for checkpoints of members that are trained one by one. Raises `InputError` for the
+    hold-out and for fewer than two members.
+    """
+    _refuse(train, validation, members)
+    fields = [_fresh(metadata, place).to(device) for place in range(members)]
+    draws = [_drawn(len(train), bootstrap, field.metadata.seed) for field in fields]
+    judged = None if validation is None else graphs_for(metadata, validation, fields[0])
+    if together:
+        weight_MF = np.stack(draws).astype(np.float64)
+        networks, graphs = [f.network for f in fields], graphs_for(metadata, train, fields[0])
+        fit_together(networks, graphs, judged, settings, weight_MF=weight_MF)
+        return Committee(tuple(fields))
+    for place, (field, count_F) in enumerate(zip(fields, draws, strict=True)):
+        own = train.select(np.repeat(np.arange(len(train)), count_F))
+        fit(
+            field.network,
+            graphs_for(metadata, own, field),
+            judged,
+            settings.model_copy(update={"seed": settings.seed + place}),
+            scale=metadata.scale,
+            checkpoint=None if work is None else work / f"member-{place:02d}.safetensors",
+        )
+    return Committee(tuple(fields))
+
+
+def graphs_for(metadata: Metadata, frames: Frames, field: ForceField) -> GraphSet:
+    """Frames with labels as the network of `field` sees them."""
+    some = next(field.network.parameters())
+    return GraphSet(
+        frames,
+        field.network.cutoff,
+        energy_F=frames.energy_F - reference_sums(frames, metadata.references),
+        head_F=np.full(len(frames), metadata.head),
+        scale=metadata.scale,
+        dtype=some.dtype,
+        device=some.device,
+    )
+
+
+def _fresh(metadata: Metadata, place: int) -> ForceField:
+    seeded = metadata.model_copy(update={"seed": metadata.seed + place})
+    return ForceField.fresh(seeded, dtype=torch.get_default_dtype())
+
+
+def _drawn(frames: int, bootstrap: bool, seed: int) -> Integers:
+    """How often each frame is seen, (F,) whole numbers."""
+    if not bootstrap:
+        return np.ones(frames, dtype=np.int64)
+    draws = np.random.default_rng([seed, frames]).integers(0, frames, size=frames)
+    return np.bincount(draws, minlength=frames)
+
+
+def _refuse(train: Frames, validation: Frames | None, members: int) -> None:
+    if members < 2:
+        raise InputError(f"a committee needs 2 members or more, got {members}")
+    for part in (train, validation):
+        if part is not None and np.any(part.purpose_F == int(Purpose.HOLDOUT)):
+            raise InputError("training may not read the hold-out; select other purposes")
