@@ -9,6 +9,7 @@ periodic in any directions; boxes that are periodic in all three have a stress t
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -45,9 +46,11 @@ class ForgefieldCalculator(Calculator):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self.force_field = ForceField.load(Path(folder), device=device)
+        self.parts = [_Part(part, skin) for part in _with_bases(self.force_field)]
+        self.table = self.parts[0].table
         if double:
-            self.force_field.network.double()
-        self.table = SkinnedTable(self.force_field.network.cutoff, skin)
+            for part in self.parts:
+                part.network.double()
 
     def calculate(
         self,
@@ -58,22 +61,15 @@ class ForgefieldCalculator(Calculator):  # type: ignore[misc]
         """ASE's hook; raises `InputError` for a molecule never trained on, or a flat cell."""
         super().calculate(atoms, properties, system_changes)
         self._refuse_strangers()
-        metadata, network, graph = (
-            self.force_field.metadata,
-            self.force_field.network,
-            self._graph(),
-        )
-        self.results: dict[str, Any] = {}
-        if "stress" in properties and self.atoms.pbc.all():
-            energy_F, forces_A3, virial_F33 = energy_forces_virial(network, graph)
-            stress_33 = virial_F33[0].double().cpu().numpy() * metadata.scale
-            stress_33 = stress_33 / self.atoms.get_volume()
-            self.results["stress"] = full_3x3_to_voigt_6_stress(stress_33)
-        else:
-            energy_F, forces_A3 = energy_and_forces(network, graph)
-        offset = sum(metadata.references[number] for number in self.atoms.numbers.tolist())
-        self.results["energy"] = float(energy_F[0]) * metadata.scale + offset
-        self.results["forces"] = forces_A3.double().cpu().numpy() * metadata.scale
+        stressed = "stress" in properties and bool(self.atoms.pbc.all())
+        found = [part.compute(self.atoms, virial=stressed) for part in self.parts]
+        self.results: dict[str, Any] = {
+            "energy": sum(energy for energy, _, _ in found),
+            "forces": np.sum([forces_A3 for _, forces_A3, _ in found], axis=0),
+        }
+        if stressed:
+            virial_33 = np.sum([virial for _, _, virial in found], axis=0)
+            self.results["stress"] = full_3x3_to_voigt_6_stress(virial_33 / self.atoms.get_volume())
 
     def _refuse_strangers(self) -> None:
         """Any other molecule would get a number that means nothing."""
@@ -90,12 +86,38 @@ class ForgefieldCalculator(Calculator):  # type: ignore[misc]
                 "Run a campaign for it."
             )
 
-    def _graph(self) -> Graph:
-        network = self.force_field.network
-        some = next(network.parameters())
-        positions = np.asarray(self.atoms.positions, dtype=np.float64)
-        slots = self.table.at(positions, _cell(self.atoms))
-        return graph_of_one(self.atoms.numbers, positions, slots, some.dtype, some.device)
+
+class _Part:
+    """One force field of a sum, without its base, and the neighbours that it looks at."""
+
+    def __init__(self, force_field: ForceField, skin: float) -> None:
+        self.metadata, self.network = force_field.metadata, force_field.network
+        self.table = SkinnedTable(self.network.cutoff, skin)
+
+    def compute(self, atoms: Atoms, *, virial: bool) -> tuple[float, Array, Array]:
+        """Energy in eV, forces (A, 3) in eV/Å and, where asked for, dE/d(strain) (3, 3) in eV."""
+        graph, scale, virial_33 = self._graph(atoms), self.metadata.scale, np.zeros((3, 3))
+        if virial:
+            energy_F, forces_A3, virial_F33 = energy_forces_virial(self.network, graph)
+            virial_33 = virial_F33[0].double().cpu().numpy() * scale
+        else:
+            energy_F, forces_A3 = energy_and_forces(self.network, graph)
+        offset = sum(self.metadata.references[number] for number in atoms.numbers.tolist())
+        energy = float(energy_F[0]) * scale + offset
+        return energy, forces_A3.double().cpu().numpy() * scale, virial_33
+
+    def _graph(self, atoms: Atoms) -> Graph:
+        some = next(self.network.parameters())
+        positions = np.asarray(atoms.positions, dtype=np.float64)
+        slots = self.table.at(positions, _cell(atoms))
+        graph = graph_of_one(atoms.numbers, positions, slots, some.dtype, some.device)
+        return replace(graph, head_F=graph.head_F + self.metadata.head)
+
+
+def _with_bases(force_field: ForceField) -> list[ForceField]:
+    """The force field and all those under it, whose sum it stands for."""
+    below = [] if force_field.base is None else _with_bases(force_field.base)
+    return [force_field, *below]
 
 
 def _is_multiple(here: list[int], one: tuple[int, ...]) -> bool:

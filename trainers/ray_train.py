@@ -147,7 +147,7 @@ def _train_loop(config: Mapping[str, Any]) -> None:
     """What each training worker runs."""
     import torch
 
-    from forgefield.trainers.fitting.fit import rank
+    from forgefield.trainers.fitting.processes import rank
     from forgefield.trainers.stages.running import run_stage
 
     settings = RaySettings.model_validate_json(config["settings"])

@@ -103,22 +103,18 @@ def test_a_killed_worker_is_replaced_and_no_bit_is_lost(
     ((expected,),) = run_stages([[straight]], ray_settings)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(run_stages, [[killed]], ray_settings)
-        before = _wait_for_step(ray_settings.progress, "killed", 30)
+        _wait_for_step(ray_settings.progress, "killed", 30)
         victims = _training_workers()
         assert len(victims) == workers
         os.kill(victims[-1].pid, signal.SIGKILL)
+        assert not killed.output.exists()
         ((found,),) = running.result()
-    assert before < 400
     assert same_bits(expected, found)
     assert found.phases == expected.phases
-    assert found.wall_s < expected.wall_s * 100
 
 
-def _wait_for_step(progress: Path, name: str, step: int) -> int:
-    while True:
-        line = latest_progress(progress).get(name)
-        if line is not None and line.fit.step >= step:
-            return line.fit.step
+def _wait_for_step(progress: Path, name: str, step: int) -> None:
+    while (line := latest_progress(progress).get(name)) is None or line.fit.step < step:
         time.sleep(0.01)
 
 

@@ -127,8 +127,8 @@ class ANI1ccx:
     ) -> None:
         if not self.weights.is_file():
             raise InputError(f"There are no weights of ANI-1ccx at {self.weights}: {HOW_TO_GET}")
-        weights = self.weights.resolve()
-        command = [ani1ccx_child.__file__, task, weights, source, target, self.device]
+        child, weights = Path(ani1ccx_child.__file__), self.weights.resolve()
+        command: list[str | Path] = [child, task, weights, source, target, self.device]
         self.environment.run(command, folder, LOG, watch)
 
 
@@ -155,7 +155,7 @@ def _there(frames: Frames) -> NDArray[np.bool_]:
     return np.asarray(np.arange(sizes_F.max()) < sizes_F[:, None])
 
 
-def _padded(frames: Frames, *, labelled: bool = False) -> dict[str, NDArray[Any]]:
+def _padded(frames: Frames, *, labelled: bool = False) -> dict[str, Any]:
     """What the child reads, in hartree."""
     there_FA = _there(frames)
     numbers_FA = np.full(there_FA.shape, -1, dtype=np.int64)

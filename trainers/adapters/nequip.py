@@ -78,7 +78,8 @@ class NequIPPackage:
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
             write_shapes(frames, folder / "in.xyz")
-            command = [nequip_child.__file__, model, "in.xyz", "out.npz", self.device]
+            child = Path(nequip_child.__file__)
+            command: list[str | Path] = [child, model, "in.xyz", "out.npz", self.device]
             self.environment.run(command, folder, LOG)
             with reading(folder / "out.npz", "predictions of nequip"):
                 found = read_archive(folder / "out.npz")

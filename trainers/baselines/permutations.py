@@ -68,8 +68,9 @@ def _matches_on_tree(numbers_A: Index, distance_MAA: Array) -> Counter[Permutati
     cost_MM = np.zeros((count, count))
     for one, other in combinations(range(count), 2):
         match = _match(vectors_MAA[one], vectors_MAA[other], unlike_AA)
-        before = np.linalg.norm(distance_MAA[one] - distance_MAA[other])
-        after = np.linalg.norm(distance_MAA[one][np.ix_(match, match)] - distance_MAA[other])
+        before = float(np.linalg.norm(distance_MAA[one] - distance_MAA[other]))
+        turned_AA = distance_MAA[one][np.ix_(match, match)]
+        after = float(np.linalg.norm(turned_AA - distance_MAA[other]))
         cost_MM[one, other] = max(min(before, after), SMALLEST_DISTANCE)
         if after < before and not np.isclose(before, after):
             found[one, other] = tuple(match.tolist())

@@ -8,6 +8,7 @@ Legend: `F` frames, `N` frames of one species, `A` atoms, `P` pairs found. Lengt
 
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,7 +77,7 @@ def _by_shape(
     if shapes.shape[1] == 1:
         return {int(frame): (int(known_N[0]), np.eye(3)) for frame in asked_N}
     tree = cKDTree(distance_features(shapes))
-    near = tree.query_ball_point(distance_features(wanted), 2 * tolerance + 1e-9, p=np.inf)
+    near: Any = tree.query_ball_point(distance_features(wanted), 2 * tolerance + 1e-9, p=np.inf)
     found: dict[int, tuple[int, Array]] = {}
     for place, candidates in enumerate(near):
         for candidate in sorted(candidates):

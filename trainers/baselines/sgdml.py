@@ -33,6 +33,7 @@ from forgefield.trainers.baselines.gradient_kernel import (
     force_covariances,
     permuted_pairs,
 )
+from forgefield.trainers.baselines.one_molecule import need_labels, need_memory, positions
 from forgefield.trainers.baselines.permutations import find_permutations
 
 Index = NDArray[np.int64]
@@ -73,7 +74,7 @@ class SGDML:
 
     def predict(self, frames: Frames) -> tuple[Array, Array]:
         """Energies (F,) eV, absolute, and forces (A, 3) eV/Å; labels aren't read."""
-        positions_FA3 = _positions(frames, self.numbers_A)
+        positions_FA3 = positions(frames, self.numbers_A)
         energy_F, forces_FA3 = self.expansion.energies_and_forces(positions_FA3)
         return energy_F + self.chosen.constant, forces_FA3.reshape(-1, 3)
 
@@ -106,7 +107,7 @@ def fit(train: Frames, validation: Frames, settings: SGDMLSettings | None = None
     """
     settings = settings or SGDMLSettings()
     problem = _Problem.of(train, settings)
-    _need_labels(validation, "validation")
+    need_labels(validation, "validation")
     errors: list[tuple[float, float]] = []
     best: SGDML | None = None
     for sigma in settings.sigmas:
@@ -138,10 +139,10 @@ class _Problem:
 
     @classmethod
     def of(cls, train: Frames, settings: SGDMLSettings) -> Self:
-        _need_labels(train, "training")
+        need_labels(train, "training")
         numbers_A: Index = train.numbers[train.atoms_of(0)]
-        positions_MA3 = _positions(train, numbers_A)
-        _need_memory(positions_MA3.size)
+        positions_MA3 = positions(train, numbers_A)
+        need_memory(positions_MA3.size)
         group_GA = np.arange(len(numbers_A))[None]
         if settings.symmetric:
             group_GA = find_permutations(numbers_A, positions_MA3, settings.most_permutations)
@@ -176,43 +177,3 @@ def _solved(
             "`regularisation` tenfold"
         ) from error
     return np.asarray(cho_solve(factor, forces, check_finite=False))
-
-
-def _positions(frames: Frames, numbers_A: Index) -> Array:
-    """Positions (F, A, 3) of frames that all have these atoms, in this order."""
-    same = len(frames.numbers) == len(frames) * len(numbers_A)
-    if not same or (frames.numbers.reshape(len(frames), -1) != numbers_A).any():
-        raise InputError(
-            f"sGDML takes frames of one molecule, atoms always in the order {numbers_A.tolist()}; "
-            "these hold others. Select the frames of that molecule first"
-        )
-    if not np.isnan(frames.cell_F33).all():
-        raise InputError("sGDML takes molecules in free space; these frames have a cell")
-    return frames.positions_A3.reshape(len(frames), len(numbers_A), 3)
-
-
-def _need_labels(frames: Frames, name: str) -> None:
-    if not len(frames):
-        raise InputError(f"sGDML needs {name} frames and got none; label some first")
-    if len(np.unique(frames.method_F)) != 1:
-        raise InputError(f"sGDML's {name} frames are of several methods; select those of one")
-    if np.isnan(frames.forces_A3).any():
-        raise InputError(f"sGDML learns from forces; some {name} frames have none: leave them out")
-
-
-def _need_memory(coordinates: int) -> None:
-    """Refuse what would be killed later: the matrix and as much again for temporary arrays."""
-    needed, free = 8 * coordinates**2 * 1.1, _free_bytes()
-    if needed > free:
-        raise InputError(
-            f"sGDML needs {needed / 2**30:.1f} GiB for {coordinates} coordinates of the training "
-            f"frames, and {free / 2**30:.1f} GiB are free: train on fewer frames"
-        )
-
-
-def _free_bytes() -> float:
-    try:
-        text = Path("/proc/meminfo").read_text(encoding="ascii")
-    except OSError:
-        return float("inf")
-    return 1024 * float(text.split("MemAvailable:")[1].split()[0])

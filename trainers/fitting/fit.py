@@ -134,7 +134,7 @@ class _Fit:
             found = self.captured(self.flat.values.detach(), batch, extra)
         if found is None:
             loss = self.objective(self.model, batch, extra) * share
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward(inputs=self.flat.parts)  # type: ignore[no-untyped-call]
             return loss
         torch.mul(found[1], share, out=self.flat.gradient)
         return found[0] * share

@@ -9,19 +9,23 @@ from torch import Tensor, nn
 
 
 class FlatParameters:
-    """Takes over what `model` trains, not what is frozen; `values` and `gradient` are (P,)."""
+    """Takes over what `model` trains, not what is frozen; `values` and `gradient` are (P,).
+
+    `parts` are the model's own parameters. A loss of forces depends on positions that require
+    gradients too: `loss.backward(inputs=flat.parts)` doesn't compute those.
+    """
 
     def __init__(self, model: nn.Module) -> None:
-        parts = [part for part in model.parameters() if part.requires_grad]
-        flat = torch.cat([part.detach().reshape(-1) for part in parts])
+        self.parts = [part for part in model.parameters() if part.requires_grad]
+        flat = torch.cat([part.detach().reshape(-1) for part in self.parts])
         self.values = nn.Parameter(flat)
         self.gradient = torch.zeros_like(flat)
         self.values.grad = self.gradient
-        self._share(parts)
+        self._share()
 
-    def _share(self, parts: list[nn.Parameter]) -> None:
+    def _share(self) -> None:
         start = 0
-        for part in parts:
+        for part in self.parts:
             piece = slice(start, start + part.numel())
             part.data = self.values.data[piece].view_as(part)
             part.grad = self.gradient[piece].view_as(part)

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from forgefield.trainers.fitting.flat import FlatParameters
 from forgefield.trainers.settings import FitSettings
 
-NOT_TURNED = ("embedding", "readout")
+NOT_TURNED = frozenset({"embedding", "readout"})
 """Tables and readouts aren't maps between features: they are left to AdamW."""
 POLYNOMIAL = (3.4445, -4.7750, 2.0315)
 """a, b, c of X ← aX + (bA + cA²)X with A = XXᵀ: singular values go to about 0.7-1.2."""
@@ -142,9 +142,14 @@ def _by_shape(model: nn.Module) -> dict[tuple[int, int], list[int]]:
     for name, weight in model.named_parameters():
         if not weight.requires_grad:
             continue
-        if weight.ndim >= 2 and not name.startswith(NOT_TURNED) and min(weight.shape[-2:]) > 1:
+        if _is_matrix(name, weight):
             rows, columns = weight.shape[-2:]
             places = range(start, start + weight.numel(), rows * columns)
             found.setdefault((rows, columns), []).extend(places)
         start += weight.numel()
     return found
+
+
+def _is_matrix(name: str, weight: Tensor) -> bool:
+    maps = name.split(".", maxsplit=1)[0] not in NOT_TURNED
+    return maps and weight.ndim >= 2 and min(weight.shape[-2:]) > 1

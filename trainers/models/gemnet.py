@@ -104,4 +104,5 @@ class Readout(nn.Module):
 
     def forward(self, m: Sized, radial: Tensor, shared: Tensor) -> Tensor:
         """`m` (A, K, C), `radial` (A, K, N), `shared` (N, R) to (A, H)."""
-        return self.last(self.atoms(m, radial, shared))
+        energy: Tensor = self.last(self.atoms(m, radial, shared))
+        return energy

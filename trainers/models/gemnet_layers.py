@@ -88,12 +88,12 @@ class EdgeEmbedding(nn.Module):
 
     def __init__(self, atom: int, edge: int, size_out: int) -> None:
         super().__init__()
-        self.sizes = (atom, atom, edge)
+        self.sizes = [atom, atom, edge]
         self.weight = nn.Parameter(he_orthogonal(2 * atom + edge, size_out))
 
     def forward(self, h: Sized, m: Sized, graph: Graph) -> Sized:
         """`h` (A, C), `m` (A, K, C) to (A, K, C)."""
-        to, of, along = self.weight.split(self.sizes)
+        to, of, along = self.weight.split_with_sizes(self.sizes)
         ends = graph.at_neighbours(h.numbers @ (of * h.size))
         ends = ends + (h.numbers @ (to * h.size)).unsqueeze(1)
         return Sized(silu(ends + m.numbers @ (along * m.size)), SILU_GAIN)
@@ -114,7 +114,8 @@ class AtomUpdate(nn.Module):
         filters = self.radial(Sized(shared))
         each = radial.transpose(1, 2) @ m.numbers
         summed = (each * filters).sum(dim=1)
-        return self.residuals(self.dense(Sized(summed, m.size * self.share)))
+        found: Sized = self.residuals(self.dense(Sized(summed, m.size * self.share)))
+        return found
 
 
 class TripletInteraction(nn.Module):

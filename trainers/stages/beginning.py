@@ -111,7 +111,7 @@ def _inherit(
 
 def _refuse_another_model(task: StageTask, store: Frames, older: ForceField) -> None:
     start, model = task.start or Path(), older.metadata.model
-    same = {"heads": model.heads}
+    same: dict[str, object] = {"heads": model.heads}
     if not task.model.elements:
         same["elements"] = model.elements
     wanted = task.model.model_copy(update=same)

@@ -19,9 +19,9 @@ def frozen(network: Potential, prefixes: tuple[str, ...]) -> Iterator[None]:
     if len(held) == len(named):
         raise InputError(f"{', '.join(prefixes)} would freeze all there is; leave some to train")
     for value in held:
-        value.requires_grad_(requires_grad=False)
+        value.requires_grad = False
     try:
         yield
     finally:
         for value in held:
-            value.requires_grad_()
+            value.requires_grad = True

@@ -21,8 +21,9 @@ from forgefield.storage.errors import InputError
 from forgefield.storage.frame_store import dataset_version, load_frames
 from forgefield.storage.frame_store.holdout import holdout_locked
 from forgefield.storage.units import EV_PER_KELVIN
-from forgefield.trainers.fitting.fit import FitResult, Watch, fit, rank, workers
+from forgefield.trainers.fitting.fit import FitResult, Watch, fit
 from forgefield.trainers.fitting.objectives import Labels, Objective, Scores
+from forgefield.trainers.fitting.processes import rank, workers
 from forgefield.trainers.force_field import ForceField, publish, sync
 from forgefield.trainers.graphs import GraphSet
 from forgefield.trainers.stages.beginning import anchor_of, begin, settled

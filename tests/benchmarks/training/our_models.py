@@ -68,7 +68,8 @@ class Training:
         batch = self.data.batch(index)
         if self.captured is None:
             self.flat.gradient.zero_()
-            (self.objective(self.model, batch, ()) / self.batch).backward()
+            loss = self.objective(self.model, batch, ()) / self.batch
+            loss.backward(inputs=self.flat.parts)
         else:
             found = self.captured(self.flat.values.detach(), batch, ())
             assert found is not None
@@ -108,9 +109,7 @@ def dynamics(settings: ModelSettings, frames: Frames, device: str, *, double: bo
     return work
 
 
-def _calculator(
-    settings: ModelSettings, device: str, *, double: bool
-) -> ForgefieldCalculator:
+def _calculator(settings: ModelSettings, device: str, *, double: bool) -> ForgefieldCalculator:
     references = dict.fromkeys(settings.elements, 0.0)
     metadata = Metadata(method="none", scale=SOFT_SCALE, references=references, model=settings)
     with tempfile.TemporaryDirectory() as scratch:

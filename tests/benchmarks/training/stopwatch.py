@@ -8,10 +8,12 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
+Key = TypeVar("Key")
 SIZE = 2048
 """Rows and columns of the matrices whose product is timed, float32."""
 
@@ -67,7 +69,7 @@ def repeated(call: Callable[[], object], device: str = "cpu") -> Work:
     return work
 
 
-def by_turns(works: Mapping[str, Work], rounds: int, seconds: float) -> dict[str, Measured]:
+def by_turns(works: Mapping[Key, Work], rounds: int, seconds: float) -> dict[Key, Measured]:
     """Every work for about `seconds` in each round, after two warm-ups."""
     first = {name: work(1).wall_s for name, work in works.items()}
     times = {name: _times(work(1).wall_s, seconds) for name, work in works.items()}

@@ -13,67 +13,39 @@ the dearest operations of a training step instead.
 import argparse
 import os
 import platform
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import torch
 from distorted import distorted
-from our_models import KINDS, dynamics, fresh, prediction, settings_of, training
-from rivals import GeometricSchNet, NequipPackage
-from stopwatch import Measured, Work, by_turns, gflops, products, repeated
+from entries import Case, Entry, ours, rivals
+from our_models import KINDS, settings_of, training
+from stopwatch import Measured, by_turns, gflops, products
 
-from forgefield.storage.frames import Frames
 from forgefield.trainers.graphs import GraphSet
-from forgefield.trainers.model_settings import ModelSettings, NequIPSettings, SchNetSettings
 
 FRAMES = 64
-PREDICTED = 32
-"""Frames of a batch whose energies and forces are asked for."""
 PUBLISHED_GFLOPS, PUBLISHED_S = 170, 0.91
 """Rate of the machine on which the published GemNet-T took that long for a step, 2 threads."""
 HEAD = """
-| model | parameters | what | wall s (least to most) | CPU s | a second | first s |
+| model | parameters | what | wall s (least to most) | CPU s | frames a second | first s |
 |---|---|---|---|---|---|---|"""
 
 
-@dataclass
-class Entry:
-    """Works of one program with one model, and how many frames or steps each of them does."""
-
-    name: str
-    parameters: int
-    works: dict[str, Work] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Case:
-    """What is measured, the same for all models."""
-
-    frames: Frames
-    data: GraphSet
-    options: argparse.Namespace
-
-
 def main() -> None:
-    """Measure every model and print one Markdown table."""
+    """Measure every model and print one Markdown table each."""
     options = _options()
     torch.set_num_threads(options.threads)
-    frames = distorted(options.atoms, FRAMES)
     print(_circumstances(options))
-    _print_products(options)
+    frames = distorted(options.atoms, FRAMES)
     for kind in options.models.split(","):
         settings = settings_of(kind, frames)
         data = GraphSet(frames, settings.cutoff, device=options.device)
-        case = Case(frames, data, options)
+        case = Case(settings, frames, data, options)
         if options.profile:
-            _profile(settings, case)
+            _profile(case)
         else:
-            _measure(settings, case)
-    _print_products(options)
-    print(f"load average at the end {os.getloadavg()[0]:.1f}")
+            _measure(case)
+    print(f"\nload average at the end {os.getloadavg()[0]:.1f}")
 
 
 def _options() -> argparse.Namespace:
@@ -93,106 +65,66 @@ def _options() -> argparse.Namespace:
 
 def _circumstances(options: argparse.Namespace) -> str:
     where = torch.cuda.get_device_name() if options.device != "cpu" else platform.machine()
+    load, cores = os.getloadavg()[0], os.cpu_count()
     return (
         f"{options.atoms}, batch {options.batch}, float32, {options.threads} threads, {where}, "
-        f"torch {torch.__version__}, load average {os.getloadavg()[0]:.1f} of {os.cpu_count()} cores"
+        f"torch {torch.__version__}, load average {load:.1f} on {cores} cores"
     )
 
 
-def _print_products(options: argparse.Namespace) -> None:
-    found = by_turns(products(options.device), options.rounds, 0.3)
-    rates = [f"{name} {gflops(one.wall_s):.0f}" for name, one in found.items()]
-    print(f"products of matrices, GFLOP/s: {', '.join(rates)}")
-
-
-def _measure(settings: ModelSettings, case: Case) -> None:
+def _measure(case: Case) -> None:
     options = case.options
-    with _rivals(settings, case) as rivals:
-        entries = [_ours(settings, case), *rivals]
-        works = {f"{one.name}|{what}": w for one in entries for what, w in one.works.items()}
-        yardstick = products(options.device)
-        found = by_turns({**works, **yardstick}, options.rounds, options.seconds)
+    with rivals(case) as others:
+        entries = [ours(case), *others]
+        works = {(one.name, what): t.work for one in entries for what, t in one.tasks.items()}
+        yardstick = {("product", name): work for name, work in products(options.device).items()}
+        found = by_turns(works | yardstick, options.rounds, options.seconds)
     print(HEAD)
     for entry in entries:
-        for what in entry.works:
-            print(_row(entry, what, found[f"{entry.name}|{what}"], options.batch), flush=True)
-    if settings.kind == "gemnet":
-        rate = max(gflops(found[name].wall_s) for name in yardstick)
-        for what in entries[0].works:
-            if what.startswith("training"):
-                seconds = found[f"{entries[0].name}|{what}"].wall_s
-                print(_scaled(what, seconds, rate))
+        for what in entry.tasks:
+            print(_row(entry, what, found[entry.name, what]))
+    rates = {name: found["product", name] for _, name in yardstick}
+    print(f"\nmatrix products meanwhile, GFLOP/s: {_rates(rates)}", flush=True)
+    if case.settings.kind == "gemnet":
+        steps = {what: found[entries[0].name, what] for what in entries[0].tasks}
+        _print_aim(steps, gflops(rates["torch.mm"].wall_s))
 
 
-def _ours(settings: ModelSettings, case: Case) -> Entry:
-    options = case.options
-    count = sum(one.numel() for one in fresh(settings, "cpu").parameters())
-    entry = Entry(settings.title, count)
-    for compiled in (False, True)[: 1 + options.compiled]:
-        run = training(settings, case.data, options.batch, compiled=compiled)
-        name = f"training step, {'compiled' if compiled else 'eager'}"
-        entry.works[name] = repeated(run.step, options.device)
-    for frames in (options.batch, PREDICTED):
-        name = f"predicting {frames} frames"
-        entry.works[name] = prediction(settings, case.data, frames, options.device)
-    for double in (True, False):
-        name = f"dynamics, float{64 if double else 32}"
-        entry.works[name] = dynamics(settings, case.frames, options.device, double=double)
-    return entry
-
-
-@contextmanager
-def _rivals(settings: ModelSettings, case: Case) -> Iterator[list[Entry]]:
-    options, batch = case.options, case.data.batch(np.arange(case.options.batch))
-    entries, started = [], []
-    if isinstance(settings, SchNetSettings):
-        rival = GeometricSchNet(settings, options.device)
-        works = {
-            "training step, eager": rival.training(batch),
-            f"predicting {options.batch} frames": rival.prediction(batch.graph),
-        }
-        entries.append(Entry("torch_geometric's SchNet", rival.parameters, works))
-    if isinstance(settings, NequIPSettings) and options.nequip:
-        for mode in ("eager", "compile")[: 1 + options.compiled]:
-            child = NequipPackage(options.nequip, settings, batch, mode)
-            started.append(child)
-            works = {
-                f"training step, {mode}": child.work("training"),
-                f"predicting {options.batch} frames": child.work("prediction"),
-            }
-            entries.append(Entry(f"nequip package, {mode}", child.parameters, works))
-    yield entries
-    for child in started:
-        child.close()
-
-
-def _row(entry: Entry, what: str, found: Measured, batch: int) -> str:
+def _row(entry: Entry, what: str, found: Measured) -> str:
     least, most = found.spread
-    frames = {"training": batch, "dynamics,": 1}.get(what.split()[0]) or int(what.split()[1])
-    unit = "steps" if frames == 1 else "frames"
     return (
         f"| {entry.name} | {entry.parameters} | {what} | {found.wall_s:.4f} ({least:.4f} to "
-        f"{most:.4f}) | {found.cpu_s:.4f} | {frames / found.wall_s:.0f} {unit} | "
+        f"{most:.4f}) | {found.cpu_s:.4f} | {entry.tasks[what].frames / found.wall_s:.0f} | "
         f"{found.first_s:.1f} |"
     )
 
 
-def _scaled(what: str, seconds: float, rate: float) -> str:
-    ours = seconds * rate / PUBLISHED_GFLOPS
-    return (
-        f"{what}: {ours:.3f} s scaled to {PUBLISHED_GFLOPS} GFLOP/s, {PUBLISHED_S / ours:.2f} times "
-        f"as fast as the published code ({PUBLISHED_S} s)"
+def _rates(found: dict[str, Measured]) -> str:
+    return ", ".join(
+        f"{name} {gflops(one.wall_s):.0f} ({gflops(one.cpu_s):.0f} per CPU s)"
+        for name, one in found.items()
     )
 
 
-def _profile(settings: ModelSettings, case: Case) -> None:
-    run = training(settings, case.data, case.options.batch, compiled=False)
+def _print_aim(steps: dict[str, Measured], rate: float) -> None:
+    """What our steps would take at the rate (torch.mm) at which the published code was timed."""
+    for what, found in steps.items():
+        if what.startswith("training"):
+            scaled = found.wall_s * rate / PUBLISHED_GFLOPS
+            print(
+                f"{what}: {scaled:.3f} s if {PUBLISHED_GFLOPS} instead of {rate:.0f} GFLOP/s; "
+                f"the published code {PUBLISHED_S} s, {PUBLISHED_S / scaled:.2f} times as long"
+            )
+
+
+def _profile(case: Case) -> None:
+    run = training(case.settings, case.data, case.options.batch, compiled=False)
     run.step()
     with torch.profiler.profile() as found:
         for _ in range(5):
             run.step()
     table = found.key_averages().table(sort_by="self_cpu_time_total", row_limit=25)
-    print(f"{settings.title}, 5 training steps\n{table}")
+    print(f"{case.settings.title}, 5 training steps\n{table}")
 
 
 if __name__ == "__main__":

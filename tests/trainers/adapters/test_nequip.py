@@ -64,7 +64,9 @@ def test_nequip_trains_and_predicts(
     model = train(python, springs(48, 1), springs(8, 2), tmp_path / "work", TINY)
     energies, forces = model.predict(unseen)
     assert np.abs(forces - unseen.forces_A3).mean() < 0.6 * np.abs(unseen.forces_A3).mean()
-    assert np.abs(energies - unseen.energy_F).mean() < unseen.energy_F.std()
+    off = energies - unseen.energy_F
+    assert abs(off.mean()) < 1.0
+    assert off.std() < 0.6 * unseen.energy_F.std()
     wrong = TINY.model_copy(update={"channels": (0,)})
     with pytest.raises(InputError, match="nequip stopped with exit code"):
         train(python, unseen, unseen, tmp_path / "wrong", wrong)

@@ -153,6 +153,11 @@ def test_a_saved_model_predicts_the_same(model: SGDML, tmp_path: Path) -> None:
         np.testing.assert_array_equal(one, other)
 
 
+def test_no_frames_give_no_predictions(model: SGDML) -> None:
+    energies, forces = model.predict(springs(1, 1).select(np.arange(0)))
+    assert (energies.shape, forces.shape) == ((0,), (0, 3))
+
+
 def test_frames_it_cannot_take_are_refused(model: SGDML, tmp_path: Path) -> None:
     frames = springs(4, 1)
     other = frames_of(

@@ -5,11 +5,13 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from ase import Atoms
 
 from forgefield.storage.errors import InputError
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import Tier
 from forgefield.storage.settled_frames import StoredFrame, from_stored
+from forgefield.trainers.calculator import ForgefieldCalculator
 from forgefield.trainers.force_field import ForceField
 from forgefield.trainers.stages.running import run_stage
 from forgefield.trainers.stages.tasks import StageResult, StageTask, task_key
@@ -68,6 +70,18 @@ def test_forces_are_still_the_slope_of_the_energy(
             ends.append(delta.predict(moved)[0][0])
         slope = (ends[0] - ends[1]) / (2 * step)
         assert delta.predict(one)[1][atom, axis] == pytest.approx(-slope, rel=1e-5)
+
+
+def test_the_calculator_adds_the_base_and_asks_the_head(
+    base: StageResult, unseen: Frames, make_task: MakeTask
+) -> None:
+    heads = {"heads": ("xtb", "ccsd"), "base": base.output}
+    delta = run_stage(make_task("delta", Tier.XTB, Tier.CCSD, **heads, **FEW))
+    energy_F, forces_A3 = ForceField.load(delta.output).predict(unseen)
+    atoms = Atoms(unseen.numbers[:4], unseen.positions_A3[:4])
+    atoms.calc = ForgefieldCalculator(delta.output)
+    assert atoms.get_potential_energy() == pytest.approx(energy_F[0], abs=1e-4)
+    np.testing.assert_allclose(atoms.get_forces(), forces_A3[:4], atol=1e-4)
 
 
 def test_the_folder_needs_nothing_else(

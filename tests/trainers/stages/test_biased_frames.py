@@ -51,9 +51,8 @@ def test_biased_frames_ruin_unweighted_pretraining_and_weights_save_it(
     }
     errors = {c: mean_error(result.output, unseen) for c, result in trained.items()}
     standard = mean_error(teacher, unseen)
-    print("E", errors, standard)
-    assert errors[None] > 1.1 * standard
-    assert errors[0.5] < 0.8 * standard
+    assert errors[None] > 5 * standard
+    assert errors[0.5] < standard
     tuning = {"frames": spoilt, "fit": {"steps": 60, "rate": 1e-3}}
     tuned = {
         c: mean_error(
@@ -61,5 +60,4 @@ def test_biased_frames_ruin_unweighted_pretraining_and_weights_save_it(
         )
         for c, result in trained.items()
     }
-    print("T", tuned)
-    assert tuned[0.5] < 0.8 * tuned[None]
+    assert tuned[0.5] < 0.7 * min(tuned[None], standard)

@@ -1,0 +1,68 @@
+"""A benchmark killed as a process, and one whose stages run side by side: the same numbers."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import spring_files as springs
+
+pytestmark = pytest.mark.slow
+COMMAND = [sys.executable, "-c", "from forgefield.platform.cli import main; main()", "benchmark"]
+Numbers = list[tuple[Any, ...]]
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The command for small files, but for its folder and how many stages run at a time."""
+    folder = tmp_path_factory.mktemp("files")
+    (folder / "recipe.toml").write_text(springs.RECIPE.replace("steps = 12", "steps = 120"))
+    high, low = springs.distortions(60, 1), springs.distortions(60, 2)
+    cheap = np.concatenate([low, springs.turned(high[:5])])
+    accurate = springs.write(folder / "high.npz", high, springs.ACCURATE)
+    files = ["--ccsd", accurate, "--dft", springs.write(folder / "low.npz", cheap, springs.CHEAP)]
+    more = ["--model", "egnn", "--recipe", folder / "recipe.toml", "--seeds", 1, "--c", 1]
+    budget = ["--budget-ccsd", 20, "--cost-ratio", 10, "--rows", "standard,full,unweighted"]
+    return [*map(str, ["asteroid", *files, *more, *budget]), "--device", "cpu", "--json"]
+
+
+@pytest.fixture(scope="module")
+def whole(words: list[str], tmp_path_factory: pytest.TempPathFactory) -> Numbers:
+    """The numbers of a run that nothing happened to."""
+    return numbers([*words, "--parallel", "1", "--out", str(tmp_path_factory.mktemp("whole"))])
+
+
+def numbers(words: list[str]) -> Numbers:
+    done = subprocess.run([*COMMAND, *words], capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout.splitlines()[-1])["rows"]
+    return [(row["row"], row["seed"], row["score"]["force_mae"], row["c"]) for row in rows]
+
+
+def test_a_killed_benchmark_ends_with_the_same_numbers(
+    words: list[str], whole: Numbers, tmp_path: Path
+) -> None:
+    command = [*COMMAND, *words, "--parallel", "1", "--out", str(tmp_path)]
+    killed = 0
+    for _ in range(3):
+        before = len(list(tmp_path.glob("stages/*/stage.json")))
+        process = subprocess.Popen(  # noqa: S603
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        while process.poll() is None:
+            if len(list(tmp_path.glob("stages/*/stage.json"))) > before:
+                process.kill()
+            time.sleep(0.02)
+        killed += process.returncode == -9
+    assert killed == 3
+    assert numbers(command[len(COMMAND) :]) == whole
+
+
+def test_stages_side_by_side_give_the_same_numbers(
+    words: list[str], whole: Numbers, tmp_path: Path
+) -> None:
+    assert numbers([*words, "--parallel", "2", "--out", str(tmp_path)]) == whole
