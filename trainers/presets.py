@@ -2,8 +2,9 @@
 
 A preset holds what a benchmark or a quick start needs: the model, its *standard* training on
 accurate frames, its *pre-training* on cheap ones and its *fine-tuning*. Nothing in it depends on
-the molecule. GemNet-T and EGNN have the sizes and batches of ASTEROID (arXiv 2306.03109), SchNet
-and PaiNN those of their papers (arXiv 1706.08566, 2102.03150).
+the molecule. GemNet-T and EGNN have the sizes of ASTEROID (arXiv 2306.03109), SchNet and PaiNN
+those of their papers (arXiv 1706.08566, 2102.03150). NequIP's weights have unit variance, so its
+rate is the larger one. Rates of NequIP, EGNN and GemNet-T were sought on ethanol (LOG.md).
 """
 
 from collections.abc import Mapping
@@ -36,23 +37,35 @@ class Preset(BaseModel):
     finetune: FitSettings
 
 
-def _preset(model: ModelSettings, *, rate: float, batch: int, wide: int, steps: int) -> Preset:
-    """The common shape: pre-training with `wide` batches, fine-tuning half as long and slower."""
-    common = {"ema": 0.999, "warm_up": 500, "evaluate_every": 250, "save_every": 1000}
+def _preset(model: ModelSettings, rate: float, *, batch: int, wide: int, steps: int) -> Preset:
+    """The common shape; `wide` is the batch of pre-training, `steps` its length."""
+    common = FitSettings(
+        optimiser="muon",
+        rate=rate,
+        batch=batch,
+        final_rate=1e-3,
+        warm_up=500,
+        weight_decay=0.0,
+        ema=0.999,
+        rho=0.01,
+        evaluate_every=250,
+    )
     return Preset(
         model=model,
-        standard=FitSettings(steps=steps, rate=rate, batch=batch, **common),
-        pretrain=FitSettings(steps=steps, rate=rate, batch=wide, **common),
-        finetune=FitSettings(steps=steps // 2, rate=rate / 4, batch=batch, **common),
+        standard=common.model_copy(update={"steps": steps // 4}),
+        pretrain=common.model_copy(update={"steps": steps, "batch": wide, "evaluate_every": 1000}),
+        finetune=common.model_copy(
+            update={"steps": steps // 16, "rate": rate / 6, "ema": 0.995, "evaluate_every": 100}
+        ),
     )
 
 
 PRESETS: Mapping[str, Preset] = {
-    "nequip": _preset(NequIPSettings(), rate=2e-3, batch=5, wide=16, steps=30_000),
-    "egnn": _preset(EGNNSettings(), rate=1e-3, batch=10, wide=32, steps=60_000),
-    "gemnet": _preset(GemNetSettings(), rate=1e-3, batch=10, wide=16, steps=30_000),
-    "painn": _preset(PaiNNSettings(), rate=1e-3, batch=10, wide=16, steps=60_000),
-    "schnet": _preset(SchNetSettings(), rate=1e-3, batch=10, wide=16, steps=60_000),
+    "nequip": _preset(NequIPSettings(), 0.04, batch=8, wide=8, steps=48_000),
+    "egnn": _preset(EGNNSettings(), 0.004, batch=8, wide=16, steps=48_000),
+    "gemnet": _preset(GemNetSettings(), 0.004, batch=8, wide=8, steps=24_000),
+    "painn": _preset(PaiNNSettings(), 0.004, batch=8, wide=8, steps=48_000),
+    "schnet": _preset(SchNetSettings(), 0.004, batch=8, wide=8, steps=48_000),
 }
 """By the `kind` of the model; the first is the one to take where accuracy counts."""
 

@@ -23,7 +23,7 @@ from forgefield.trainers.fitting.processor_products import use_fastest_products
 from forgefield.trainers.graphs import Batch, Graph
 from forgefield.trainers.settings import FitSettings
 
-FEWEST_STEPS = 10_000
+FEWEST_STEPS = 3_000
 """From about this many steps on the time to compile is earned back."""
 MOST_SHAPES = 3
 """Batch shapes that are compiled; what comes after runs eagerly."""
