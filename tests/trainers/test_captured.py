@@ -46,7 +46,7 @@ def test_traced_operations_give_the_eager_loss_and_gradient(
     flat, aim = FlatParameters(model), OBJECTIVES[objective]
     extra = aim.draw(batch.graph, torch.arange(3), 7)
     captured = CapturedStep(model, aim)
-    captured._compile = lambda values, tensors, frames: captured.trace(values, tensors, frames)  # type: ignore[method-assign, assignment]
+    captured._compile = captured.trace  # type: ignore[method-assign, assignment]
     moved = flat.values.detach() * 1.1
     for weights in (flat.values.detach().clone(), moved):
         flat.values.data.copy_(weights)
@@ -63,7 +63,7 @@ def test_many_shapes_are_left_to_the_eager_step(accurate: Frames) -> None:
     model = model_of("egnn")
     values = FlatParameters(model).values.detach()
     captured = CapturedStep(model, Labels())
-    captured._compile = lambda values, tensors, frames: captured.trace(values, tensors, frames)  # type: ignore[method-assign, assignment]
+    captured._compile = captured.trace  # type: ignore[method-assign, assignment]
     batches = [first_batch(accurate, count) for count in range(1, MOST_SHAPES + 2)]
     found = [captured(values, batch, ()) for batch in batches]
     assert [one is None for one in found] == [False] * MOST_SHAPES + [True]
@@ -88,10 +88,20 @@ def test_products_are_the_same_by_either_library() -> None:
     torch.testing.assert_close(exchanged(a, b), product(a, b), rtol=1e-5, atol=1e-4)
 
 
-def test_only_long_fits_are_compiled_unless_settings_say() -> None:
-    assert not pays(FitSettings(steps=100))
-    assert pays(FitSettings(steps=100, compiled=True))
-    assert not pays(FitSettings(steps=10**6, compiled=False))
+def test_only_long_fits_of_one_size_are_compiled_unless_settings_say(accurate: Frames) -> None:
+    one = GraphSet(accurate, 5.0)
+    assert not pays(FitSettings(steps=100), one)
+    assert pays(FitSettings(steps=100, compiled=True), one)
+    assert not pays(FitSettings(steps=10**6, compiled=False), one)
+    pair = Frames.concatenate([accurate, accurate.select(np.arange(1))])
+    smaller = replace(
+        pair,
+        ptr=np.append(pair.ptr[:-1], pair.ptr[-1] - 1),
+        numbers=pair.numbers[:-1],
+        positions_A3=pair.positions_A3[:-1],
+        forces_A3=pair.forces_A3[:-1],
+    )
+    assert not pays(FitSettings(steps=100, compiled=True), GraphSet(smaller, 5.0))
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 The energy, its derivative, the loss of both and the gradient of the loss are traced once into a
 flat list of tensor operations, in which nothing is left to differentiate; `torch.compile` then
 fuses it. Shapes are those of the batch, so a new shape is traced anew; sets of molecules of many
-sizes would never stop doing so, and are left to the eager step.
+sizes would never stop doing so, and are left to the eager step (as are shapes beyond a few).
 
 Tracing costs a minute or more. `pays` says whether that is likely to come back.
 """
@@ -20,7 +20,7 @@ from torch.fx import GraphModule
 
 from forgefield.trainers.fitting.objectives import Extra, Objective
 from forgefield.trainers.fitting.processor_products import use_fastest_products
-from forgefield.trainers.graphs import Batch, Graph
+from forgefield.trainers.graphs import Batch, Graph, GraphSet
 from forgefield.trainers.settings import FitSettings
 
 FEWEST_STEPS = 3_000
@@ -32,10 +32,13 @@ Compiled = Callable[[Tensor, list[Tensor]], tuple[Tensor, Tensor]]
 _GRAPH_TENSORS = tuple(field.name for field in fields(Graph) if field.name != "frames")
 
 
-def pays(settings: FitSettings) -> bool:
-    """Whether to compile: as the settings say, else for long fits where a compiler is at hand."""
-    if settings.compiled is not None:
-        return settings.compiled
+def pays(settings: FitSettings, train: GraphSet) -> bool:
+    """Whether to compile: as the settings say, else for long fits where a compiler is at hand.
+
+    Never where molecules of several sizes give every batch a shape of its own.
+    """
+    if not train.uniform or settings.compiled is not None:
+        return train.uniform and bool(settings.compiled)
     compiler = torch.cuda.is_available() or shutil.which("g++") or shutil.which("clang++")
     return bool(compiler) and settings.steps >= FEWEST_STEPS
 

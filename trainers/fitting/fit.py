@@ -109,7 +109,7 @@ class _Fit:
         self.best = self.average.clone()
         self.optimiser = optimiser_for(self.flat, model, settings)
         self.state = _State()
-        self.captured = CapturedStep(model, self.objective) if pays(settings) else None
+        self.captured = CapturedStep(model, self.objective) if pays(settings, train) else None
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, dtype=np.int64))
 
     @property

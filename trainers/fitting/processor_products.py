@@ -22,7 +22,7 @@ REPEATS = 20
 
 def use_fastest_products(traced: GraphModule) -> GraphModule:
     """Exchange `mm` for oneDNN's linear operation wherever that is faster on this machine."""
-    if not torch.backends.mkldnn.is_available():
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return traced
     for node in list(traced.graph.nodes):
         if node.target is torch.ops.aten.mm.default and _better_by_onednn(*node.args):
@@ -34,9 +34,9 @@ def use_fastest_products(traced: GraphModule) -> GraphModule:
 @lru_cache(maxsize=1)
 def _operation() -> OpOverload:
     """`forgefield::product`: oneDNN behind a name that the compiler leaves alone."""
-    library = torch.library.Library("forgefield", "DEF")
-    library.define("product(Tensor a, Tensor b) -> Tensor")
-    library.impl("product", _by_onednn, "CPU")
+    library = torch.library.Library("forgefield", "DEF")  # type: ignore[no-untyped-call]
+    library.define("product(Tensor a, Tensor b) -> Tensor")  # type: ignore[no-untyped-call]
+    library.impl("product", _by_onednn, "CPU")  # type: ignore[no-untyped-call]
     torch.library.register_fake("forgefield::product", torch.mm, lib=library)
     _LIBRARIES.append(library)
     found: OpOverload = torch.ops.forgefield.product.default

@@ -67,6 +67,11 @@ class GraphSet:
     def __len__(self) -> int:
         return len(self._ptr) - 1
 
+    @property
+    def uniform(self) -> bool:
+        """Whether all frames have as many atoms, so that all batches have one shape."""
+        return len(np.unique(np.diff(self._ptr))) <= 1
+
     def batch(self, index_F: Index) -> Batch:
         """The frames of `index_F`, in that order, as one graph."""
         index = torch.as_tensor(index_F).to(self._device)

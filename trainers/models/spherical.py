@@ -38,7 +38,7 @@ def coupling(path: Path) -> Tensor:
     """Clebsch-Gordan tensor (M_edge, M_in·M_out), norm of its output components 1, float64."""
     from e3nn.o3 import wigner_3j
 
-    tensor = wigner_3j(path.l_in, path.l_edge, path.l_out, dtype=torch.float64)
+    tensor: Tensor = wigner_3j(path.l_in, path.l_edge, path.l_out, dtype=torch.float64)
     flat = tensor.permute(1, 0, 2).reshape(2 * path.l_edge + 1, -1)
     return flat * (2 * path.l_out + 1) ** 0.5
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.func import grad, grad_and_value, vmap
 
 from forgefield.storage.records import Array
-from forgefield.trainers.fitting.fit import rate_at
+from forgefield.trainers.fitting.schedule import rate_at
 from forgefield.trainers.fitting.losses import loss_sum
 from forgefield.trainers.graphs import Batch, GraphSet
 from forgefield.trainers.models.potential import Potential
