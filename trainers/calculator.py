@@ -74,6 +74,11 @@ class ForgefieldCalculator(Calculator):  # type: ignore[misc]
     def _refuse_strangers(self) -> None:
         """Any other molecule would get a number that means nothing."""
         metadata, here = self.force_field.metadata, sorted(self.atoms.numbers.tolist())
+        if self.atoms.pbc.any() and metadata.periodic is False:
+            raise InputError(
+                "This force field was trained on molecules in free space and knows nothing of what "
+                "lies between them: set atoms.pbc = False."
+            )
         missing = sorted(set(here) - set(metadata.references))
         known = metadata.compositions
         if self.atoms.pbc.any():

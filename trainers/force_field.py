@@ -38,8 +38,9 @@ class Metadata(BaseModel):
 
     `head` is the readout that predicts; `heads` name all of them by tier or method, where there
     are several. `base` is the method of the force field that this one corrects, "" where it
-    stands alone. `compositions` are the sorted atomic numbers of the molecules trained on. `notes`
-    is free: settings, dataset version, errors.
+    stands alone. `compositions` are the sorted atomic numbers of the molecules trained on;
+    `periodic` says whether frames had a cell, null where nobody knows. `notes` is free: settings,
+    dataset version, errors.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,6 +52,7 @@ class Metadata(BaseModel):
     model: ModelSettings
     dataset: str = ""
     compositions: tuple[tuple[int, ...], ...] = ()
+    periodic: bool | None = None
     seed: int = 0
     head: int = 0
     heads: tuple[str, ...] = ()

@@ -262,6 +262,19 @@ def test_calculator_takes_supercells_and_slabs_but_no_other_species(saved: Saved
         peroxide.get_potential_energy()
 
 
+def test_what_was_trained_in_free_space_refuses_a_box(saved: Saved) -> None:
+    folder = saved(((1, 1, 8),))
+    known = ForceField.load(folder)
+    metadata = known.metadata.model_copy(update={"periodic": False})
+    replace(known, metadata=metadata).save(folder)
+    atoms = box_of_water()
+    atoms.calc = ForgefieldCalculator(folder)
+    with pytest.raises(InputError, match=r"set atoms\.pbc = False"):
+        atoms.get_potential_energy()
+    atoms.pbc = False
+    assert np.isfinite(atoms.get_potential_energy())
+
+
 def test_a_periodic_direction_without_a_vector_is_named(saved: Saved) -> None:
     atoms = Atoms("OH2", WATER.numpy(), cell=[5.0, 5.0, 0.0], pbc=True)
     atoms.calc = ForgefieldCalculator(saved())

@@ -15,6 +15,7 @@ Forces of the validation frames decide: mean absolute error per component, of th
 
 import json
 import math
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -38,11 +39,15 @@ from forgefield.trainers.settings import FitSettings, Progress
 
 @dataclass(frozen=True, slots=True)
 class FitResult:
-    """How a fit ended: the weights left in the model are those of step `best_step`."""
+    """How a fit ended: the weights left in the model are those of step `best_step`.
+
+    `seconds` is wall time, that of interrupted processes included up to their last checkpoint.
+    """
 
     steps: int
     best_step: int
     validation: float
+    seconds: float
     history: tuple[Progress, ...]
 
 
@@ -52,6 +57,7 @@ class _State:
     best: float = math.inf
     best_step: int = 0
     stale: int = 0
+    seconds: float = 0.0
     losses: list[float] = field(default_factory=list)
     history: list[dict[str, float]] = field(default_factory=list)
 
@@ -109,6 +115,7 @@ class _Fit:
         self.best = self.average.clone()
         self.optimiser = optimiser_for(self.flat, model, settings)
         self.state = _State()
+        self._began = time.monotonic()
         self.captured = CapturedStep(model, self.objective) if pays(settings, train) else None
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, dtype=np.int64))
 
@@ -121,7 +128,9 @@ class _Fit:
         index = self._batch_index()
         mine = index[rank() :: workers()]
         self.flat.gradient.zero_()
-        loss = self._descend(mine, 1 / len(index)) if len(mine) else torch.zeros(())
+        loss = torch.zeros((), device=self.flat.gradient.device)
+        if len(mine):
+            loss = self._descend(mine, 1 / len(index))
         sum_over_workers(self.flat.gradient)
         self._advance(float(sum_over_workers(loss.detach())))
 
@@ -184,7 +193,12 @@ class _Fit:
     def result(self) -> FitResult:
         self.flat.values.data.copy_(self.best)
         history = tuple(_progress(line) for line in self.state.history)
-        return FitResult(self.state.step, self.state.best_step, self.state.best, history)
+        state = self.state
+        return FitResult(state.step, state.best_step, state.best, self._seconds(), history)
+
+    def _seconds(self) -> float:
+        """Wall time so far, that of processes before this one included."""
+        return self.state.seconds + time.monotonic() - self._began
 
     def save(self, path: Path) -> None:
         if rank() != 0:
@@ -195,7 +209,8 @@ class _Fit:
             "best": self.best,
             **self.optimiser.state(),
         }
-        save_atomically(path, tensors, {"state": json.dumps(asdict(self.state))})
+        state = {**asdict(self.state), "seconds": self._seconds()}
+        save_atomically(path, tensors, {"state": json.dumps(state)})
 
     def restore(self, path: Path) -> None:
         stored, notes = read_checkpoint(path)

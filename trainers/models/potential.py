@@ -47,12 +47,15 @@ class Potential(nn.Module, ABC):
         super().__init__()
         self.cutoff, self.heads = settings.cutoff, settings.heads
         self.elements = tuple(sorted(settings.elements))
-        row = torch.zeros(LARGEST_NUMBER + 1, dtype=torch.int64)
+        row = torch.full((LARGEST_NUMBER + 1,), len(self.elements))
         row[list(self.elements)] = torch.arange(len(self.elements))
         self.register_buffer("row_of_number", row, persistent=False)
 
     def species(self, graph: Graph) -> Tensor:
-        """Row of each atom's element in tables of `len(self.elements)` rows, (A,) int64."""
+        """Row of each atom's element in tables of `len(self.elements)` rows, (A,) int64.
+
+        An element without weights gets a row beyond the table, which is an error of torch's.
+        """
         return self.row_of_number.index_select(0, graph.numbers)
 
     @abstractmethod

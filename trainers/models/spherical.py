@@ -6,6 +6,7 @@ polar axis); the couplings are read from e3nn once, when a model is built.
 Legend: `A` atoms, `K` slots, `M` = 2l + 1 components.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -40,7 +41,7 @@ def coupling(path: Path) -> Tensor:
 
     tensor: Tensor = wigner_3j(path.l_in, path.l_edge, path.l_out, dtype=torch.float64)
     flat = tensor.permute(1, 0, 2).reshape(2 * path.l_edge + 1, -1)
-    return flat * (2 * path.l_out + 1) ** 0.5
+    return flat * math.sqrt(2 * path.l_out + 1)
 
 
 def harmonics(unit_AK3: Tensor, largest: int) -> list[Tensor]:

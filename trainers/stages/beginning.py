@@ -38,6 +38,7 @@ def begin(task: StageTask, store: Frames, first: Frames, dataset: str) -> ForceF
         "references": reference_energies(left),
         "dataset": dataset,
         "compositions": tuple(sorted({*compositions(first), *compositions(anchor)})),
+        "periodic": bool(np.isfinite(store.cell_F33).any()),
         "seed": task.seed,
         "base": "" if base is None else base.metadata.method,
         "notes": {"task": json.loads(task.model_dump_json())},

@@ -12,7 +12,6 @@ Never broken:
 import hashlib
 import math
 import shutil
-import time
 
 import torch
 import torch.distributed as dist
@@ -78,16 +77,16 @@ class _Stage:
         version = hashlib.blake2b(self.dataset.encode(), digest_size=8).hexdigest()
         self.work = task.output.with_name(f"{task.output.name}.work") / f"{self.key}-{version}"
         self.results: list[PhaseResult] = []
+        self.seconds = 0.0
 
     def run(self) -> StageResult:
-        started = time.monotonic()
         first = self._data(self.task.phases[0])
         force_field = begin(self.task, self.frames, first.frames, self.dataset).to(self.device)
         for place, phase in enumerate(self.task.phases):
             data = first if place == 0 else self._data(phase)
             self._phase(place, phase, data, force_field)
         force_field = settled(force_field, anchor_of(self.task, self.frames, first.frames))
-        result = self._result(time.monotonic() - started)
+        result = self._result()
         if rank() == 0:
             self._publish(force_field, result)
         _wait_for_all()
@@ -109,6 +108,7 @@ class _Stage:
                 watch=self._watch(place),
             )
         self.results.append(_phase_result(data, outcome))
+        self.seconds += outcome.seconds
 
     def _graphs(self, data: PhaseData, force_field: ForceField) -> GraphSet:
         metadata = force_field.metadata
@@ -143,7 +143,7 @@ class _Stage:
         name, phases = self.task.name, len(self.task.phases)
         return lambda line: watch(StageProgress(name, place + 1, phases, line))
 
-    def _result(self, wall_s: float) -> StageResult:
+    def _result(self) -> StageResult:
         return StageResult(
             name=self.task.name,
             output=self.task.output,
@@ -151,7 +151,7 @@ class _Stage:
             dataset=self.dataset,
             phases=tuple(self.results),
             validation=self.results[-1].validation,
-            wall_s=wall_s,
+            wall_s=self.seconds,
         )
 
     def _publish(self, force_field: ForceField, result: StageResult) -> None:

@@ -144,7 +144,8 @@ class PhaseResult(_Frozen):
 class StageResult(_Frozen):
     """A finished stage; `output` holds the force field, `key` and `dataset` what it came from.
 
-    `validation` is the force error of the last phase on the validation frames, eV/Å.
+    `validation` is the force error of the last phase on the validation frames, eV/Å. `wall_s`
+    counts all processes that trained it, each up to its last checkpoint.
     """
 
     name: str

@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.func import grad, grad_and_value, vmap
 
 from forgefield.storage.records import Array
-from forgefield.trainers.fitting.schedule import rate_at
 from forgefield.trainers.fitting.losses import loss_sum
+from forgefield.trainers.fitting.schedule import rate_at
 from forgefield.trainers.graphs import Batch, GraphSet
 from forgefield.trainers.models.potential import Potential
 from forgefield.trainers.settings import FitSettings
