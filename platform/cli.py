@@ -2,7 +2,8 @@
 
 Results go to standard output (with `--json` as one JSON document), progress and errors to
 standard error. Exit codes: 0 done, 1 a bug, 2 bad input, 3 a missing program, 4 no money,
-5 the run is busy, 6 storage trouble, 7 failed labels, 8 a failed audit, 130 interrupted.
+5 the run is busy, 6 storage trouble, 7 failed labels, 8 a failed audit, 9 a training that
+diverged, 130 interrupted.
 """
 
 import json

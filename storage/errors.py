@@ -11,6 +11,7 @@
     │   └── HoldoutLocked        training asked for the hold-out; leave it to the evaluation
     ├── WaveOfFailures           labels fail one after another; read the reason (exit code 7)
     ├── AuditFailed              a stored label isn't what its method gives (exit code 8)
+    ├── TrainingDiverged         lower the learning rate or look at the labels (exit code 9)
     └── LabelError               one label went wrong; the campaign goes on
         ├── BadConfiguration     give up on this configuration at once
         ├── NeedsLargerMachine   more memory or time than a label may have here
@@ -80,6 +81,12 @@ class AuditFailed(ForgefieldError):
     """A label of a run differs from what its own method gives, by more than noise."""
 
     exit_code = 8
+
+
+class TrainingDiverged(ForgefieldError):
+    """The loss of a fit is no number any more; nothing of it was published."""
+
+    exit_code = 9
 
 
 class LabelError(ForgefieldError):

@@ -16,7 +16,8 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from forgefield.storage.errors import InputError, StorageError
@@ -79,16 +80,21 @@ class ForceField:
 
     @classmethod
     def load(cls, folder: Path, *, device: str = "cpu") -> Self:
-        """Read a saved folder; `InputError` when it holds no force field."""
+        """Read a saved folder; `InputError` when it holds none, or that of an older version."""
         try:
             text = (folder / DESCRIPTION).read_text(encoding="utf-8")
             weights = load_file(folder / WEIGHTS, device=device)
         except FileNotFoundError as missing:
             raise InputError(f"{folder} holds no force field: {missing}") from missing
-        metadata = Metadata.model_validate_json(text)
+        except SafetensorError as damaged:
+            raise InputError(f"{folder / WEIGHTS} is damaged: {damaged}. Copy it again.") from damaged
+        metadata = _metadata(text, folder)
         network = build(metadata.model).to(device)
         network.to(next(iter(weights.values())).dtype)
-        network.load_state_dict(weights)
+        try:
+            network.load_state_dict(weights)
+        except RuntimeError as mismatch:
+            raise _of_another_version(folder) from mismatch
         base = cls.load(folder / BASE, device=device) if metadata.base else None
         return cls(network, metadata, base)
 
@@ -144,6 +150,23 @@ class ForceField:
             return energy_F, forces_A3
         under_F, under_A3 = self.base.predict(frames, batch=batch)
         return energy_F + under_F, forces_A3 + under_A3
+
+
+def _metadata(text: str, folder: Path) -> Metadata:
+    try:
+        metadata = Metadata.model_validate_json(text)
+    except ValidationError as unknown:
+        raise _of_another_version(folder) from unknown
+    if not metadata.model.elements:
+        raise _of_another_version(folder)
+    return metadata
+
+
+def _of_another_version(folder: Path) -> InputError:
+    return InputError(
+        f"The force field in {folder} was made by another version of forgefield, most likely an "
+        "older one. Train again with this one (labels are kept), or use that version."
+    )
 
 
 def publish(partial: Path, folder: Path) -> None:

@@ -2,9 +2,14 @@
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 Fade = Literal["smooth", "cosine"]
+
+
+def _read_table(value: object) -> object:
+    """Recipes and plans of before give the length of a table of all elements."""
+    return () if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 class SharedSettings(BaseModel):
@@ -18,7 +23,7 @@ class SharedSettings(BaseModel):
     title: ClassVar[str]
 
     cutoff: float = Field(default=5.0, gt=0)
-    elements: tuple[int, ...] = ()
+    elements: Annotated[tuple[int, ...], BeforeValidator(_read_table)] = ()
     heads: int = Field(default=1, ge=1)
 
     @property

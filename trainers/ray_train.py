@@ -7,6 +7,10 @@ starts another, which goes on from there.
 
 Progress comes back as small JSON files in a folder that worker and driver share, read by
 `latest_progress`; it never blocks or fails a stage. Metrics go to Ray Train as well.
+
+An error of ours inside a stage comes out of `run_stages` as itself. Ray would hand it on as text
+inside errors of its own, so the worker leaves it in a file. One that the user has to mend isn't
+tried again.
 """
 
 import json
@@ -19,12 +23,13 @@ from typing import Any
 import ray
 import ray.train
 from pydantic import BaseModel, ConfigDict, Field
+from ray.exceptions import RayTaskError
 from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 
-from forgefield.storage.errors import StorageError
-from forgefield.storage.frame_store import dataset_version
+from forgefield.storage import errors
+from forgefield.storage.errors import ForgefieldError, InputError, MissingProgram, StorageError
 from forgefield.trainers.settings import Progress
-from forgefield.trainers.stages.tasks import StageProgress, StageResult, StageTask, finished
+from forgefield.trainers.stages.tasks import StageProgress, StageResult, StageTask, finished_chain
 
 LIGHT = {
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
@@ -33,6 +38,10 @@ LIGHT = {
 }
 """Ray Train passes these on to its controller and workers. Stages last seconds to minutes: one
 process fewer to start, and an end that is noticed at once."""
+
+
+TO_BE_MENDED = (InputError, MissingProgram)
+"""Errors that come again, however often a stage is tried."""
 
 
 class RaySettings(BaseModel):
@@ -67,14 +76,14 @@ def run_stages(
     while waiting or running:
         while waiting and len(running) < settings.parallel:
             place, chain = waiting.pop(0)
-            done = _finished(chain)
+            done = finished_chain(chain)
             if done is not None:
                 found[place] = done
             else:
                 running[_submit(chain, settings)] = place
         ready, _ = ray.wait(list(running), num_returns=1) if running else ([], [])
         for reference in ready:
-            found[running.pop(reference)] = _results(ray.get(reference))
+            found[running.pop(reference)] = _results(reference)
     return [found[place] for place in range(len(chains))]
 
 
@@ -83,13 +92,13 @@ def gpus_at_hand() -> int:
     return int(ray.cluster_resources().get("GPU", 0))
 
 
-def _finished(chain: Sequence[StageTask]) -> tuple[StageResult, ...] | None:
-    results = [finished(task, str(dataset_version(task.frames))) for task in chain]
-    known = tuple(result for result in results if result is not None)
-    return known if len(known) == len(chain) else None
-
-
-def _results(texts: Sequence[str]) -> tuple[StageResult, ...]:
+def _results(reference: Any) -> tuple[StageResult, ...]:  # noqa: ANN401  (a reference)
+    try:
+        texts = ray.get(reference)
+    except RayTaskError as error:
+        if isinstance(error.cause, ForgefieldError):
+            raise error.cause from None
+        raise
     return tuple(StageResult.model_validate_json(text) for text in texts)
 
 
@@ -107,8 +116,9 @@ def run_under_ray(tasks_json: Sequence[str], settings_json: str) -> list[str]:
     settings = RaySettings.model_validate_json(settings_json)
     for name, value in LIGHT.items():
         os.environ.setdefault(name, value)
-    before = _finished_names(chain)
-    TorchTrainer(
+    before, said = _finished_names(chain), _last_words(chain, settings)
+    said.unlink(missing_ok=True)
+    trainer = TorchTrainer(
         _train_loop,
         train_loop_config={"tasks": list(tasks_json), "settings": settings_json},
         torch_config=TorchConfig(
@@ -121,8 +131,14 @@ def run_under_ray(tasks_json: Sequence[str], settings_json: str) -> list[str]:
             failure_config=FailureConfig(max_failures=settings.retries),
             checkpoint_config=CheckpointConfig(num_to_keep=1),
         ),
-    ).fit()
-    done = _finished(chain)
+    )
+    try:
+        trainer.fit()
+    except Exception:
+        _raise_ours(said)
+        raise
+    _raise_ours(said)
+    done = finished_chain(chain)
     if done is None:
         raise StorageError(f"{chain[-1].name} ended without its output folders; see Ray's logs")
     return [
@@ -132,7 +148,7 @@ def run_under_ray(tasks_json: Sequence[str], settings_json: str) -> list[str]:
 
 
 def _finished_names(chain: Sequence[StageTask]) -> set[str]:
-    return {task.name for task in chain if _finished([task]) is not None}
+    return {task.name for task in chain if finished_chain([task]) is not None}
 
 
 def _scaling(task: StageTask, settings: RaySettings) -> ScalingConfig:
@@ -158,8 +174,37 @@ def _train_loop(config: Mapping[str, Any]) -> None:
         if rank() == 0:
             _write_progress(settings.progress, line)
 
-    for text in config["tasks"]:
-        run_stage(StageTask.model_validate_json(text), watch, device=device)
+    chain = [StageTask.model_validate_json(text) for text in config["tasks"]]
+    try:
+        for task in chain:
+            run_stage(task, watch, device=device)
+    except ForgefieldError as error:
+        _write_last_words(_last_words(chain, settings), error)
+        if not isinstance(error, TO_BE_MENDED):
+            raise
+
+
+def _last_words(chain: Sequence[StageTask], settings: RaySettings) -> Path:
+    """Where the workers of a chain leave an error of ours."""
+    return settings.storage / f"{chain[-1].name}-{chain[-1].key()[:8]}.error.json"
+
+
+def _write_last_words(path: Path, error: ForgefieldError) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    words = {"kind": type(error).__name__, "text": str(error)}
+    partial.write_text(json.dumps(words), encoding="utf-8")
+    partial.replace(path)
+
+
+def _raise_ours(path: Path) -> None:
+    """Raise what a worker left at `path`, if it did."""
+    try:
+        words = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return
+    kind: type[ForgefieldError] = getattr(errors, words["kind"], ForgefieldError)
+    raise kind(words["text"])
 
 
 def _write_progress(folder: Path, line: StageProgress) -> None:

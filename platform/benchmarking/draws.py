@@ -71,6 +71,11 @@ def draw_frames(
     first, last = order[:train], order[frames - chosen :]
     rest = order[train : frames - chosen]
     kept, twins = without_twins(last, first, repeats)
+    if not kept:
+        raise InputError(
+            f"All {chosen} validation frames have the geometry of a training frame, so none is left "
+            "to choose by. Give a file without duplicates, more --validation, or a smaller budget."
+        )
     judged, more = without_twins(rest, [*first, *last], repeats)
     if test != 0 and not judged:
         raise InputError(

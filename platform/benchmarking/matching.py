@@ -1,12 +1,14 @@
 """Which frames of one file, or of two, have one geometry.
 
 Two frames are the same where no interatomic distance differs by more than `SAME_A`, distances
-sorted within each pair of elements: turned, mirrored and renumbered copies count. Distinct frames
-of molecular dynamics are hundreds of times further apart; published files round to 1e-5 Å.
+sorted within each pair of elements: turned, mirrored and renumbered copies count. Published files
+round to 1e-4 Å at the coarsest, which changes a distance by less than 2e-4 Å; of the distinct frames
+of ethanol's molecular dynamics the nearest two differ by 0.018 Å.
 
 Legend: `N` frames of one file, `M` of another, `A` atoms, `P` pairs of atoms. Units: Å.
 """
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -19,7 +21,7 @@ from forgefield.storage.errors import InputError
 from forgefield.storage.geometry import close_pairs, pair_distances, sorted_distances, superpose
 from forgefield.storage.records import Array
 
-SAME_A = 1e-4
+SAME_A = 1e-3
 TURNED_A = 1e-3
 """No atom further off after superposition, for labels of two methods to be of one geometry."""
 AT_ONCE = 4096
@@ -58,11 +60,13 @@ def shared_by(one: LabelledFile, other: LabelledFile) -> Pairs:
 class Paired:
     """Labels by the other method on frames of a file, where there are: NaN elsewhere.
 
-    `energy_N` (N,) and `forces_NA3` (N, A, 3), turned into the frame's own orientation.
+    `energy_N` (N,) and `forces_NA3` (N, A, 3), turned into the frame's own orientation. `source`
+    is the hash of what they came from: the other file, its unit, the pairs.
     """
 
     energy_N: Array
     forces_NA3: Array
+    source: str
 
     @property
     def there_N(self) -> NDArray[np.bool_]:  # noqa: N802
@@ -79,7 +83,9 @@ def paired_labels(file: LabelledFile, other: LabelledFile, pairs: Pairs) -> Pair
         if farthest < TURNED_A and not np.isfinite(energy_N[frame]):
             energy_N[frame] = other.energy_N[partner]
             forces_NA3[frame] = other.forces_NA3[partner] @ rotation
-    return Paired(energy_N, forces_NA3)
+    digest = hashlib.blake2b(f"{other.sha256} {other.unit}|".encode(), digest_size=8)
+    digest.update(np.ascontiguousarray(pairs, dtype="<i8").tobytes())
+    return Paired(energy_N, forces_NA3, digest.hexdigest())
 
 
 def _features(file: LabelledFile) -> Iterator[tuple[int, Array]]:

@@ -1,20 +1,20 @@
 """Figures of the ASTEROID paper: force MAE on MD17@CCSD(T), kcal/mol/Å.
 
 Source: arXiv 2306.03109, Tables 3 and 4, at the cost of 250 coupled-cluster labels, cheap ones at
-40:1. All with GemNet, but for "standard" with EGNN. A molecule is known by its formula.
+40:1. All with GemNet, but for "standard" with EGNN. A molecule is known by its bonds.
 """
 
 from collections.abc import Mapping
 
 RATIO, BUDGET = 40.0, 250
-NAMES = {
-    "C9H8O4": "aspirin",
-    "C6H6": "benzene",
-    "C3H4O2": "malonaldehyde",
-    "C7H8": "toluene",
-    "C2H6O": "ethanol",
+SMILES: Mapping[str, tuple[str, ...]] = {
+    "aspirin": ("CC(=O)Oc1ccccc1C(=O)O",),
+    "benzene": ("c1ccccc1",),
+    "malonaldehyde": ("O=CCC=O", "O=CC=CO"),
+    "toluene": ("Cc1ccccc1",),
+    "ethanol": ("CCO",),
 }
-_COLUMNS = ("C9H8O4", "C6H6", "C3H4O2", "C7H8", "C2H6O")
+"""The paper's molecules, in the order of its columns; malonaldehyde is one in both its forms."""
 _GEMNET: Mapping[str, tuple[float | None, ...]] = {
     "standard": (1.554, 0.074, 0.776, 0.566, 0.351),
     "without fine-tuning": (4.670, 3.252, 2.726, 3.342, 5.107),
@@ -26,17 +26,18 @@ _GEMNET: Mapping[str, tuple[float | None, ...]] = {
 _EGNN_STANDARD = (1.897, 0.297, 1.466, 0.777, 0.840)
 
 
-def paper_value(molecule: str, model: str, row: str) -> tuple[float, str] | None:
+def paper_value(name: str, budget: int | None, model: str, row: str) -> tuple[float, str] | None:
     """The paper's figure for a row and the model it is of, or `None` where it has none.
 
-    `molecule` is a formula. Rows of other models stand beside GemNet's figures.
+    `name` is the molecule's; there are none at another `budget`. Rows of other models stand beside
+    GemNet's figures.
     """
-    if molecule not in _COLUMNS:
+    if name not in SMILES or budget != BUDGET:
         return None
-    place = _COLUMNS.index(molecule)
+    place = list(SMILES).index(name)
     if model == "egnn" and row == "standard":
         return _EGNN_STANDARD[place], "EGNN"
-    value = _GEMNET.get(row, (None,) * len(_COLUMNS))[place]
+    value = _GEMNET.get(row, (None,) * len(SMILES))[place]
     if value is None:
         return None
     return value, "" if row == "sGDML" else "GemNet"

@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from forgefield.platform.benchmarking.paper import NAMES, RATIO, paper_value
+from forgefield.platform.benchmarking.paper import RATIO, paper_value
 from forgefield.platform.benchmarking.results import Results, Row, spread
 from forgefield.platform.benchmarking.scoring import LABELS
 from forgefield.platform.reporting.figures import INK, SOFT, drawing, plain_numbers
@@ -73,7 +73,7 @@ def parity(results: Results, folder: Path) -> Figure:
             axes.grid(visible=True)
     grid[0][0].set_ylabel(f"predicted, {UNIT}")
     grid[1][0].set_ylabel("difference")
-    figure.suptitle(f"{_title(results)}: force components of {rows[0].score.frames} test frames")
+    figure.suptitle(f"{results.title}: force components of {rows[0].score.frames} test frames")
     return figure
 
 
@@ -89,14 +89,14 @@ def against_time(results: Results, _: Path) -> Figure:
         for row in [row for row in own if row.seed == own[0].seed and row.history]:
             seconds, errors = np.array(row.history).T
             axes.plot(seconds, errors, lw=0.8, alpha=0.45, color=COLOURS.get(kind, INK), zorder=1)
-    known = paper_value(results.molecule, results.model, "ASTEROID")
+    known = paper_value(results.name, results.budget, results.model, "ASTEROID")
     if known:
         axes.axhline(known[0], color=SOFT, lw=0.9, ls=":")
         words = f"ASTEROID in the paper ({known[1]}, {RATIO:g}:1)"
         axes.text(0.01, known[0], words, color=SOFT, fontsize=8, va="bottom",
                   transform=axes.get_yaxis_transform())  # fmt: skip
     _logarithmic(axes, "training time, s")
-    axes.set_title(f"{_title(results)}: error against training time")
+    axes.set_title(f"{results.title}: error against training time")
     kinds = list(dict.fromkeys(row.row for row in results.rows))
     keys = [axes.plot([], [], "o", color=COLOURS.get(kind, INK), label=kind)[0] for kind in kinds]
     for place, ratio in enumerate(ratios):
@@ -121,7 +121,7 @@ def curve(results: Results, _: Path) -> Figure:
     sizes = sorted({row.accurate for row in results.rows})
     axes.set_xticks(sizes, [str(size) for size in sizes])
     axes.set_xticks([], minor=True)
-    axes.set_title(f"{_title(results)}: learning curves")
+    axes.set_title(f"{results.title}: learning curves")
     axes.legend()
     return figure
 
@@ -184,7 +184,3 @@ def _blank(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
-
-
-def _title(results: Results) -> str:
-    return f"{results.model}, {NAMES.get(results.molecule, results.molecule)}"

@@ -55,8 +55,10 @@ class Row(Document):
 
     `ratio` is what an accurate label costs in cheap ones (null where no cheap labels are bought),
     `accurate` and `cheap` the labels trained on, `validation` the force MAE on the validation
-    frames. `seconds` are those of the stages this force field went through, `search_seconds` of
-    all that were tried for it. `gamma` = `c` · `median_bias`.
+    frames. `seconds` are those of the fits this force field went through, `search_seconds` of all
+    that were tried for it; of an interrupted fit they count up to its last checkpoint. Reading
+    frames, weighing them, starting workers and measuring are left out. `gamma` = `c` ·
+    `median_bias`.
     """
 
     row: str
@@ -114,8 +116,10 @@ class Results(Document):
     model_config = NO_BOUNDS
 
     kind: str
-    molecule: str
+    molecule: str = Field(description="formula")
+    name: str = Field(default="", description="of the molecule, by its bonds, where the paper has it")
     model: str
+    budget: int | None = Field(default=None, description="accurate labels that a row may cost")
     origin: Origin
     files: dict[str, FileFacts]
     preset: Preset
@@ -126,6 +130,12 @@ class Results(Document):
     notes: tuple[str, ...] = ()
     rows: tuple[Row, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """Model, molecule, and budget where there is one."""
+        at = "" if self.budget is None else f", budget {self.budget} labels"
+        return f"{self.model}, {self.name or self.molecule}{at}"
 
 
 def facts_of(file: LabelledFile) -> FileFacts:

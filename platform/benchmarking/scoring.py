@@ -1,13 +1,16 @@
 """Errors of a trained model on the test frames, measured once and kept.
 
-A score is found again where the model (by its key) and the test frames are the same.
+A score is found again where the model (by its key) and the test frames are the same, and the
+predictions are there. A note that can't be read isn't there.
 """
 
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from pydantic import ValidationError
 
 from forgefield.platform.benchmarking.results import Score, write
 from forgefield.platform.planning.plan import Document
@@ -56,10 +59,11 @@ class Judge:
         """A score of before with the seconds that were noted, or `None`."""
         try:
             text = (self.folder / f"{name}.json").read_text(encoding="utf-8")
-        except FileNotFoundError:
+            found = _Kept.model_validate_json(text)
+        except (FileNotFoundError, UnicodeDecodeError, ValidationError):
             return None
-        found = _Kept.model_validate_json(text)
-        return (found.score, found.seconds) if found.key == self._key(key) else None
+        whole = found.key == self._key(key) and (self.folder / f"{name}.npz").is_file()
+        return (found.score, found.seconds) if whole else None
 
     def keep(self, name: str, key: str, found: tuple[Array, Array], seconds: float) -> Score:
         """Measure predictions and write both down."""

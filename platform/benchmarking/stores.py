@@ -49,9 +49,14 @@ def make_store(folder: Path, parts: Sequence[Part]) -> Path:
 
 
 def difference_file(file: LabelledFile, paired: Paired) -> LabelledFile:
-    """The same geometries with accurate minus cheap labels: what Δ-learning fits."""
+    """The same geometries with accurate minus cheap labels: what Δ-learning fits.
+
+    Its hash is of both files.
+    """
+    both = f"{file.sha256} {file.unit} minus {paired.source}"
     return replace(
         file,
+        sha256=hashlib.sha256(both.encode()).hexdigest(),
         method=Method(file.method.tier, f"{file.method.name} minus cheap labels"),
         energy_N=file.energy_N - paired.energy_N,
         forces_NA3=file.forces_NA3 - paired.forces_NA3,

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from forgefield.platform.benchmarking.paper import NAMES, paper_value
+from forgefield.platform.benchmarking.paper import RATIO, paper_value
 from forgefield.platform.benchmarking.results import Results, Row, spread
 from forgefield.platform.screen.panels import panel
 from forgefield.platform.screen.wording import duration
@@ -32,7 +32,7 @@ class Grid:
 
 def grids_of(results: Results) -> list[Grid]:
     """All tables of a benchmark."""
-    efforts = sorted({row.effort for row in results.rows})
+    efforts = sorted({row.effort for row in results.rows if row.row != ANALYTIC}) or [1.0]
     errors = _curve_errors if results.kind == "curve" else _asteroid_errors
     grids = []
     for effort in efforts:
@@ -44,7 +44,7 @@ def grids_of(results: Results) -> list[Grid]:
 
 def notes_of(results: Results) -> list[str]:
     """What has to be known to read the tables."""
-    left = [f"{left.row} is left out: {left.reason}." for left in results.left_out]
+    left = [f"{left.row} is left out: {left.reason.rstrip('.')}." for left in results.left_out]
     return [*results.notes, *left]
 
 
@@ -59,14 +59,17 @@ def mean_and_spread(values: Sequence[float]) -> str:
 
 def _asteroid_errors(results: Results, rows: Sequence[Row], suffix: str) -> Grid:
     ratios = sorted({row.ratio for row in rows if row.ratio is not None})
+    kinds = list(dict.fromkeys(row.row for row in rows))
+    known = [_paper(results, kind) for kind in kinds]
+    beside = any(value != DASH for value in known)
     lines = []
-    for kind in dict.fromkeys(row.row for row in rows):
+    for kind, value in zip(kinds, known, strict=True):
         own = [row for row in rows if row.row == kind]
         values = [_at(own, ratio) for ratio in ratios] or [_at(own, None)]
-        lines.append((kind, _labels(own), *values, _paper(results, kind)))
-    columns = tuple(f"{ratio:g}:1" for ratio in ratios) or ("error",)
-    title = f"{_title(results)}{suffix}: force MAE, {UNIT}"
-    return Grid(title, ("row", "labels", *columns, "paper, 40:1"), tuple(lines), left=2)
+        lines.append((kind, _labels(own), *values, *([value] if beside else [])))
+    columns = [f"{ratio:g}:1" for ratio in ratios] or ["error"]
+    head = ("row", "labels", *columns, *([f"paper, {RATIO:g}:1"] if beside else []))
+    return Grid(f"{results.title}{suffix}: force MAE, {UNIT}", head, tuple(lines), left=2)
 
 
 def _curve_errors(results: Results, rows: Sequence[Row], suffix: str) -> Grid:
@@ -76,7 +79,7 @@ def _curve_errors(results: Results, rows: Sequence[Row], suffix: str) -> Grid:
         own = [row for row in rows if row.row == kind]
         by_size = [[row.score.force_mae for row in own if row.accurate == n] for n in sizes]
         lines.append((kind, f"{own[0].cheap:,}", *map(mean_and_spread, by_size)))
-    title = f"{_title(results)}{suffix}: force MAE, {UNIT}, by accurate labels"
+    title = f"{results.title}{suffix}: force MAE, {UNIT}, by accurate labels"
     return Grid(title, ("training", "cheap labels", *map(str, sizes)), tuple(lines))
 
 
@@ -121,13 +124,8 @@ def _labels(rows: Sequence[Row]) -> str:
 
 
 def _paper(results: Results, kind: str) -> str:
-    found = paper_value(results.molecule, results.model, kind)
+    found = paper_value(results.name, results.budget, results.model, kind)
     return DASH if found is None else " ".join([f"{found[0]:.3f}", found[1]]).strip()
-
-
-def _title(results: Results) -> str:
-    name = NAMES.get(results.molecule)
-    return f"{results.model}, {name or results.molecule}"
 
 
 def _digits(value: float, like: float) -> str:
@@ -137,7 +135,7 @@ def _digits(value: float, like: float) -> str:
 
 def markdown(results: Results) -> str:
     """All tables and how they were made, as a document."""
-    lines = [f"# {results.kind}: {_title(results)}", ""]
+    lines = [f"# {results.kind}: {results.title}", ""]
     for grid in grids_of(results):
         lines += [f"## {grid.title}", "", _line(grid.head)]
         lines.append(_line(["---" if n < grid.left else "---:" for n in range(len(grid.head))]))

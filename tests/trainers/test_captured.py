@@ -1,21 +1,23 @@
 """A captured step is the eager step: the same loss, the same gradient, whatever is traced."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch.fx import GraphModule
 
 from forgefield.storage.frames import Frames
-from forgefield.trainers.fitting.captured import MOST_SHAPES, CapturedStep, pays
-from forgefield.trainers.fitting.fit import fit
+from forgefield.trainers.fitting.captured import CapturedStep, pays
+from forgefield.trainers.fitting.fit import Watch, fit
 from forgefield.trainers.fitting.flat import FlatParameters
 from forgefield.trainers.fitting.objectives import Labels, Objective, Scores
 from forgefield.trainers.fitting.processor_products import use_fastest_products
 from forgefield.trainers.graphs import Batch, GraphSet
 from forgefield.trainers.model_settings import EGNNSettings, ModelSettings, NequIPSettings
 from forgefield.trainers.models import Potential, build
-from forgefield.trainers.settings import FitSettings
+from forgefield.trainers.settings import FitSettings, Progress
 
 SMALL: dict[str, ModelSettings] = {
     "egnn": EGNNSettings(layers=2, channels=8, radial=6, elements=(1, 6, 8)),
@@ -54,20 +56,24 @@ def test_traced_operations_give_the_eager_loss_and_gradient(
         loss = aim(model, batch, extra)
         loss.backward()  # type: ignore[no-untyped-call]
         found = captured(weights, batch, extra)
-        assert found is not None
         torch.testing.assert_close(found[0], loss.detach(), rtol=1e-12, atol=1e-12)
         torch.testing.assert_close(found[1], flat.gradient, rtol=1e-9, atol=1e-12)
 
 
-def test_many_shapes_are_left_to_the_eager_step(accurate: Frames) -> None:
+def test_every_shape_is_traced_once(accurate: Frames) -> None:
     model = model_of("egnn")
     values = FlatParameters(model).values.detach()
     captured = CapturedStep(model, Labels())
-    captured._compile = captured.trace  # type: ignore[method-assign, assignment]
-    batches = [first_batch(accurate, count) for count in range(1, MOST_SHAPES + 2)]
-    found = [captured(values, batch, ()) for batch in batches]
-    assert [one is None for one in found] == [False] * MOST_SHAPES + [True]
-    assert captured(values, batches[0], ()) is not None
+    traced: list[int] = []
+
+    def trace(values: torch.Tensor, tensors: list[torch.Tensor], frames: int) -> GraphModule:
+        traced.append(frames)
+        return captured.trace(values, tensors, frames)
+
+    captured._compile = trace  # type: ignore[method-assign, assignment]
+    for count in (1, 2, 1, 2):
+        captured(values, first_batch(accurate, count), ())
+    assert traced == [1, 2]
 
 
 def test_products_are_the_same_by_either_library() -> None:
@@ -79,13 +85,17 @@ def test_products_are_the_same_by_either_library() -> None:
         return torch.mm(a.t(), b)
 
     a, b = torch.randn(300, 200), torch.randn(300, 100)
+    chosen: dict[str, bool] = {}
     traced = make_fx(product)(a, b)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(processor_products, "_onednn_wins", lambda *_: True)
-        exchanged = use_fastest_products(traced)
+        exchanged = use_fastest_products(traced, chosen)
     targets = {str(node.target) for node in exchanged.graph.nodes if node.op == "call_function"}
     assert "forgefield.product.default" in targets
     torch.testing.assert_close(exchanged(a, b), product(a, b), rtol=1e-5, atol=1e-4)
+    assert list(chosen.values()) == [True]
+    again = use_fastest_products(make_fx(product)(a, b), dict.fromkeys(chosen, False))
+    assert "forgefield.product.default" not in {str(node.target) for node in again.graph.nodes}
 
 
 def test_only_long_fits_of_one_size_are_compiled_unless_settings_say(accurate: Frames) -> None:
@@ -121,3 +131,28 @@ def test_a_compiled_fit_follows_the_eager_one(kind: str, accurate: Frames) -> No
         )
         assert ours.loss == pytest.approx(theirs.loss, rel=1e-8)
         assert ours.validation == pytest.approx(theirs.validation, rel=1e-8)
+
+
+@pytest.mark.slow
+def test_a_compiled_fit_that_was_interrupted_ends_with_the_same_bits(
+    accurate: Frames, tmp_path: Path
+) -> None:
+    settings = FitSettings(
+        steps=24, batch=4, compiled=True, optimiser="muon", evaluate_every=4, save_every=6
+    )
+    train = GraphSet(accurate, 5.0, energy_F=accurate.energy_F - accurate.energy_F.mean())
+
+    def run(watch: Watch | None = None, checkpoint: Path | None = None) -> torch.Tensor:
+        torch.manual_seed(3)
+        model = build(SMALL["nequip"])
+        fit(model, train, train, settings, scale=1.0, checkpoint=checkpoint, watch=watch)
+        return torch.cat([p.detach().reshape(-1) for p in model.parameters()])
+
+    def stop(line: Progress) -> None:
+        if line.step == 16:
+            raise KeyboardInterrupt
+
+    whole = run()
+    with pytest.raises(KeyboardInterrupt):
+        run(stop, tmp_path / "fit.safetensors")
+    assert torch.equal(run(checkpoint=tmp_path / "fit.safetensors"), whole)

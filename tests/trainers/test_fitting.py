@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from forgefield.storage.errors import TrainingDiverged
 from forgefield.storage.frames import Frames
 from forgefield.trainers.fitting import fit as fitting
 from forgefield.trainers.fitting.fit import FitResult, fit, rate_at
@@ -62,17 +63,36 @@ def run(
     return force_field, result
 
 
-def test_an_interrupted_fit_ends_with_the_same_bits(accurate: Frames, tmp_path: Path) -> None:
-    straight, expected = run(accurate)
+@pytest.mark.parametrize("optimiser", ["adamw", "muon"])
+def test_an_interrupted_fit_ends_with_the_same_bits(
+    optimiser: str, accurate: Frames, tmp_path: Path
+) -> None:
+    settings = SETTINGS.model_copy(update={"optimiser": optimiser})
+    straight, expected = run(accurate, settings)
     checkpoint = tmp_path / "fit.safetensors"
     for stop in (20, 40):
         with pytest.raises(Interrupted):
-            run(accurate, checkpoint=checkpoint, stop_at=stop)
+            run(accurate, settings, checkpoint=checkpoint, stop_at=stop)
         assert checkpoint.exists()
-    resumed, found = run(accurate, checkpoint=checkpoint)
+    resumed, found = run(accurate, settings, checkpoint=checkpoint)
     assert found == expected
     for name, value in straight.network.state_dict().items():
         assert torch.equal(value, resumed.network.state_dict()[name]), name
+
+
+def test_what_diverges_ends_with_an_error(accurate: Frames) -> None:
+    settings = SETTINGS.model_copy(update={"rate": 1e30, "norm": "l2", "steps": 200})
+    with pytest.raises(TrainingDiverged, match="lower the rate"):
+        run(accurate, settings)
+
+
+def test_a_prediction_that_is_no_number_is_an_error_in_validation(accurate: Frames) -> None:
+    force_field = fresh(accurate)
+    graphs = graphs_of(accurate, MODEL.cutoff, 1.0)
+    assert math.isfinite(fitting.force_error(force_field.network, graphs, 4))
+    with torch.no_grad():
+        force_field.network.readout[2].weight[0, 0] = math.nan
+    assert math.isnan(fitting.force_error(force_field.network, graphs, 4))
 
 
 def test_golden_loss(accurate: Frames) -> None:

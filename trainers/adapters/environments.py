@@ -1,8 +1,9 @@
 """Programs that run in a Python environment of their own, by the interpreter the user names.
 
 Never broken: arguments are lists, no shell sees them; the interpreter is isolated (`-I`), so that
-it finds neither our packages nor files that lie about; the child is gone when we are; all that it
-says lies in a log beside its files, and the end of it in the error.
+it finds neither our packages nor files that lie about; the child is killed when we are interrupted
+or fail (but not when we are killed outright); all that it says lies in a log beside its files, and
+the end of it in the error.
 """
 
 import subprocess

@@ -4,12 +4,14 @@ The environment is of its own, because mace-torch pins e3nn 0.4.4:
 
     python -m venv other && other/bin/pip install mace-torch==0.3.16 torch==2.13.0
 
-A training that was killed goes on from MACE's last checkpoint in the same folder. MACE's files are
+A training that was killed goes on from MACE's last checkpoint. That lies in a folder named by all
+that the result depends on, so that it is never the one of another training. MACE's files are
 pickles: loading one runs what is in it, so take foundation models only from whom you trust.
 
 Legend: `F` frames, `A` atoms. Units: Å, eV, eV/Å.
 """
 
+import hashlib
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,7 @@ from forgefield.trainers.references import reference_energies
 PROGRAM = Program("MACE", "mace", ("mace-torch==0.3.16", "torch==2.13.0"))
 NAME = "mace"
 LOG = "mace.log"
+FILES = {"training": "train.xyz", "validation": "validation.xyz"}
 
 
 class MACESettings(BaseModel):
@@ -89,22 +92,44 @@ def train(
     foundation: Path | None = None,
     watch: Watch | None = None,
 ) -> MACE:
-    """Train in `folder`, from a `foundation` model's file where one is given.
+    """Train below `folder`, from a `foundation` model's file where one is given.
 
     `python` is the interpreter of MACE's environment. Raises `MissingProgram` where that isn't one,
     and `InputError` where MACE fails.
     """
     settings = settings or MACESettings()
-    folder.mkdir(parents=True, exist_ok=True)
-    write_labelled(train_frames, folder / "train.xyz", "training")
-    write_labelled(validation, folder / "validation.xyz", "validation")
+    start = None if foundation is None else existing(foundation, "foundation model")
+    folder = _written(folder, train_frames, validation, settings, start)
     environment = Environment(python, PROGRAM)
-    network = _network(settings, train_frames)
-    if foundation is not None:
-        network = _foundation(existing(foundation, "foundation model"))
+    network = _network(settings, train_frames) if start is None else _foundation(start)
     command = ["-m", "mace.cli.run_train", *network, *_training(settings), *settings.more]
     environment.run(command, folder, LOG, watch)
     return MACE(environment, existing(folder / f"{NAME}.model", "trained model"), settings.device)
+
+
+def _written(
+    folder: Path,
+    train_frames: Frames,
+    validation: Frames,
+    settings: MACESettings,
+    foundation: Path | None,
+) -> Path:
+    """The folder of this training alone, named by a hash, with its frames written."""
+    digest = hashlib.blake2b(settings.model_dump_json().encode(), digest_size=8)
+    if foundation is not None:
+        digest.update(foundation.read_bytes())
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        partial = Path(scratch)
+        for frames, name in ((train_frames, "training"), (validation, "validation")):
+            path = partial / FILES[name]
+            write_labelled(frames, path, name)
+            digest.update(b"|" + path.read_bytes())
+        own = folder / digest.hexdigest()
+        own.mkdir(exist_ok=True)
+        for name in FILES.values():
+            (partial / name).replace(own / name)
+    return own
 
 
 def _network(settings: MACESettings, frames: Frames) -> list[str]:

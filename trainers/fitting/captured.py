@@ -3,7 +3,7 @@
 The energy, its derivative, the loss of both and the gradient of the loss are traced once into a
 flat list of tensor operations, in which nothing is left to differentiate; `torch.compile` then
 fuses it. Shapes are those of the batch, so a new shape is traced anew; sets of molecules of many
-sizes would never stop doing so, and are left to the eager step (as are shapes beyond a few).
+sizes would never stop doing so, and are left to the eager step.
 
 Tracing costs a minute or more. `pays` says whether that is likely to come back.
 """
@@ -25,8 +25,6 @@ from forgefield.trainers.settings import FitSettings
 
 FEWEST_STEPS = 3_000
 """From about this many steps on the time to compile is earned back."""
-MOST_SHAPES = 3
-"""Batch shapes that are compiled; what comes after runs eagerly."""
 
 Compiled = Callable[[Tensor, list[Tensor]], tuple[Tensor, Tensor]]
 _GRAPH_TENSORS = tuple(field.name for field in fields(Graph) if field.name != "frames")
@@ -44,7 +42,11 @@ def pays(settings: FitSettings, train: GraphSet) -> bool:
 
 
 class CapturedStep:
-    """`loss, gradient = step(values, batch, extra)` for the trainable parameters of `model`."""
+    """`loss, gradient = step(values, batch, extra)` for the trainable parameters of `model`.
+
+    `products` says which library multiplies which shapes: with the same choices another process
+    gets the same bits.
+    """
 
     def __init__(self, model: nn.Module, objective: Objective) -> None:
         self.model, self.objective = model, objective
@@ -52,15 +54,14 @@ class CapturedStep:
         self.names = [name for name, _ in trained]
         self.shapes = [tuple(p.shape) for _, p in trained]
         self.sizes = [p.numel() for _, p in trained]
+        self.products: dict[str, bool] = {}
         self._known: dict[tuple[Any, ...], Compiled] = {}
 
-    def __call__(self, values: Tensor, batch: Batch, extra: Extra) -> tuple[Tensor, Tensor] | None:
-        """Loss (a sum over frames) and gradient (P,), or `None` where there are too many shapes."""
+    def __call__(self, values: Tensor, batch: Batch, extra: Extra) -> tuple[Tensor, Tensor]:
+        """Loss (a sum over frames) and gradient (P,)."""
         tensors = _tensors(batch, extra)
         key = tuple(tuple(t.shape) for t in tensors)
         if key not in self._known:
-            if len(self._known) == MOST_SHAPES:
-                return None
             self._known[key] = self._compile(values, tensors, batch.graph.frames)
         return self._known[key](values, tensors)
 
@@ -78,7 +79,7 @@ class CapturedStep:
             return self._step(values, tensors, frames)
 
         traced = make_fx(step)(values.detach(), tensors)
-        return use_fastest_products(traced)
+        return use_fastest_products(traced, self.products)
 
     def _step(self, values: Tensor, tensors: list[Tensor], frames: int) -> tuple[Tensor, Tensor]:
         leaf = values.detach().requires_grad_()

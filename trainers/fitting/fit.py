@@ -4,7 +4,8 @@ Never broken:
 - the run is a function of (model, data, settings): batches follow from the seed and the step
   number alone, so nothing random has to be remembered;
 - an interrupted run that is started again with the same checkpoint file ends with the same
-  bits as one that was never interrupted (same machine, same thread count);
+  bits as one that was never interrupted (same machine, same thread count), compiled or not;
+- what diverges ends with an error, not with weights;
 - a checkpoint is complete and atomic: weights, their moving average, the best average so far,
   the optimiser's state, step, patience and history, in one renamed file, no pickle;
 - with torch.distributed initialised, N workers do what one does with the same batch, to
@@ -25,15 +26,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from forgefield.storage.errors import TrainingDiverged
+from forgefield.trainers.fitting.batches import Batches
 from forgefield.trainers.fitting.captured import CapturedStep, pays
 from forgefield.trainers.fitting.checkpoints import read_checkpoint, save_atomically
 from forgefield.trainers.fitting.flat import FlatParameters
+from forgefield.trainers.fitting.judging import force_error
 from forgefield.trainers.fitting.objectives import Labels, Objective
 from forgefield.trainers.fitting.optimisers import optimiser_for
 from forgefield.trainers.fitting.processes import rank, sum_over_workers, workers
 from forgefield.trainers.fitting.schedule import rate_at
 from forgefield.trainers.graphs import GraphSet
-from forgefield.trainers.models.potential import Potential, energy_and_forces
+from forgefield.trainers.models.potential import Potential
 from forgefield.trainers.settings import FitSettings, Progress
 
 
@@ -47,7 +51,7 @@ class FitResult:
     steps: int
     best_step: int
     validation: float
-    seconds: float
+    seconds: float = field(compare=False)
     history: tuple[Progress, ...]
 
 
@@ -117,7 +121,7 @@ class _Fit:
         self.state = _State()
         self._began = time.monotonic()
         self.captured = CapturedStep(model, self.objective) if pays(settings, train) else None
-        self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, dtype=np.int64))
+        self.batches = Batches(len(train), settings.batch, settings.seed)
 
     @property
     def finished(self) -> bool:
@@ -125,7 +129,7 @@ class _Fit:
         return tired or self.state.step >= self.settings.steps
 
     def step(self) -> None:
-        index = self._batch_index()
+        index = self.batches.at(self.state.step)
         mine = index[rank() :: workers()]
         self.flat.gradient.zero_()
         loss = torch.zeros((), device=self.flat.gradient.device)
@@ -138,34 +142,27 @@ class _Fit:
         """Loss of these frames times `share`; its gradient goes into `flat.gradient`."""
         batch = self.train.batch(index)
         extra = self.objective.draw(batch.graph, torch.as_tensor(index), self.state.step)
-        found = None
-        if self.captured is not None:
-            found = self.captured(self.flat.values.detach(), batch, extra)
-        if found is None:
+        if self.captured is None:
             loss = self.objective(self.model, batch, extra) * share
             loss.backward(inputs=self.flat.parts)  # type: ignore[no-untyped-call]
             return loss
-        torch.mul(found[1], share, out=self.flat.gradient)
-        return found[0] * share
+        loss, gradient = self.captured(self.flat.values.detach(), batch, extra)
+        torch.mul(gradient, share, out=self.flat.gradient)
+        return loss * share
 
     def _advance(self, loss: float) -> None:
         state, settings = self.state, self.settings
+        if not math.isfinite(loss):
+            raise TrainingDiverged(
+                f"The loss is {loss} at step {state.step + 1} of {settings.steps}: lower the rate "
+                f"({settings.rate:g}), or look for labels that can't be right."
+            )
         self.flat.clip(settings.clip)
         self.optimiser.step(rate_at(state.step, settings))
         decay = min(settings.ema, (1 + state.step) / (10 + state.step))
         self.average.lerp_(self.flat.values.detach(), 1 - decay)
         state.step += 1
         state.losses.append(loss)
-
-    def _batch_index(self) -> NDArray[np.int64]:
-        """The frames of this step: a fresh shuffle of all frames each epoch, by (seed, epoch)."""
-        size = min(self.settings.batch, len(self.train))
-        per_epoch = len(self.train) // size
-        epoch, place = divmod(self.state.step, per_epoch)
-        if self._order[0] != epoch:
-            generator = np.random.default_rng([self.settings.seed, epoch])
-            self._order = (epoch, generator.permutation(len(self.train)))
-        return self._order[1][place * size : (place + 1) * size]
 
     def evaluate(self) -> Progress:
         """Judge the moving average; remember it if it is the best so far."""
@@ -210,28 +207,19 @@ class _Fit:
             **self.optimiser.state(),
         }
         state = {**asdict(self.state), "seconds": self._seconds()}
-        save_atomically(path, tensors, {"state": json.dumps(state)})
+        products = {} if self.captured is None else self.captured.products
+        notes = {"state": json.dumps(state), "products": json.dumps(products)}
+        save_atomically(path, tensors, notes)
 
     def restore(self, path: Path) -> None:
         stored, notes = read_checkpoint(path)
         self.state = _State(**json.loads(notes["state"]))
+        if self.captured is not None:
+            self.captured.products.update(json.loads(notes["products"]))
         self.flat.values.data.copy_(stored["values"])
         self.average.copy_(stored["average"])
         self.best.copy_(stored["best"])
         self.optimiser.restore(stored)
-
-
-def force_error(model: Potential, data: GraphSet, batch: int) -> float:
-    """Mean |F − f| over the known force components of all frames, in the labels' unit."""
-    summed, count = 0.0, 0
-    for start in range(0, len(data), max(batch, 32)):
-        index = np.arange(start, min(start + max(batch, 32), len(data)))
-        cut = data.batch(index)
-        _, forces_A3 = energy_and_forces(model, cut.graph)
-        gap = (forces_A3 - cut.forces_A3).abs().double()
-        known = torch.isfinite(gap)
-        summed, count = summed + float(gap[known].sum()), count + int(known.sum())
-    return summed / count if count else math.nan
 
 
 def _progress(line: dict[str, float]) -> Progress:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from forgefield.trainers.fitting.flat import FlatParameters
 from forgefield.trainers.settings import FitSettings
 
-NOT_TURNED = frozenset({"embedding", "readout"})
+NOT_TURNED = frozenset({"embedding", "readout", "readouts"})
 """Tables and readouts aren't maps between features: they are left to AdamW."""
 POLYNOMIAL = (3.4445, -4.7750, 2.0315)
 """a, b, c of X ← aX + (bA + cA²)X with A = XXᵀ: singular values go to about 0.7-1.2."""
@@ -72,7 +72,7 @@ class AdamW(Optimiser):
         self.inner.state[self.values] = {
             "exp_avg": stored["first"].to(self.values.device),
             "exp_avg_sq": stored["second"].to(self.values.device),
-            "step": stored["count"],
+            "step": stored["count"].to(self.values.device),
         }
 
 

@@ -2,7 +2,8 @@
 
 torch sends float32 products to MKL, which on processors of other makers does without their
 widest instructions (AMD Zen 5, one core: 105 GFLOP/s, where oneDNN reaches 215). Which is faster
-depends on the processor and the shape, so both are timed once for each shape.
+depends on the processor and the shape, so both are timed once for each shape. They round
+differently, so the choices are kept with a checkpoint.
 """
 
 import time
@@ -20,13 +21,18 @@ SMALLEST = 2e6
 REPEATS = 20
 
 
-def use_fastest_products(traced: GraphModule) -> GraphModule:
-    """Exchange `mm` for oneDNN's linear operation wherever that is faster on this machine."""
+def use_fastest_products(traced: GraphModule, known: dict[str, bool]) -> GraphModule:
+    """Exchange `mm` for oneDNN's linear operation wherever that is faster on this machine.
+
+    `known` are choices by shape that were made before; new ones are added to it.
+    """
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return traced
     for node in list(traced.graph.nodes):
-        if node.target is torch.ops.aten.mm.default and _better_by_onednn(*node.args):
-            node.target = _operation()
+        if node.target is torch.ops.aten.mm.default and _suits(*node.args):
+            forms = [_form(one.meta["val"]) for one in node.args]
+            if known.setdefault(repr(forms), _onednn_wins(*forms)):
+                node.target = _operation()
     traced.recompile()
     return traced
 
@@ -57,11 +63,10 @@ def _onednn() -> OpOverload:
     return found
 
 
-def _better_by_onednn(first: Any, second: Any) -> bool:  # noqa: ANN401  (nodes)
+def _suits(first: Any, second: Any) -> bool:  # noqa: ANN401  (nodes)
     left, right = first.meta["val"], second.meta["val"]
-    suits = left.device.type == "cpu" and left.dtype == torch.float32
-    work = left.shape[0] * left.shape[1] * right.shape[1]
-    return suits and work >= SMALLEST and _onednn_wins(_form(left), _form(right))
+    work = int(left.shape[0] * left.shape[1] * right.shape[1])
+    return bool(left.device.type == "cpu" and left.dtype == torch.float32 and work >= SMALLEST)
 
 
 def _form(value: Tensor) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -6,7 +6,8 @@ Forces are never predicted, always −∂E/∂x, so they conserve energy.
 
 A model's `atom_energies` must be plain tensor code, so that it can be compiled: shapes depend on
 shapes alone, nothing is read back from the device, nothing random happens. It is a sum of smooth
-local terms: a neighbour's share goes to zero, with two derivatives, at the cutoff.
+local terms: a neighbour's share goes to zero at the cutoff, with two derivatives unless its
+settings ask for a paper's own envelope.
 
 Legend: `F` frames, `A` atoms, `H` heads.
 """

@@ -25,13 +25,12 @@ Variants, each a field:
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from forgefield.storage.records import Purpose, Tier
 from forgefield.trainers.model_settings import EGNNSettings, ModelSettings
 from forgefield.trainers.settings import FitSettings, Progress
@@ -172,15 +171,31 @@ WatchStage = Callable[[StageProgress], None]
 
 
 def finished(task: StageTask, dataset: str) -> StageResult | None:
-    """The stored result of the same task on the same data set, or `None`."""
+    """The stored result of the same task on the same data set, or `None`.
+
+    What can't be read, of another version or damaged, isn't there.
+    """
     try:
         text = (task.output / DESCRIPTION).read_text(encoding="utf-8")
-    except FileNotFoundError:
+        result = StageResult.model_validate_json(text)
+    except (FileNotFoundError, UnicodeDecodeError, ValidationError):
         return None
-    result = StageResult.model_validate_json(text)
     if (result.key, result.dataset) != (task_key(task), dataset):
         return None
     return result.model_copy(update={"output": task.output, "name": task.name, "reused": True})
+
+
+def finished_chain(chain: Sequence[StageTask]) -> tuple[StageResult, ...] | None:
+    """The stored results of all tasks of a chain, or `None` where one has none."""
+    from forgefield.storage.frame_store import dataset_version
+
+    results: list[StageResult] = []
+    for task in chain:
+        result = finished(task, str(dataset_version(task.frames)))
+        if result is None:
+            return None
+        results.append(result)
+    return tuple(results)
 
 
 def task_key(task: StageTask) -> str:
