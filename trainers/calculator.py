@@ -8,7 +8,7 @@ periodic in any directions; boxes that are periodic in all three have a stress t
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
+from ase.data import chemical_symbols
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from forgefield.storage.errors import InputError
@@ -79,7 +80,8 @@ class ForgefieldCalculator(Calculator):  # type: ignore[misc]
                 "This force field was trained on molecules in free space and knows nothing of what "
                 "lies between them: set atoms.pbc = False."
             )
-        missing = sorted(set(here) - set(metadata.references))
+        weights = set(self.force_field.network.elements)
+        missing = set(here) - (set(metadata.references) & weights)
         known = metadata.compositions
         if self.atoms.pbc.any():
             strange = not any(_is_multiple(here, one) for one in known)
@@ -87,8 +89,8 @@ class ForgefieldCalculator(Calculator):  # type: ignore[misc]
             strange = tuple(here) not in known
         if missing or (known and strange):
             raise InputError(
-                f"This force field was trained on one molecule; {self.atoms.symbols} is another. "
-                "Run a campaign for it."
+                f"This force field was trained on {_named(known, weights)}; "
+                f"{self.atoms.symbols} is something else. Run a campaign for it."
             )
 
 
@@ -129,6 +131,15 @@ def _is_multiple(here: list[int], one: tuple[int, ...]) -> bool:
     """A supercell holds a box that was trained on several times."""
     copies, rest = divmod(len(here), len(one))
     return rest == 0 and Counter(here) == {n: copies * c for n, c in Counter(one).items()}
+
+
+def _named(compositions: Sequence[tuple[int, ...]], elements: Iterable[int], most: int = 5) -> str:
+    """Formulas for a message, such as "CH4O and H2O", or the elements where nobody knows them."""
+    if not compositions:
+        return f"the elements {', '.join(chemical_symbols[one] for one in sorted(elements))}"
+    names = sorted({Atoms(numbers=one).get_chemical_formula() for one in compositions})
+    shown = [*names[:most], *([f"{len(names) - most} more"] if len(names) > most else [])]
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
 
 
 def _cell(atoms: Atoms) -> Array:

@@ -87,7 +87,7 @@ class ForceField:
         except FileNotFoundError as missing:
             raise InputError(f"{folder} holds no force field: {missing}") from missing
         except SafetensorError as damaged:
-            raise InputError(f"{folder / WEIGHTS} is damaged: {damaged}. Copy it again.") from damaged
+            raise InputError(f"{folder / WEIGHTS} is damaged: {damaged}") from damaged
         metadata = _metadata(text, folder)
         network = build(metadata.model).to(device)
         network.to(next(iter(weights.values())).dtype)
@@ -127,7 +127,13 @@ class ForceField:
             sync(folder / name)
 
     def predict(self, frames: Frames, *, batch: int = 128) -> tuple[Array, Array]:
-        """Energies (F,) eV, absolute, and forces (A, 3) eV/Å, float64; labels aren't read."""
+        """Energies (F,) eV, absolute, and forces (A, 3) eV/Å, float64; labels aren't read.
+
+        Raises `InputError` for an element that the network has no weights for.
+        """
+        known = self.network.elements
+        if strange := sorted(set(np.unique(frames.numbers).tolist()) - set(known)):
+            raise InputError(f"it has weights for elements {known}; train one for {strange} too")
         some = next(self.network.parameters())
         graphs = GraphSet(
             frames,

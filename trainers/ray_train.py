@@ -26,10 +26,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from ray.exceptions import RayTaskError
 from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 
-from forgefield.storage import errors
 from forgefield.storage.errors import ForgefieldError, InputError, MissingProgram, StorageError
+from forgefield.trainers.last_words import raise_last_words, write_last_words
 from forgefield.trainers.settings import Progress
-from forgefield.trainers.stages.tasks import StageProgress, StageResult, StageTask, finished_chain
+from forgefield.trainers.stages.finished import finished_chain
+from forgefield.trainers.stages.tasks import StageProgress, StageResult, StageTask
 
 LIGHT = {
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
@@ -135,9 +136,9 @@ def run_under_ray(tasks_json: Sequence[str], settings_json: str) -> list[str]:
     try:
         trainer.fit()
     except Exception:
-        _raise_ours(said)
+        raise_last_words(said)
         raise
-    _raise_ours(said)
+    raise_last_words(said)
     done = finished_chain(chain)
     if done is None:
         raise StorageError(f"{chain[-1].name} ended without its output folders; see Ray's logs")
@@ -179,7 +180,7 @@ def _train_loop(config: Mapping[str, Any]) -> None:
         for task in chain:
             run_stage(task, watch, device=device)
     except ForgefieldError as error:
-        _write_last_words(_last_words(chain, settings), error)
+        write_last_words(_last_words(chain, settings), error)
         if not isinstance(error, TO_BE_MENDED):
             raise
 
@@ -187,24 +188,6 @@ def _train_loop(config: Mapping[str, Any]) -> None:
 def _last_words(chain: Sequence[StageTask], settings: RaySettings) -> Path:
     """Where the workers of a chain leave an error of ours."""
     return settings.storage / f"{chain[-1].name}-{chain[-1].key()[:8]}.error.json"
-
-
-def _write_last_words(path: Path, error: ForgefieldError) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    words = {"kind": type(error).__name__, "text": str(error)}
-    partial.write_text(json.dumps(words), encoding="utf-8")
-    partial.replace(path)
-
-
-def _raise_ours(path: Path) -> None:
-    """Raise what a worker left at `path`, if it did."""
-    try:
-        words = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return
-    kind: type[ForgefieldError] = getattr(errors, words["kind"], ForgefieldError)
-    raise kind(words["text"])
 
 
 def _write_progress(folder: Path, line: StageProgress) -> None:

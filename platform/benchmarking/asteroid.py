@@ -7,8 +7,9 @@ are beside the budget, as in the paper. Δ-learning pays a cheap label for each 
 Called again after a kill it finds finished stages and scores, and goes on with the rest.
 """
 
+from forgefield.platform.benchmarking.asked import Asked
 from forgefield.platform.benchmarking.asteroid_chains import Chains, Found, independent, weighted
-from forgefield.platform.benchmarking.asteroid_rows import analytic, judge_of, measured
+from forgefield.platform.benchmarking.asteroid_rows import analytic, measured
 from forgefield.platform.benchmarking.asteroid_terms import (
     ON_CHEAP,
     Bench,
@@ -18,8 +19,9 @@ from forgefield.platform.benchmarking.asteroid_terms import (
     bench_of,
 )
 from forgefield.platform.benchmarking.draws import index_hash
-from forgefield.platform.benchmarking.preparing import Asked, draw_notes, formula, prepare
-from forgefield.platform.benchmarking.results import LeftOut, Results, Row, facts_of, origin
+from forgefield.platform.benchmarking.folders import own_folder
+from forgefield.platform.benchmarking.preparing import draw_notes, each, formula, prepare
+from forgefield.platform.benchmarking.results import LeftOut, Results, Row, origin
 from forgefield.platform.benchmarking.running import stage_runner
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.storage.errors import InputError
@@ -32,16 +34,23 @@ def benchmark_asteroid(asked: Asked, terms: Terms, reporter: Reporter) -> Result
     """Train and measure what isn't there yet; raises `InputError` before anything is computed."""
     prepared = prepare(asked, terms.budget, reporter)
     bench = bench_of(prepared, terms)
-    with stage_runner(asked.out, prepared.parallel, prepared.device, reporter) as runner:
+    with own_folder(prepared, KIND, terms.budget):
+        found = _trained(bench, reporter)
+        reporter.say("Measuring on the test frames …")
+        prepared.judge(prepared.draws[0]).save_labels()
+        rows = [row for case in bench.cases() for row in measured(bench, found, case)]
+        order = [kind.value for kind in Kind]
+        rows.sort(key=lambda row: order.index(row.row))
+        more, lacking = _analytic(bench, reporter)
+        return _results(bench, rows + more, bench.left_out | lacking)
+
+
+def _trained(bench: Bench, reporter: Reporter) -> Found:
+    prepared = bench.prepared
+    out, parallel = prepared.asked.out, prepared.parallel
+    with stage_runner(out, parallel, prepared.device, reporter) as runner:
         found = _run(runner, independent(bench))
-        found |= _run(runner, weighted(bench, found))
-    reporter.say("Measuring on the test frames …")
-    judge_of(bench, prepared.draws[0]).save_labels()
-    rows = [row for case in bench.cases() for row in measured(bench, found, case)]
-    order = [kind.value for kind in Kind]
-    rows.sort(key=lambda row: order.index(row.row))
-    more, lacking = _analytic(bench, reporter)
-    return _results(bench, rows + more, bench.left_out | lacking)
+        return found | _run(runner, weighted(bench, found))
 
 
 def _analytic(bench: Bench, reporter: Reporter) -> tuple[list[Row], dict[Kind, str]]:
@@ -62,17 +71,16 @@ def _run(runner: Runner, chains: Chains) -> Found:
 
 def _results(bench: Bench, rows: list[Row], left_out: dict[Kind, str]) -> Results:
     prepared, asked = bench.prepared, bench.prepared.asked
-    files = {"accurate": facts_of(prepared.accurate), "cheap": facts_of(prepared.cheap)}
-    if prepared.test is not None:
-        files["test"] = facts_of(prepared.test)
     cheap = {str(seed): _cheap(bench, seed) for seed in range(asked.seeds)}
     pool = min(len(pool) for pool in bench.pools.values())
     return Results(
         kind=KIND,
         molecule=formula(prepared.accurate.numbers),
+        name=prepared.paper_name(),
         model=prepared.preset.model.kind,
+        budget=bench.terms.budget,
         origin=origin(prepared.device, prepared.parallel),
-        files=files,
+        files=prepared.facts(),
         preset=prepared.preset,
         draws={str(draw.seed): draw for draw in prepared.draws},
         cheap=cheap,
@@ -92,10 +100,10 @@ def _cheap(bench: Bench, seed: int) -> tuple[int, ...]:
 
 def notes(bench: Bench) -> tuple[str, ...]:
     """What a reader of the table has to know of the draw."""
-    draw, prepared = bench.prepared.draws[0], bench.prepared
-    left = len(prepared.cheap) - len(bench.pools[draw.seed])
+    prepared = bench.prepared
+    left = each(len(prepared.cheap) - len(pool) for pool in bench.pools.values())
     return (
-        *draw_notes(draw),
+        *draw_notes(prepared.draws),
         f"{left} cheap frames have a geometry of an accurate frame and are not trained on.",
         "Score matching takes the cheap frames' geometries without their labels.",
         "Times are of the stages behind a force field; c was searched in longer (results.json).",

@@ -7,21 +7,17 @@ score matching ─ fine-tuning
 standard(accurate − cheap)                                 Δ-learning
 """
 
-from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
 from forgefield.platform.benchmarking.asteroid_terms import WEIGHTED, Bench, Case, Kind
-from forgefield.platform.benchmarking.running import STAGES
 from forgefield.platform.benchmarking.stage_plans import Course
 from forgefield.platform.benchmarking.stores import (
     Part,
     accurate_parts,
     difference_file,
-    make_store,
 )
 from forgefield.storage.errors import InputError
-from forgefield.trainers.presets import with_effort
 from forgefield.trainers.stages.asteroid_settings import Chain
 from forgefield.trainers.stages.tasks import StageResult, StageTask
 
@@ -76,8 +72,7 @@ def _name(case: Case, what: str) -> str:
 
 
 def _course(bench: Bench, case: Case) -> Course:
-    preset = with_effort(bench.prepared.preset, case.effort)
-    return Course(bench.prepared.asked.out / STAGES, preset, case.seed, case.prefix)
+    return bench.prepared.course(case.seed, case.effort)
 
 
 def _tuned(bench: Bench, case: Case, task: StageTask) -> Chain:
@@ -85,13 +80,15 @@ def _tuned(bench: Bench, case: Case, task: StageTask) -> Chain:
 
 
 def _accurate(bench: Bench, case: Case, train: int) -> Path:
-    parts = accurate_parts(bench.prepared.accurate, bench.draw(case.seed), train)
-    return _store(bench, parts)
+    parts = accurate_parts(bench.prepared.accurate, bench.prepared.draw(case.seed), train)
+    return bench.prepared.store(parts)
 
 
 def _ladder(bench: Bench, case: Case) -> Path:
-    parts = accurate_parts(bench.prepared.accurate, bench.draw(case.seed), bench.terms.fewer)
-    return _store(bench, [*parts, Part(bench.prepared.cheap, bench.cheap(case))])
+    parts = accurate_parts(
+        bench.prepared.accurate, bench.prepared.draw(case.seed), bench.terms.fewer
+    )
+    return bench.prepared.store([*parts, Part(bench.prepared.cheap, bench.cheap(case))])
 
 
 def _differences(bench: Bench, case: Case) -> Path:
@@ -99,8 +96,4 @@ def _differences(bench: Bench, case: Case) -> Path:
         raise InputError("Δ-learning needs paired labels")
     file = difference_file(bench.prepared.accurate, bench.paired)
     train = bench.terms.paired(case.ratio or 0.0)
-    return _store(bench, accurate_parts(file, bench.draw(case.seed), train))
-
-
-def _store(bench: Bench, parts: Sequence[Part]) -> Path:
-    return make_store(bench.prepared.asked.out / "frames", parts)
+    return bench.prepared.store(accurate_parts(file, bench.prepared.draw(case.seed), train))

@@ -22,7 +22,7 @@ from forgefield.trainers.stages.tasks import StageResult
 
 def measured(bench: Bench, found: Found, case: Case) -> list[Row]:
     """All rows of one seed and effort that `found` has stages for."""
-    judge = judge_of(bench, bench.draw(case.seed))
+    judge = bench.prepared.judge(bench.prepared.draw(case.seed))
     rows = []
     if bench.wants(Kind.STANDARD):
         rows.append(_standard(bench, found, case, judge))
@@ -38,14 +38,6 @@ def measured(bench: Bench, found: Found, case: Case) -> list[Row]:
         if bench.wants(Kind.DELTA):
             rows.append(_delta(bench, found, here, judge))
     return rows
-
-
-def judge_of(bench: Bench, draw: Draw) -> Judge:
-    """Who measures on the test frames of a draw."""
-    file = bench.prepared.test_file
-    name = f"{file.sha256[:16]} {file.unit} {index_hash(draw.test)}"
-    folder = bench.prepared.asked.out / "predictions"
-    return Judge(folder, file.frames(draw.test), name, bench.prepared.device)
 
 
 def _standard(bench: Bench, found: Found, case: Case, judge: Judge) -> Row:
@@ -86,7 +78,7 @@ def _delta(bench: Bench, found: Found, case: Case, judge: Judge) -> Row:
     count = bench.terms.paired(case.ratio or 0.0)
     add = None
     if bench.test_paired is not None:
-        test = np.array(bench.draw(case.seed).test)
+        test = np.array(bench.prepared.draw(case.seed).test)
         pairs = bench.test_paired
         add = pairs.energy_N[test], pairs.forces_NA3[test].reshape(-1, 3)
     return _row(Kind.DELTA, case, [stage], judge, add=add, accurate=count, cheap=count)
@@ -126,7 +118,7 @@ def analytic(bench: Bench, draw: Draw) -> Row:
     Raises `InputError` where the memory is too small for its matrix.
     """
     file, train = bench.prepared.accurate, draw.train[: bench.terms.budget]
-    judge = judge_of(bench, draw)
+    judge = bench.prepared.judge(draw)
     name = f"sgdml-draw{draw.seed}"
     key = f"sgdml {file.sha256} {file.unit} {index_hash(train, draw.validation)}"
     kept = judge.kept(name, key)

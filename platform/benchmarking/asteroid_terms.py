@@ -1,5 +1,6 @@
 """What the ASTEROID tables ask: rows, budget, cost ratios, and which rows can be had here."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -7,7 +8,7 @@ from itertools import product
 
 import numpy as np
 
-from forgefield.platform.benchmarking.draws import Draw, cheap_draw
+from forgefield.platform.benchmarking.draws import cheap_draw
 from forgefield.platform.benchmarking.matching import Paired, paired_labels
 from forgefield.platform.benchmarking.preparing import Prepared
 from forgefield.storage.errors import InputError
@@ -84,11 +85,6 @@ class Case:
         """The same seed and effort at a cost ratio and a c."""
         return replace(self, ratio=ratio, c=c)
 
-    @property
-    def prefix(self) -> str:
-        """What the names of all stages of a seed and an effort begin with."""
-        return f"seed{self.seed}-" + ("" if self.effort == 1 else f"effort{self.effort:g}-")
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bench:
@@ -108,13 +104,9 @@ class Bench:
         """Whether any of these rows is asked for and can be had."""
         return any(kind in self.terms.kinds and kind not in self.left_out for kind in kinds)
 
-    def draw(self, seed: int) -> Draw:
-        """The accurate frames of a seed."""
-        return self.prepared.draws[seed if self.prepared.asked.redraw else 0]
-
     def cheap(self, case: Case) -> tuple[int, ...]:
         """The cheap frames of a case."""
-        pool = self.pools[self.draw(case.seed).seed]
+        pool = self.pools[self.prepared.draw(case.seed).seed]
         return cheap_draw(pool, self.terms.cheap(case.ratio or 0.0), case.seed)
 
     def cases(self) -> list[Case]:
@@ -130,8 +122,11 @@ class Bench:
 
 def bench_of(prepared: Prepared, terms: Terms) -> Bench:
     """Check what is asked for; raises `InputError` where a row lacks cheap frames."""
-    if min(terms.ratios, default=0.0) <= 0 or min(terms.c_grid, default=0.0) <= 0:
-        raise InputError("Cost ratios and values of c must be above 0, at least one of each.")
+    for words, values in (("Cost ratios", terms.ratios), ("Values of c", terms.c_grid)):
+        if not values or not all(0 < value < math.inf for value in values):
+            raise InputError(f"{words} {list(values)}: all must be above 0, at least one.")
+    if not 0 < terms.temperature < math.inf:
+        raise InputError(f"A temperature of {terms.temperature} K; say one above 0, as 500.")
     if terms.fewer in {0, terms.budget}:
         raise InputError(f"A budget of {terms.budget} labels can't be split; 3 is the least.")
     bench = Bench(prepared, terms, {draw.seed: prepared.pool(draw) for draw in prepared.draws})

@@ -73,7 +73,7 @@ def draw_frames(
     kept, twins = without_twins(last, first, repeats)
     if not kept:
         raise InputError(
-            f"All {chosen} validation frames have the geometry of a training frame, so none is left "
+            f"All {chosen} validation frames have the geometry of a training frame; none is left "
             "to choose by. Give a file without duplicates, more --validation, or a smaller budget."
         )
     judged, more = without_twins(rest, [*first, *last], repeats)

@@ -20,7 +20,7 @@ from forgefield.storage.formats.catalogue import reader_of
 from forgefield.storage.formats.foreign import ForeignFrames
 from forgefield.storage.formats.plausible import check_forces, check_neighbours, check_totals
 from forgefield.storage.formats.plausible_lengths import check_lengths
-from forgefield.storage.formats.units_of_files import energy_unit
+from forgefield.storage.formats.units_of_files import ENERGY_UNITS, energy_unit
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import (
     IMPORTED,
@@ -39,6 +39,8 @@ from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 MD17_UNIT = "kcal/mol"
 WEAKEST, STRONGEST = 0.15, 10.0
 """Root mean square of force components, eV/Å, between which molecules lie from 100 K to 2000 K."""
+MOST_APART = 2.5
+"""Forces of two methods at two temperatures may differ by so much; a kJ is 4.2 times a kcal."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,7 +133,7 @@ def _one_molecule(frames: ForeignFrames, path: Path) -> tuple[int, ...]:
 
 def _check_sizes(forces_A3: Array, unit: str, path: Path) -> None:
     """Energies and forces may both be in another unit, and energies of formation don't tell."""
-    size = float(np.sqrt(np.mean(forces_A3**2)))
+    size = _size(forces_A3)
     if WEAKEST < size < STRONGEST:
         return
     other = "eV" if size < WEAKEST else MD17_UNIT
@@ -140,3 +142,32 @@ def _check_sizes(forces_A3: Array, unit: str, path: Path) -> None:
         f"in the root mean square if the file is in {unit}; those of molecules are 0.5 to 3 eV/Å. "
         f"Say --unit {other} if that is its unit, or --trust if {unit} is right."
     )
+
+
+def refuse_unlike_forces(one: LabelledFile, other: LabelledFile) -> None:
+    """Raise `InputError` where two files of one molecule are hardly in the units they were read in.
+
+    Names the unit that would make them alike.
+    """
+    first, second = _size(one.forces_NA3), _size(other.forces_NA3)
+    if 1 / MOST_APART < second / first < MOST_APART:
+        return
+    guesses = [
+        (abs(np.log(second / first * (factor if file is other else 1 / factor))), file.path, unit)
+        for file in (one, other)
+        for unit, size in ENERGY_UNITS.items()
+        for factor in [size / ENERGY_UNITS[file.unit]]
+    ]
+    gap, path, unit = min(guesses, key=lambda guess: guess[0])
+    likely = "No unit makes them alike" if gap > np.log(MOST_APART) else f"{path} may be in {unit}"
+    first, second = first * KCAL_PER_MOL_PER_EV, second * KCAL_PER_MOL_PER_EV
+    raise InputError(
+        f"The forces of {one.path} are {first:.3g} kcal/mol/Å in the root mean square if it is in "
+        f"{one.unit}, those of {other.path} {second:.3g} if that is in {other.unit}. {likely}; "
+        "--unit is of all files, --dft-unit of the cheap one. Say --trust if both are right."
+    )
+
+
+def _size(forces_A3: Array) -> float:
+    """Root mean square of the components."""
+    return float(np.sqrt(np.mean(forces_A3**2)))

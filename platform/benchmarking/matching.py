@@ -2,8 +2,8 @@
 
 Two frames are the same where no interatomic distance differs by more than `SAME_A`, distances
 sorted within each pair of elements: turned, mirrored and renumbered copies count. Published files
-round to 1e-4 Å at the coarsest, which changes a distance by less than 2e-4 Å; of the distinct frames
-of ethanol's molecular dynamics the nearest two differ by 0.018 Å.
+round to 1e-4 Å at the coarsest, which changes a distance by less than 2e-4 Å; the nearest two of
+the distinct frames of ethanol's molecular dynamics differ by 0.018 Å.
 
 Legend: `N` frames of one file, `M` of another, `A` atoms, `P` pairs of atoms. Units: Å.
 """

@@ -1,49 +1,37 @@
 """What both benchmarks ask for, read and checked before anything is computed."""
 
-import tomllib
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from forgefield.platform.benchmarking.draws import Draw, cheap_pool, draw_frames, with_test_file
-from forgefield.platform.benchmarking.files import LabelledFile, read_labelled
+from forgefield.platform.benchmarking.asked import Asked, preset_for
+from forgefield.platform.benchmarking.bonds import bonds_of, refuse_isomers
+from forgefield.platform.benchmarking.draws import (
+    Draw,
+    cheap_pool,
+    draw_frames,
+    index_hash,
+    with_test_file,
+)
+from forgefield.platform.benchmarking.files import (
+    LabelledFile,
+    read_labelled,
+    refuse_unlike_forces,
+)
 from forgefield.platform.benchmarking.matching import Pairs, repeats_in, shared_by
-from forgefield.platform.benchmarking.running import device_of, parallel_of
-from forgefield.platform.benchmarking.stage_plans import ACCURATE, CHEAP
-from forgefield.platform.planning.recipe import describe
+from forgefield.platform.benchmarking.paper import name_of
+from forgefield.platform.benchmarking.results import FileFacts, facts_of
+from forgefield.platform.benchmarking.running import STAGES, device_of, parallel_of
+from forgefield.platform.benchmarking.scoring import Judge
+from forgefield.platform.benchmarking.stage_plans import ACCURATE, CHEAP, Course
+from forgefield.platform.benchmarking.stores import Part, make_store
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.storage.elements import SYMBOLS
 from forgefield.storage.errors import InputError
-from forgefield.trainers.presets import Preset, preset_of, with_changes
+from forgefield.trainers.presets import Preset
 
 LARGEST_SEEDS = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Options that both benchmarks share.
-
-    `unit` is of energies in all files, `validation` and `test_frames` replace the draw's numbers,
-    `recipe` is TOML that changes the model's preset.
-    """
-
-    accurate: Path
-    cheap: Path
-    test: Path | None
-    out: Path
-    model: str = "nequip"
-    recipe: Path | None = None
-    seeds: int = 3
-    efforts: tuple[float, ...] = (1.0,)
-    validation: int | None = None
-    test_frames: int | None = None
-    redraw: bool = False
-    unit: str | None = None
-    trust: bool = False
-    parallel: int | None = None
-    device: str = "auto"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +57,33 @@ class Prepared:
         """Where the test frames are."""
         return self.accurate if self.test is None else self.test
 
+    def draw(self, seed: int) -> Draw:
+        """The accurate frames of a seed."""
+        return self.draws[seed if self.asked.redraw else 0]
+
+    def judge(self, draw: Draw) -> Judge:
+        """Who measures on the test frames of a draw."""
+        file = self.test_file
+        name = f"{file.sha256[:16]} {file.unit} {index_hash(draw.test)}"
+        return Judge(self.asked.out / "predictions", file.frames(draw.test), name, self.device)
+
+    def course(self, seed: int, effort: float) -> Course:
+        """The trainings of a seed at an effort."""
+        return Course.of(self.asked.out / STAGES, self.preset, seed, effort)
+
+    def store(self, parts: Sequence[Part]) -> Path:
+        """The store of these frames."""
+        return make_store(self.asked.out / "frames", parts)
+
+    def facts(self) -> dict[str, FileFacts]:
+        """What is noted of the files, by their roles."""
+        files = {"accurate": self.accurate, "cheap": self.cheap, "test": self.test}
+        return {role: facts_of(file) for role, file in files.items() if file is not None}
+
+    def paper_name(self) -> str:
+        """The molecule's name in the paper, or nothing."""
+        return name_of(bonds_of(self.accurate).pattern)
+
     def pool(self, draw: Draw, *, paired: bool = False) -> tuple[int, ...]:
         """Cheap frames that pre-training may take beside the frames of a draw.
 
@@ -88,18 +103,19 @@ def prepare(asked: Asked, train: int, reporter: Reporter) -> Prepared:
 
     Raises `InputError` for whatever can't be done, before anything is computed.
     """
-    preset, device = _preset(asked), device_of(asked.device)
+    preset, device = preset_for(asked), device_of(asked.device)
     parallel = parallel_of(asked.parallel, device)
-    if not 1 <= asked.seeds <= LARGEST_SEEDS or parallel < 1:
-        raise InputError(f"{asked.seeds} seeds, {parallel} at a time: both must be at least 1.")
-    _refuse_unbuilt(preset)
+    _check_counts(asked, parallel)
     reporter.say(f"Reading {asked.accurate} and {asked.cheap} …")
     accurate = read_labelled(asked.accurate, ACCURATE, asked.unit, trust=asked.trust)
-    cheap = read_labelled(asked.cheap, CHEAP, asked.unit, trust=asked.trust)
+    cheap = read_labelled(asked.cheap, CHEAP, asked.cheap_unit or asked.unit, trust=asked.trust)
     test = None
     if asked.test is not None:
         test = read_labelled(asked.test, ACCURATE, asked.unit, trust=asked.trust)
     shared = shared_by(accurate, cheap)
+    for other in [] if asked.trust else [cheap, *([] if test is None else [test])]:
+        refuse_isomers(accurate, other)
+        refuse_unlike_forces(accurate, other)
     return Prepared(
         asked=asked,
         accurate=accurate,
@@ -114,16 +130,22 @@ def prepare(asked: Asked, train: int, reporter: Reporter) -> Prepared:
     )
 
 
-def draw_notes(draw: Draw) -> tuple[str, ...]:
+def draw_notes(draws: Sequence[Draw]) -> tuple[str, ...]:
     """What a reader of the numbers has to know of the accurate frames."""
+    test, validation = each(len(d.test) for d in draws), each(len(d.validation) for d in draws)
+    unchosen = each(len(d.dropped_validation) for d in draws)
+    unjudged = each(len(d.dropped_test) for d in draws)
     dropped = (
-        f"Dropped for a geometry that is on another side too: {len(draw.dropped_validation)} "
-        f"frames of validation, {len(draw.dropped_test)} of test."
+        f"Dropped for a geometry that is on another side too: {unchosen} frames of validation, "
+        f"{unjudged} of test."
     )
-    return (
-        f"{len(draw.test)} test frames, {len(draw.validation)} validation frames.",
-        dropped,
-    )
+    return f"{test} test frames, {validation} validation frames.", dropped
+
+
+def each(counts: Iterable[int]) -> str:
+    """Counts of several draws: `50`, or `48 to 50` where they differ."""
+    found = sorted(set(counts))
+    return f"{found[0]}" if len(found) == 1 else f"{found[0]} to {found[-1]}"
 
 
 def formula(numbers: Sequence[int]) -> str:
@@ -133,26 +155,13 @@ def formula(numbers: Sequence[int]) -> str:
     return "".join(s + (str(symbols.count(s)) if symbols.count(s) > 1 else "") for s in order)
 
 
-def _preset(asked: Asked) -> Preset:
-    preset = preset_of(asked.model)
-    if asked.recipe is None:
-        return preset
-    try:
-        changes = tomllib.loads(asked.recipe.read_text(encoding="utf-8"))
-        return with_changes(preset, changes)
-    except OSError as error:
-        raise InputError(f"Can't read the recipe {asked.recipe}: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"The recipe {asked.recipe} is not TOML: {error}.") from error
-    except ValidationError as error:
-        raise InputError(f"The recipe {asked.recipe} has {describe(error)}") from error
-
-
-def _refuse_unbuilt(preset: Preset) -> None:
-    from forgefield.trainers.models import MODELS
-
-    if type(preset.model) not in MODELS:
-        raise InputError(f"There is no model {preset.model.kind} yet. Choose another --model.")
+def _check_counts(asked: Asked, parallel: int) -> None:
+    if not 1 <= asked.seeds <= LARGEST_SEEDS:
+        raise InputError(f"{asked.seeds} seeds were asked for; 1 to {LARGEST_SEEDS} can be had.")
+    if parallel < 1:
+        raise InputError(f"{parallel} stages at a time were asked for; 1 is the least.")
+    if not asked.efforts or not all(0 < effort < math.inf for effort in asked.efforts):
+        raise InputError(f"Efforts {list(asked.efforts)}: all must be above 0, at least one.")
 
 
 def _draws(

@@ -117,7 +117,7 @@ class Results(Document):
 
     kind: str
     molecule: str = Field(description="formula")
-    name: str = Field(default="", description="of the molecule, by its bonds, where the paper has it")
+    name: str = Field(default="", description="the paper's, known by bonds")
     model: str
     budget: int | None = Field(default=None, description="accurate labels that a row may cost")
     origin: Origin

@@ -12,10 +12,10 @@ from forgefield.platform.planning.machine import this_machine
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.platform.screen.wording import three_digits
 from forgefield.storage.errors import InputError
-from forgefield.storage.frame_store import dataset_version
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 from forgefield.trainers.stages.asteroid_settings import Chain, Runner
-from forgefield.trainers.stages.tasks import StageProgress, StageResult, finished
+from forgefield.trainers.stages.finished import finished_chain
+from forgefield.trainers.stages.tasks import StageProgress, StageResult
 
 STAGES = "stages"
 
@@ -55,7 +55,7 @@ def stage_runner(folder: Path, parallel: int, device: str, reporter: Reporter) -
         started: list[Runner] = []
 
         def run(chains: Sequence[Chain]) -> Sequence[tuple[StageResult, ...]]:
-            found = [_finished(chain) for chain in chains]
+            found = [finished_chain(chain) for chain in chains]
             if all(found):
                 return [results for results in found if results]
             if not started:
@@ -87,16 +87,6 @@ def _one_by_one(
         results.append(tuple(done))
     reporter.end(STAGES)
     return results
-
-
-def _finished(chain: Chain) -> tuple[StageResult, ...] | None:
-    results: list[StageResult] = []
-    for task in chain:
-        result = finished(task, str(dataset_version(task.frames)))
-        if result is None:
-            return None
-        results.append(result)
-    return tuple(results)
 
 
 @contextmanager

@@ -48,7 +48,7 @@ class Judge:
             )
             return (energy_F, forces_A3) if add is None else (energy_F + add[0], forces_A3 + add[1])
 
-        return self.score(result.name, f"{result.key}@{result.dataset}", predict)
+        return self.score(result.name, f"{result.key}@{result.dataset}{_added(add)}", predict)
 
     def score(self, name: str, key: str, predict: Predict) -> Score:
         """Score of whatever `predict` gives; asked only where it isn't kept already."""
@@ -98,3 +98,13 @@ class Judge:
         np.savez_compressed(partial, energy=energy_F, forces=forces_A3.astype(np.float32))
         partial.replace(path)
         return Path(self.folder.name) / path.name
+
+
+def _added(labels: tuple[Array, Array] | None) -> str:
+    """Labels that were added are as much part of a prediction as the model."""
+    if labels is None:
+        return ""
+    digest = hashlib.blake2b(digest_size=8)
+    for array in labels:
+        digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
+    return f"+{digest.hexdigest()}"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from forgefield.storage.records import Purpose, Tier
-from forgefield.trainers.presets import Preset
+from forgefield.trainers.presets import Preset, with_effort
 from forgefield.trainers.settings import FitSettings
 from forgefield.trainers.stages.asteroid_settings import Chain
 from forgefield.trainers.stages.tasks import Phase, Selection, StageTask
@@ -25,6 +25,12 @@ class Course:
     preset: Preset
     seed: int
     prefix: str
+
+    @classmethod
+    def of(cls, stages: Path, preset: Preset, seed: int, effort: float) -> "Course":
+        """The course of a seed at an effort, by the preset of effort 1."""
+        prefix = f"seed{seed}-" + ("" if effort == 1 else f"effort{effort:g}-")
+        return cls(stages, with_effort(preset, effort), seed, prefix)
 
     def standard(self, frames: Path, name: str) -> StageTask:
         """From random weights on the accurate frames, chosen by validation."""

@@ -1,54 +1,39 @@
 """`platform benchmark`: published comparisons on files of one's own."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from forgefield.platform.commands.benchmark_options import (
+    CheapUnit,
+    Device,
+    Effort,
+    Model,
+    Out,
+    Parallel,
+    Recipe,
+    Redraw,
+    Seeds,
+    Test,
+    TestFrames,
+    Trust,
+    Unit,
+    Validation,
+    numbers_in,
+    whole_numbers_in,
+)
 from forgefield.platform.commands.shared import Json, listening, print_json, screen
 from forgefield.storage.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from forgefield.platform.benchmarking.asked import Asked
     from forgefield.platform.benchmarking.results import Results
     from forgefield.platform.screen.reporter import Reporter
 
-Model = Annotated[str, typer.Option(help="nequip, egnn, gemnet, painn or schnet.")]
-Seeds = Annotated[int, typer.Option(min=1, help="Of weights, batches and cheap frames: 0, 1, …")]
-Effort = Annotated[
-    str, typer.Option(help="Multiplies the steps of all trainings; 0.1,1 does both.")
-]
-Test = Annotated[
-    Path | None, typer.Option(help="Accurate labels to test on. [default: all others of the file]")
-]
-TestFrames = Annotated[int | None, typer.Option(min=1, help="Test on the first so many frames.")]
-Validation = Annotated[
-    int | None, typer.Option(min=1, help="Accurate frames to choose by. [default: the last 5 %]")
-]
-Redraw = Annotated[
-    bool, typer.Option("--redraw", help="Every seed draws accurate frames of its own too.")
-]
-Unit = Annotated[
-    str | None,
-    typer.Option(
-        "--unit", "--energy-unit", help="Of all files: kcal/mol, eV, … [default: theirs, kcal/mol]"
-    ),
-]
-Trust = Annotated[bool, typer.Option("--trust", help="Don't doubt units and signs.")]
-Recipe = Annotated[
-    Path | None,
-    typer.Option(help="TOML that changes the preset: [model], [standard], [pretrain], [finetune]."),
-]
-Parallel = Annotated[
-    int | None, typer.Option(min=1, help="Stages at a time. [default: one a GPU, or a core]")
-]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Out = Annotated[
-    Path | None,
-    typer.Option("--out", "-o", help="Folder for everything. [default: benchmarks/…]"),
-]
-
+Files = tuple[Path, Path, Path | None]
 benchmark = typer.Typer(
     name="benchmark",
     help="Published comparisons on files of your own; killed, the same command goes on.",
@@ -84,6 +69,7 @@ def asteroid(
     test_frames: TestFrames = None,
     redraw: Redraw = False,
     unit: Unit = None,
+    dft_unit: CheapUnit = None,
     trust: Trust = False,
     recipe: Recipe = None,
     parallel: Parallel = None,
@@ -103,29 +89,28 @@ def asteroid(
     """
     from forgefield.platform.benchmarking.asteroid import benchmark_asteroid
     from forgefield.platform.benchmarking.asteroid_terms import Terms, kinds_of
-    from forgefield.platform.benchmarking.preparing import Asked
 
-    asked = Asked(
-        accurate=ccsd,
-        cheap=dft,
-        test=test,
-        out=out or Path("benchmarks") / f"asteroid-{ccsd.stem}-{model}",
+    asked = _asked(
+        "asteroid",
+        (ccsd, dft, test),
+        out,
         model=model,
         recipe=recipe,
         seeds=seeds,
-        efforts=_numbers(effort, "--effort"),
+        efforts=numbers_in(effort, "--effort"),
         validation=validation,
         test_frames=test_frames,
         redraw=redraw,
         unit=unit,
+        cheap_unit=dft_unit,
         trust=trust,
         parallel=parallel,
         device=device,
     )
     terms = Terms(
         budget=budget_ccsd,
-        ratios=_numbers(cost_ratio, "--cost-ratio"),
-        c_grid=_numbers(c, "--c"),
+        ratios=numbers_in(cost_ratio, "--cost-ratio"),
+        c_grid=numbers_in(c, "--c"),
         temperature=temperature,
         kinds=kinds_of(rows),
     )
@@ -150,6 +135,7 @@ def curve(
     effort: Effort = "1",
     redraw: Redraw = False,
     unit: Unit = None,
+    low_unit: CheapUnit = None,
     trust: Trust = False,
     recipe: Recipe = None,
     parallel: Parallel = None,
@@ -164,28 +150,35 @@ def curve(
     Pre-training takes all cheap frames but those with the geometry of a test or validation frame.
     """
     from forgefield.platform.benchmarking.curve import CurveTerms, benchmark_curve
-    from forgefield.platform.benchmarking.preparing import Asked
 
-    asked = Asked(
-        accurate=high,
-        cheap=low,
-        test=test,
-        out=out or Path("benchmarks") / f"curve-{high.stem}-{model}",
+    asked = _asked(
+        "curve",
+        (high, low, test),
+        out,
         model=model,
         recipe=recipe,
         seeds=seeds,
-        efforts=_numbers(effort, "--effort"),
+        efforts=numbers_in(effort, "--effort"),
         validation=validation,
         test_frames=test_frames,
         redraw=redraw,
         unit=unit,
+        cheap_unit=low_unit,
         trust=trust,
         parallel=parallel,
         device=device,
     )
-    whole = tuple(round(size) for size in _numbers(sizes, "--sizes"))
-    terms = CurveTerms(sizes=tuple(sorted(set(whole))), low=low_frames)
+    terms = CurveTerms(sizes=whole_numbers_in(sizes, "--sizes"), low=low_frames)
     _publish(asked.out, lambda reporter: benchmark_curve(asked, terms, reporter), as_json)
+
+
+def _asked(kind: str, files: Files, out: Path | None, **options: Any) -> "Asked":  # noqa: ANN401
+    """What both benchmarks ask for; `files` are the accurate, the cheap and the test one."""
+    from forgefield.platform.benchmarking.asked import Asked
+
+    accurate, cheap, test = files
+    usual = Path("benchmarks") / f"{kind}-{accurate.stem}-{cheap.stem}-{options['model']}"
+    return Asked(accurate=accurate, cheap=cheap, test=test, out=out or usual, **options)
 
 
 def _publish(out: Path, work: "Callable[[Reporter], Results]", as_json: bool) -> None:
@@ -202,13 +195,3 @@ def _publish(out: Path, work: "Callable[[Reporter], Results]", as_json: bool) ->
     show_results(screen, results)
     for path in paths:
         screen.print(str(path), soft_wrap=True, markup=False)
-
-
-def _numbers(text: str, option: str) -> tuple[float, ...]:
-    try:
-        found = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise InputError(f"{text!r} are no numbers; write {option} 1,2 with commas.") from None
-    if min(found) <= 0 or max(found) == float("inf"):
-        raise InputError(f"{option} {text}: all must be above 0.")
-    return tuple(dict.fromkeys(found))

@@ -21,6 +21,7 @@ from forgefield.platform.reporting.parts import DASH, Section, Table, digits, li
 from forgefield.platform.reporting.predictions import CurvePoint, TierBias, climbed
 from forgefield.platform.screen.wording import duration
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
+from forgefield.trainers.stages.asteroid_settings import TrainingOutcome
 from forgefield.trainers.stages.tasks import StageResult
 
 CURVE_NAMES = {"finetuned": "force field", "standard": "standard training"}
@@ -46,8 +47,24 @@ def learning_section(facts: Facts, points: Sequence[CurvePoint]) -> Section:
         missing = "The force fields of the curve, or the hold-out, are not in the run folder."
         return Section("learning", "Learning curve", tables=(table,), missing=missing)
     lead = "Force MAE on the hold-out after training on nested parts of the accurate labels. "
-    lead += "Every force field uses all cheap labels; the standard training uses none."
+    lead += "Every force field uses all cheap labels; the standard training uses none. "
+    lead += _start_of_curve(facts.outcome)
     return Section("learning", "Learning curve", lead, (_curve(points),), (table,))
+
+
+def _start_of_curve(outcome: TrainingOutcome) -> str:
+    """Weights of cheap labels come from stage 1, and so from all accurate labels."""
+    if outcome.curve_knows_all:
+        return (
+            "Pre-training is weighted by stage 1, which has seen all accurate labels: left of its "
+            "last point the curve of the force field is a little too good."
+        )
+    if outcome.curve_start == outcome.best:
+        return "Its pre-training has seen no accurate label."
+    return (
+        "So that pre-training has seen no accurate label, all cheap labels count alike here; in "
+        "the force field that was chosen they don't."
+    )
 
 
 def _stage_rows(name: str, stage: StageResult) -> list[tuple[str, ...]]:

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from graphs_at_hand import CUTOFF, ELEMENTS, NUMBERS, graph_of, positions, rotation
+from small_models import SMALL
 from torch import Tensor
 from torch.func import functional_call
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -15,36 +15,10 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from forgefield.trainers.force_field import ForceField, Metadata
 from forgefield.trainers.graphs import Graph
 from forgefield.trainers.model_settings import (
-    EGNNSettings,
-    GemNetSettings,
     ModelSettings,
-    NequIPSettings,
-    PaiNNSettings,
-    SchNetSettings,
 )
 from forgefield.trainers.models import MODELS, Potential, build, energy_and_forces
 
-SHARED: dict[str, Any] = {"cutoff": CUTOFF, "elements": ELEMENTS}
-SMALL: dict[type[Any], ModelSettings] = {
-    EGNNSettings: EGNNSettings(layers=3, channels=8, radial=6, **SHARED),
-    SchNetSettings: SchNetSettings(layers=2, channels=8, filters=6, radial=6, **SHARED),
-    PaiNNSettings: PaiNNSettings(layers=3, channels=6, radial=4, **SHARED),
-    NequIPSettings: NequIPSettings(
-        layers=3, channels=(5, 4, 3), radial=4, radial_width=6, species=3, **SHARED
-    ),
-    GemNetSettings: GemNetSettings(
-        blocks=2,
-        atom_channels=8,
-        edge_channels=6,
-        triplet_channels=5,
-        radial_channels=4,
-        circular_channels=4,
-        bilinear_channels=5,
-        spherical=3,
-        radial=3,
-        **SHARED,
-    ),
-}
 Step = Callable[[dict[str, Tensor], Tensor], tuple[Tensor, ...]]
 
 

@@ -1,69 +1,24 @@
-"""The ASTEROID benchmark on small files: what trains on what, every row, kills, bad input."""
+"""The ASTEROID benchmark on small files: what trains on what, and every row."""
 
-import json
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import spring_files as springs
-from spring_files import RECIPE, Listener
-from typer.testing import CliRunner
+from spring_benchmark import ACCURATE_FRAMES, CHEAP_FRAMES, TERMS, bench, geometries, rows_of
+from spring_files import Listener
 
+from forgefield.platform.benchmarking.asked import Asked
 from forgefield.platform.benchmarking.asteroid import benchmark_asteroid
 from forgefield.platform.benchmarking.asteroid_chains import FIRST, independent, weighted
-from forgefield.platform.benchmarking.asteroid_terms import Bench, Case, Kind, Terms, bench_of
-from forgefield.platform.benchmarking.preparing import Asked, prepare
-from forgefield.platform.benchmarking.publishing import publish
-from forgefield.platform.benchmarking.results import Results, Row
-from forgefield.platform.benchmarking.tables import grids_of, markdown
-from forgefield.platform.cli import app
-from forgefield.storage.errors import InputError
+from forgefield.platform.benchmarking.asteroid_terms import Case, Kind
+from forgefield.platform.benchmarking.results import Results
 from forgefield.storage.frame_store import load_frames
-from forgefield.storage.frames import Frames
 from forgefield.storage.records import Purpose, Tier
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
-from forgefield.trainers.baselines import sgdml
 from forgefield.trainers.force_field import ForceField
 from forgefield.trainers.stages.tasks import PhaseResult, StageResult, StageTask
-
-ACCURATE_FRAMES, CHEAP_FRAMES = 80, 60
-TERMS = Terms(budget=20, ratios=(10.0,), c_grid=(0.5, 2.0))
-
-
-@pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> Asked:
-    """80 accurate frames, all of them with a cheap label too, turned; 60 other cheap frames."""
-    folder = tmp_path_factory.mktemp("files")
-    own = springs.distortions(ACCURATE_FRAMES, 1)
-    cheap = np.concatenate([springs.distortions(CHEAP_FRAMES, 2), springs.turned(own)])
-    (folder / "recipe.toml").write_text(RECIPE)
-    return Asked(
-        accurate=springs.write(folder / "high.npz", own, springs.ACCURATE),
-        cheap=springs.write(folder / "low.npz", cheap, springs.CHEAP),
-        test=None,
-        out=folder / "out",
-        model="egnn",
-        recipe=folder / "recipe.toml",
-        seeds=2,
-        parallel=1,
-        device="cpu",
-    )
-
-
-@pytest.fixture(scope="module")
-def results(asked: Asked) -> Results:
-    return benchmark_asteroid(asked, TERMS, Listener())
-
-
-def rows_of(results: Results, kind: Kind) -> list[Row]:
-    return [row for row in results.rows if row.row == kind]
-
-
-def bench(asked: Asked, terms: Terms = TERMS) -> Bench:
-    return bench_of(prepare(asked, terms.budget, Listener()), terms)
 
 
 def counts(store: Path) -> dict[tuple[Tier, Purpose], int]:
@@ -127,13 +82,9 @@ def test_seeds_draw_other_cheap_frames_and_share_the_accurate_ones(asked: Asked)
     first, second = here.cheap(Case(0, 1.0, 10.0)), here.cheap(Case(1, 1.0, 10.0))
     assert set(first) != set(second)
     assert set(first) | set(second) <= set(range(CHEAP_FRAMES))
-    assert here.draw(0) == here.draw(1)
+    assert here.prepared.draw(0) == here.prepared.draw(1)
     redrawn = bench(replace(asked, redraw=True))
-    assert redrawn.draw(0).train != redrawn.draw(1).train
-
-
-def geometries(frames: Frames) -> set[bytes]:
-    return {row.tobytes() for row in frames.geometry_F}
+    assert redrawn.prepared.draw(0).train != redrawn.prepared.draw(1).train
 
 
 def test_no_training_reads_a_test_geometry(asked: Asked, results: Results) -> None:
@@ -198,121 +149,38 @@ def test_sgdml_solves_springs_better_than_a_short_training(results: Results) -> 
     assert row.score.force_mae < 0.5 * rows_of(results, Kind.STANDARD)[0].score.force_mae
 
 
-def same_numbers(one: Results, other: Results) -> bool:
-    return [(r.row, r.seed, r.score.force_mae, r.validation) for r in one.rows] == [
-        (r.row, r.seed, r.score.force_mae, r.validation) for r in other.rows
-    ]
+def test_another_cheap_file_in_the_same_place_gives_other_differences(
+    asked: Asked, tmp_path: Path
+) -> None:
+    """Same accurate frames and budget; what is found must not be the other file's."""
+    terms = replace(TERMS, kinds=(Kind.DELTA,))
+    once = replace(asked, out=tmp_path, seeds=1)
+    own = springs.distortions(ACCURATE_FRAMES, 1)
+    other = springs.write(tmp_path / "other.npz", own, 0.5 * springs.CHEAP)
+    first = benchmark_asteroid(once, terms, Listener())
+    (tmp_path / "benchmark.json").unlink()
+    changed = replace(once, cheap=other)
+    second = benchmark_asteroid(changed, terms, Listener())
+    alone = benchmark_asteroid(replace(changed, out=tmp_path / "alone"), terms, Listener())
+    errors = [rows_of(each, Kind.DELTA)[0].score.force_mae for each in (first, second, alone)]
+    assert errors[0] != errors[1] == errors[2]
 
 
-def test_an_interrupted_benchmark_goes_on_with_the_same_numbers(
+def test_a_score_is_of_the_labels_that_were_added(
     asked: Asked, results: Results, tmp_path: Path
 ) -> None:
-    again = replace(asked, out=tmp_path)
-    for stop_at in ("seed1-all-standard", "seed0-ratio10-c2-finetune"):
-        with pytest.raises(KeyboardInterrupt):
-            benchmark_asteroid(again, TERMS, Listener(stop_at))
-    trained = {path: path.stat().st_mtime_ns for path in tmp_path.glob("stages/*/stage.json")}
-    assert len(trained) == 2 * 7 + 3
-    found = benchmark_asteroid(again, TERMS, Listener())
-    assert same_numbers(found, results)
-    assert {path: path.stat().st_mtime_ns for path in trained} == trained
+    """The judge alone: same force field, same frames, other labels on top."""
+    prepared = bench(asked).prepared
+    judge = replace(prepared, asked=replace(asked, out=tmp_path)).judge(prepared.draws[0])
+    row = rows_of(results, Kind.STANDARD)[0]
+    assert row.force_field is not None
+    stage = result_of_output(row.force_field)
+    none = np.zeros_like(judge.test.energy_F), np.zeros_like(judge.test.forces_A3)
+    some = none[0], none[1] + 0.5
+    scores = [judge.stage(stage, add=add) for add in (none, some, none)]
+    assert scores[0].force_mae == scores[2].force_mae != scores[1].force_mae
 
 
-def test_what_is_finished_is_found_again_and_written_down(asked: Asked, results: Results) -> None:
-    before = {path: path.stat().st_mtime_ns for path in asked.out.rglob("*.npz")}
-    again = benchmark_asteroid(asked, TERMS, Listener())
-    assert same_numbers(again, results)
-    after = {path: path.stat().st_mtime_ns for path in asked.out.rglob("*.npz")}
-    assert [path.name for path in before if after[path] != before[path]] == ["labels.npz"]
-    paths = publish(again, asked.out)
-    assert [path.name for path in paths] == [
-        "results.json",
-        "results.md",
-        "parity.png",
-        "time.png",
-    ]
-    assert Results.model_validate_json(paths[0].read_text()) == again
-    assert all(path.read_bytes()[:4] == b"\x89PNG" for path in paths[2:])
-
-
-def test_tables_stand_beside_the_paper(results: Results) -> None:
-    ethanol = results.model_copy(update={"molecule": "C2H6O", "model": "egnn"})
-    table = {line[0]: line for line in grids_of(ethanol)[0].rows}
-    assert list(table) == [kind.value for kind in Kind]
-    assert table["standard"][-1] == "0.840 EGNN"
-    assert table["ASTEROID"][-1] == "0.176 GemNet"
-    assert table["sGDML"][-1] == "0.902"
-    values = [row.score.force_mae for row in rows_of(results, Kind.FULL)]
-    digits = 3 if np.mean(values) < 10 else 1
-    mean, deviation = np.mean(values), np.std(values, ddof=1)
-    assert table["ASTEROID"][2] == f"{mean:.{digits}f} ± {deviation:.{digits}f}"
-    assert table["ASTEROID"][1] == "16 + 40"
-    assert "| sGDML | 20 |" in markdown(results)
-    assert {line[-1] for line in grids_of(results)[0].rows} == {"–"}
-
-
-def no_memory(*_: Frames) -> sgdml.SGDML:
-    raise InputError("sGDML needs 9.9 GiB")
-
-
-def test_rows_that_cannot_be_had_say_why(
-    asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Unpaired cheap frames leave Δ-learning out, too small a memory sGDML."""
-    cheap = springs.write(tmp_path / "low.npz", springs.distortions(60, 2), springs.CHEAP)
-    monkeypatch.setattr(sgdml, "fit", no_memory)
-    terms = replace(TERMS, kinds=(Kind.DELTA, Kind.SGDML))
-    changed = replace(asked, cheap=cheap, out=tmp_path / "out")
-    found = benchmark_asteroid(changed, terms, Listener())
-    assert found.rows == ()
-    reasons = {left.row: left.reason for left in found.left_out}
-    assert "0 of 22 training and validation frames" in reasons[Kind.DELTA]
-    assert "GiB" in reasons[Kind.SGDML]
-    assert "Δ-learning is left out: it needs cheap labels" in markdown(found)
-    assert not (tmp_path / "out/stages").exists()
-
-
-def run(arguments: Sequence[str | Path]) -> Any:
-    return CliRunner().invoke(app, ["benchmark", *map(str, arguments)])
-
-
-@pytest.mark.parametrize(
-    ("more", "words"),
-    [
-        (["--budget-ccsd", "79"], "79 frames to train on"),
-        (["--budget-ccsd", "20", "--cost-ratio", "20"], "80 cheap frames were asked for; 60"),
-        (["--budget-ccsd", "20", "--cost-ratio", "a,b"], "are no numbers"),
-        (["--budget-ccsd", "20", "--cost-ratio", "-1"], "above 0"),
-        (["--model", "resnet"], "is no model"),
-        (["--rows", "best"], "is no row"),
-        (["--device", "abacus"], "is no device"),
-        (["--dft", "absent.npz"], "There is no file"),
-        (["--unit", "calories"], "is no unit of energy"),
-        (["--recipe", "absent.toml"], "Can't read the recipe"),
-    ],
-)
-def test_bad_input_is_refused_before_anything_is_trained(
-    asked: Asked, tmp_path: Path, more: list[str], words: str
-) -> None:
-    words_of = ["--ccsd", asked.accurate, "--dft", asked.cheap, "--model", "egnn"]
-    out = tmp_path / "out"
-    done = run(["asteroid", *words_of, "--out", out, "--parallel", "1", *more])
-    assert isinstance(done.exception, InputError), done.output
-    assert words in str(done.exception)
-    assert not out.exists()
-
-
-def test_the_command_prints_json_or_a_table(asked: Asked, results: Results) -> None:
-    words = ["asteroid", "--ccsd", asked.accurate, "--dft", asked.cheap, "--out", asked.out]
-    words += ["--recipe", asked.recipe or "", "--model", "egnn", "--seeds", "2", "--parallel", "1"]
-    words += ["--budget-ccsd", "20", "--cost-ratio", "10", "--c", "0.5,2", "--device", "cpu"]
-    done = run([*words, "--json"])
-    assert done.exit_code == 0, done.output
-    said = json.loads(done.stdout.splitlines()[-1])
-    assert [row["score"]["force_mae"] for row in said["rows"]] == [
-        row.score.force_mae for row in results.rows
-    ]
-    shown = run(words)
-    assert shown.exit_code == 0
-    assert "without weights" in shown.stdout
-    assert str(asked.out / "time.png") in shown.stdout
+def result_of_output(folder: Path) -> StageResult:
+    text = (folder / "stage.json").read_text()
+    return StageResult.model_validate_json(text).model_copy(update={"output": folder})

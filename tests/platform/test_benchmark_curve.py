@@ -8,13 +8,13 @@ import pytest
 import spring_files as springs
 from spring_files import RECIPE, Listener
 
+from forgefield.platform.benchmarking.asked import Asked
 from forgefield.platform.benchmarking.curve import (
     STANDARD,
     TUNED,
     CurveTerms,
     benchmark_curve,
 )
-from forgefield.platform.benchmarking.preparing import Asked
 from forgefield.platform.benchmarking.publishing import publish
 from forgefield.platform.benchmarking.results import Results
 from forgefield.platform.benchmarking.tables import grids_of

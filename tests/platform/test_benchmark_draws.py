@@ -141,3 +141,11 @@ def test_all_shared_frames_and_duplicates_of_ethanol_are_found(repository: Path)
     assert (len(draw.test), len(draw.validation), dropped) == (699, 50, 1)
     pool = cheap_pool(len(cheap), pairs, draw.used)
     assert len(pool) == len(cheap) - 23
+
+
+def test_validation_frames_that_are_all_twins_are_refused() -> None:
+    """Nothing would be left to choose by."""
+    plain = drawn(100, train=50)
+    twins = [tuple(sorted((plain.train[0], place))) for place in plain.validation]
+    with pytest.raises(InputError, match="All 5 validation frames have the geometry"):
+        drawn(100, twins, train=50)  # type: ignore[arg-type]

@@ -76,7 +76,7 @@ def test_geometries_are_found_turned_mirrored_and_renumbered(tmp_path: Path) -> 
     renumbered = read_labelled(swapped, Tier.DFT, None, trust=True)
     assert shared_by(one, renumbered).tolist() == pairs.tolist()
     nearby = springs.write(
-        tmp_path / "near.npz", GEOMETRIES + np.array([[0.0], [0.0], [3e-4], [0.0]]), springs.CHEAP
+        tmp_path / "near.npz", GEOMETRIES + np.array([[0.0], [0.0], [3e-3], [0.0]]), springs.CHEAP
     )
     assert not len(shared_by(one, read_labelled(nearby, Tier.DFT, None)))
 
@@ -120,3 +120,14 @@ def test_formaldehyde_says_that_it_is_in_ev(repository: Path, name: str) -> None
     with pytest.raises(InputError, match="--unit eV"):
         read_labelled(path, Tier.CCSD, None)
     assert len(read_labelled(path, Tier.CCSD, "eV")) == 4001
+
+
+@pytest.mark.parametrize("decimals", [4, 5])
+def test_rounded_geometries_are_the_same(tmp_path: Path, decimals: int) -> None:
+    one = read_labelled(accurate(tmp_path), Tier.CCSD, None)
+    rounded = np.round(springs.turned(GEOMETRIES), decimals)
+    path = springs.write(tmp_path / "rounded.npz", rounded, springs.CHEAP)
+    other = read_labelled(path, Tier.DFT, None)
+    pairs = shared_by(one, other)
+    assert pairs.tolist() == [[place, place] for place in range(len(GEOMETRIES))]
+    assert paired_labels(one, other, pairs).there_N.all()

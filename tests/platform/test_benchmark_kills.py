@@ -39,7 +39,7 @@ def whole(words: list[str], tmp_path_factory: pytest.TempPathFactory) -> Numbers
 def numbers(words: list[str]) -> Numbers:
     done = subprocess.run([*COMMAND, *words], capture_output=True, text=True, check=False)  # noqa: S603
     assert done.returncode == 0, done.stderr
-    rows = json.loads(done.stdout.splitlines()[-1])["rows"]
+    rows = json.loads(done.stdout)["rows"]
     return [(row["row"], row["seed"], row["score"]["force_mae"], row["c"]) for row in rows]
 
 

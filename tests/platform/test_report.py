@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -22,9 +23,10 @@ from forgefield.platform.planning.machine import Machine
 from forgefield.platform.planning.plan import Plan, TierCost
 from forgefield.platform.planning.planner import make_plan
 from forgefield.platform.planning.recipe import Recipe
-from forgefield.platform.reporting.facts import spans_of
-from forgefield.platform.reporting.predictions import gammas
+from forgefield.platform.reporting.facts import read_facts, spans_of
+from forgefield.platform.reporting.predictions import curve_points, gammas
 from forgefield.platform.reporting.report import write_report
+from forgefield.platform.reporting.training import learning_section
 from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.screen.wording import three_digits
 from forgefield.storage.errors import InputError
@@ -339,6 +341,21 @@ def test_weights_and_stages_are_the_training_outcomes(finished: RunFolder, page:
     validation = outcome["baseline"]["validation"] * KCAL_PER_MOL_PER_EV
     assert page.rows["learning"][1][4] == f"{validation:#.3g}"
     assert page.rows["learning"][1][1] == "8"
+
+
+def test_the_learning_curve_says_what_its_start_has_seen(finished: RunFolder) -> None:
+    facts = read_facts(finished)
+    outcome, points = facts.outcome, curve_points(facts)
+    assert outcome is not None
+    assert outcome.curve_start.unweighted
+    places = {trial.unweighted: place for place, trial in enumerate(outcome.trials)}
+    for chosen, curved, said in (
+        (places[True], places[True], "Its pre-training has seen no accurate label."),
+        (places[False], places[True], "in the force field that was chosen they don't."),
+        (places[False], None, "the curve of the force field is a little too good."),
+    ):
+        other = outcome.model_copy(update={"chosen": chosen, "curved": curved})
+        assert learning_section(replace(facts, outcome=other), points).lead.endswith(said)
 
 
 def test_methods_cite_what_was_used_in_order(page: Page) -> None:

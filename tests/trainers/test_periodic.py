@@ -13,6 +13,7 @@ from ase.calculators.calculator import PropertyNotImplementedError
 from ase.md.verlet import VelocityVerlet
 from graphs_at_hand import graph_of
 from made_frames import few_frames
+from small_models import SMALL
 from torch import Tensor
 
 from forgefield.storage.errors import InputError
@@ -25,7 +26,7 @@ from forgefield.trainers.graphs.boxes import pairs_in_box, pairs_of_frames
 from forgefield.trainers.graphs.neighbours import into_slots
 from forgefield.trainers.graphs.skin import SkinnedTable
 from forgefield.trainers.model_settings import EGNNSettings, ModelSettings, PaiNNSettings
-from forgefield.trainers.models import Potential, build, energy_and_forces
+from forgefield.trainers.models import MODELS, Potential, build, energy_and_forces
 from forgefield.trainers.models.virial import energy_forces_virial
 
 CUTOFF = 3.0
@@ -44,6 +45,17 @@ Saved = Callable[..., Path]
 def model(request: pytest.FixtureRequest) -> Potential:
     torch.manual_seed(0)
     return build(request.param).double()
+
+
+@pytest.fixture(params=list(MODELS), ids=lambda kind: kind.__name__.removesuffix("Settings"))
+def any_model(request: pytest.FixtureRequest) -> Potential:
+    """A new model without small settings fails by KeyError; weights are shaken off zero."""
+    torch.manual_seed(0)
+    made = build(SMALL[request.param]).double()
+    with torch.no_grad():
+        for weight in made.parameters():
+            weight.add_(0.1 * torch.randn_like(weight))
+    return made
 
 
 def brute_force(positions: Array, cell_33: Array, cutoff: float) -> set[tuple[int, ...]]:
@@ -98,13 +110,13 @@ def supercell(copies: int) -> tuple[Tensor, Tensor]:
     return moved.reshape(-1, 3), SKEWED * copies
 
 
-def test_a_supercell_has_the_energy_and_forces_of_its_cells(model: Potential) -> None:
-    energy, forces = energy_and_forces(model, graph_of(WATER, numbers=NUMBERS, cell=SKEWED))
-    alone, _ = energy_and_forces(model, graph_of(WATER, numbers=NUMBERS))
+def test_a_supercell_has_the_energy_and_forces_of_its_cells(any_model: Potential) -> None:
+    energy, forces = energy_and_forces(any_model, graph_of(WATER, numbers=NUMBERS, cell=SKEWED))
+    alone, _ = energy_and_forces(any_model, graph_of(WATER, numbers=NUMBERS))
     assert (energy - alone).abs() > 1e-3
     x, cell = supercell(2)
     large, large_forces = energy_and_forces(
-        model, graph_of(x, numbers=NUMBERS.repeat(8), cell=cell)
+        any_model, graph_of(x, numbers=NUMBERS.repeat(8), cell=cell)
     )
     torch.testing.assert_close(large / 8, energy, rtol=1e-10, atol=1e-11)
     torch.testing.assert_close(large_forces, forces.repeat(8, 1), rtol=1e-8, atol=1e-10)
@@ -125,22 +137,22 @@ def test_the_middle_of_a_cluster_of_images_is_a_box(model: Potential) -> None:
     torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-11)
 
 
-def test_it_does_not_matter_which_image_an_atom_is_given_in(model: Potential) -> None:
+def test_it_does_not_matter_which_image_an_atom_is_given_in(any_model: Potential) -> None:
     images = torch.tensor([[0, 0, 0], [3, -1, 0], [0, 2, -5]], dtype=torch.float64)
-    one = energy_and_forces(model, graph_of(WATER, numbers=NUMBERS, cell=SKEWED))
+    one = energy_and_forces(any_model, graph_of(WATER, numbers=NUMBERS, cell=SKEWED))
     x = WATER + images @ SKEWED
-    other = energy_and_forces(model, graph_of(x, numbers=NUMBERS, cell=SKEWED))
+    other = energy_and_forces(any_model, graph_of(x, numbers=NUMBERS, cell=SKEWED))
     torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-10)
 
 
-def test_forces_and_virial_are_slopes_of_the_energy(model: Potential) -> None:
+def test_forces_and_virial_are_slopes_of_the_energy(any_model: Potential) -> None:
     energy, forces, virial = energy_forces_virial(
-        model, graph_of(WATER, numbers=NUMBERS, cell=SKEWED)
+        any_model, graph_of(WATER, numbers=NUMBERS, cell=SKEWED)
     )
     step, same = 1e-5, torch.eye(3, dtype=torch.float64)
 
     def at(x: Tensor, cell: Tensor) -> Tensor:
-        return energy_and_forces(model, graph_of(x, numbers=NUMBERS, cell=cell))[0]
+        return energy_and_forces(any_model, graph_of(x, numbers=NUMBERS, cell=cell))[0]
 
     torch.testing.assert_close(at(WATER, SKEWED), energy)
     for place in range(9):
@@ -255,11 +267,17 @@ def test_calculator_takes_supercells_and_slabs_but_no_other_species(saved: Saved
     two_in_vacuum = eight[:6]
     two_in_vacuum.pbc = False
     two_in_vacuum.calc = calculator
-    with pytest.raises(InputError, match="trained on one molecule"):
+    with pytest.raises(InputError, match=r"trained on H2O; OH2OH2 is something else"):
         two_in_vacuum.get_potential_energy()
     peroxide = Atoms("O2H2", np.eye(4, 3) * 2, cell=[4.0] * 3, pbc=True, calculator=calculator)
-    with pytest.raises(InputError, match="trained on one molecule"):
+    with pytest.raises(InputError, match=r"trained on H2O; O2H2 is something else"):
         peroxide.get_potential_energy()
+    peroxide.calc = ForgefieldCalculator(saved(((1, 1, 8), (6, 8), (6, 8))))
+    with pytest.raises(InputError, match=r"trained on CO and H2O; O2H2 is"):
+        peroxide.get_potential_energy()
+    methane = Atoms("CH4", np.eye(5, 3) * 2, calculator=ForgefieldCalculator(saved()))
+    with pytest.raises(InputError, match=r"trained on the elements H, O; CH4 is something else"):
+        methane.get_potential_energy()
 
 
 def test_what_was_trained_in_free_space_refuses_a_box(saved: Saved) -> None:

@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,19 @@ import psutil
 import pytest
 import torch
 
+from forgefield.storage.errors import ForgefieldError, InputError, MissingProgram, StorageError
 from forgefield.storage.records import Purpose, Tier
 from forgefield.trainers.force_field import ForceField
+from forgefield.trainers.last_words import raise_last_words
 from forgefield.trainers.model_settings import EGNNSettings
-from forgefield.trainers.ray_train import RaySettings, latest_progress, run_stages
+from forgefield.trainers.ray_train import (
+    RaySettings,
+    _train_loop,
+    latest_progress,
+    run_stages,
+)
 from forgefield.trainers.settings import FitSettings
+from forgefield.trainers.stages import running
 from forgefield.trainers.stages.committee import committee
 from forgefield.trainers.stages.running import run_stage
 from forgefield.trainers.stages.tasks import Phase, Selection, StageResult, StageTask
@@ -68,6 +77,41 @@ def test_ray_train_gives_the_bits_of_plain_training(frame_store: Path, tmp_path:
     ((again,),) = run_stages([[task(frame_store, tmp_path, "ray")]], settings(tmp_path))
     assert again.reused
     assert np.isfinite(found.wall_s)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_cluster")
+def test_bad_input_comes_out_as_itself_and_is_not_tried_again(
+    frame_store: Path, tmp_path: Path
+) -> None:
+    """No frames of the tier: found inside the stage, in a worker of a trainer in a task."""
+    chain = [task(frame_store, tmp_path, "hopeless", Tier.EMPIRICAL)]
+    with pytest.raises(InputError) as plain:
+        run_stage(chain[0])
+    with pytest.raises(InputError) as found:
+        run_stages([chain], settings(tmp_path, retries=2))
+    assert str(plain.value) in str(found.value)
+    assert type(found.value) is InputError
+    assert not chain[0].output.exists()
+
+
+@pytest.mark.parametrize("kind", [InputError, MissingProgram, StorageError])
+def test_a_worker_fails_only_where_another_try_may_help(
+    kind: type[ForgefieldError], frame_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray Train tries again what fails; whatever happens, the error is left as it was."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise kind("words of the stage")
+
+    monkeypatch.setattr(running, "run_stage", fail)
+    stage = task(frame_store, tmp_path, "failing")
+    config = {"tasks": [stage.model_dump_json()], "settings": settings(tmp_path).model_dump_json()}
+    with pytest.raises(kind) if kind is StorageError else nullcontext():
+        _train_loop(config)
+    (left,) = (tmp_path / "ray").glob("*.error.json")
+    with pytest.raises(kind, match="words of the stage"):
+        raise_last_words(left)
 
 
 @pytest.mark.slow

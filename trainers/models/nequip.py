@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from forgefield.trainers.graphs import Graph
 from forgefield.trainers.model_settings import NequIPSettings
-from forgefield.trainers.models.activations import silu
+from forgefield.trainers.models.activations import SiLU, silu
 from forgefield.trainers.models.bases import BesselBasis, polynomial_envelope
 from forgefield.trainers.models.potential import Potential
 from forgefield.trainers.models.spherical import Path, coupling, harmonics, paths
@@ -112,7 +112,7 @@ class Layer(nn.Module):
         self.after = nn.ModuleList(Scaled(m, w) for m, w in zip(mixed, widths, strict=True))
         self.radial = nn.Sequential(
             Scaled(settings.radial, settings.radial_width),
-            _Silu(),
+            SiLU(),
             Scaled(
                 settings.radial_width,
                 sum(channels_in[path.l_in] for path in self.paths),
@@ -192,8 +192,3 @@ class PerElement(nn.Module):
         table = table.reshape(-1, size_in, size_out).permute(1, 0, 2).reshape(size_in, -1)
         each = (x @ table).reshape(*x.shape[:2], -1, size_out)
         return (each * chosen[:, None, :, None]).sum(dim=2)
-
-
-class _Silu(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return silu(x)

@@ -5,12 +5,17 @@ each other and returns their results in order (`plain_runner` here, `ray_train.r
 parallel). Orchestration is a function of the settings and the data: called again after a crash
 it finds finished stages and goes on with the rest.
 
-    stage 1 ──┬─ for each c: rung ─┬─ rung ─┬─ …      choose a fine-tuned rung ── its curve
-    (baseline)│             fine-tuning  fine-tuning
+    stage 1 ──┬─ for each c: rung ─┬─ rung ─┬─ …      choose a fine-tuned rung
+    (baseline)│             fine-tuning  fine-tuning   curve of the best unweighted one
               └─ curve of the baseline on nested subsets
 
 Each rung is fine-tuned, because a dearer method is not always a nearer one (LOG.md). Every
 choice is by the validation frames. The hold-out is unknown here.
+
+Weights come from stage 1, so from all accurate frames: fine-tuning a weighted rung on a part of
+them would be a curve that has seen the rest. All its points start from the best rung without any
+weights instead, which costs no stage more. Only where no c is null they start from the chosen
+rung; then `TrainingOutcome.curve_knows_all` is true, and reports say so.
 """
 
 from collections.abc import Sequence
@@ -70,14 +75,24 @@ def train(
         for climb, results in zip(climbs, climbed, strict=True)
         for trial in trials_of(climb, results)
     )
-    chosen = min(range(len(trials)), key=lambda place: _score(trials[place].finetune))
-    (tuned,) = runner([ladder.finetuned_curve(trials[chosen].pretrain.output)])
+    chosen = best_of(trials)
+    curved = best_of(trials, unweighted=True)
+    (tuned,) = runner([ladder.finetuned_curve(trials[curved].pretrain.output)])
     fractions = (*settings.curve, 1.0)
     points = (
         *_points("standard", fractions, (*standard, baseline)),
-        *_points("finetuned", fractions, (*tuned, trials[chosen].finetune)),
+        *_points("finetuned", fractions, (*tuned, trials[curved].finetune)),
     )
-    return TrainingOutcome(baseline=baseline, trials=trials, chosen=chosen, curve=points)
+    return TrainingOutcome(
+        baseline=baseline, trials=trials, chosen=chosen, curve=points, curved=curved
+    )
+
+
+def best_of(trials: Sequence[Trial], *, unweighted: bool = False) -> int:
+    """Place of the smallest validation error; among `unweighted` trials where there are any."""
+    free = [place for place, trial in enumerate(trials) if trial.unweighted]
+    places = free if unweighted and free else range(len(trials))
+    return min(places, key=lambda place: _score(trials[place].finetune))
 
 
 def _points(

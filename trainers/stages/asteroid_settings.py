@@ -4,12 +4,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from forgefield.storage.records import Tier
 from forgefield.trainers.model_settings import ModelSettings, NequIPSettings
 from forgefield.trainers.settings import FitSettings
-from forgefield.trainers.stages.tasks import Objective, StageResult, StageTask
+from forgefield.trainers.stages.aims import Aim, Frozen, refuse_half_an_aim
+from forgefield.trainers.stages.tasks import StageResult, StageTask
 
 Chain = tuple[StageTask, ...]
 """Tasks in the order in which they need each other."""
@@ -43,11 +44,7 @@ SHORT = FitSettings(
 """What the fits of a campaign have in common: minutes on two cores."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class PhaseSettings(_Frozen):
+class PhaseSettings(Frozen):
     """One rung of pre-training; tiers without frames are left out, empty rungs skipped.
 
     Each c of its own `c_grid` goes on from the same weights; without one it takes the c of the
@@ -59,18 +56,17 @@ class PhaseSettings(_Frozen):
     fit: FitSettings
     equal_mass: bool = False
     c_grid: Grid | None = None
-    objective: Objective = "labels"
+    objective: Aim = "labels"
     temperature: float | None = Field(default=None, gt=0)
     slices: int = Field(default=1, ge=1)
 
     @model_validator(mode="after")
     def _scores_need_a_temperature(self) -> Self:
-        if (self.objective == "scores") != (self.temperature is not None):
-            raise ValueError("objective = scores and temperature (K) go together: give both")
+        refuse_half_an_aim(self)
         return self
 
 
-class AsteroidSettings(_Frozen):
+class AsteroidSettings(Frozen):
     """Settings of all stages. `c_grid` is searched in γ = c·median(B); null is unweighted.
 
     `curve` are the fractions of the accurate training frames of the learning curve, below 1.
@@ -91,7 +87,7 @@ class AsteroidSettings(_Frozen):
     seed: int = 0
 
 
-class Trial(_Frozen):
+class Trial(Frozen):
     """One value of c on one rung; `tiers` are all that it climbed, `cs` c on each rung.
 
     `pretrain` is the last rung, `gammas` its γ in eV/Å (null where frames weren't weighted).
@@ -104,8 +100,13 @@ class Trial(_Frozen):
     pretrain: StageResult
     finetune: StageResult
 
+    @property
+    def unweighted(self) -> bool:
+        """Whether no rung on the way weighed frames, so that none knows of accurate labels."""
+        return all(c is None for c in (*self.cs, self.c))
 
-class CurvePoint(_Frozen):
+
+class CurvePoint(Frozen):
     """Force field of one kind trained on `fraction` of the accurate frames, `frames` of them."""
 
     kind: Literal["standard", "finetuned"]
@@ -115,13 +116,28 @@ class CurvePoint(_Frozen):
     force_field: Path
 
 
-class TrainingOutcome(_Frozen):
-    """What training left: folders of force fields and validation errors, eV/Å."""
+class TrainingOutcome(Frozen):
+    """What training left: folders of force fields and validation errors, eV/Å.
+
+    `curved` is the trial whose pre-training the curve's fine-tuned points start from, null in
+    outcomes of older versions, which took the chosen one.
+    """
 
     baseline: StageResult
     trials: tuple[Trial, ...]
     chosen: int
     curve: tuple[CurvePoint, ...]
+    curved: int | None = None
+
+    @property
+    def curve_start(self) -> Trial:
+        """The trial that the curve's fine-tuned points start from."""
+        return self.best if self.curved is None else self.trials[self.curved]
+
+    @property
+    def curve_knows_all(self) -> bool:
+        """Whether points on parts of the accurate frames start from weights that know them all."""
+        return not self.curve_start.unweighted
 
     @property
     def best(self) -> Trial:

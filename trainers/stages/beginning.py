@@ -87,7 +87,14 @@ def _fresh(
 def _sized(task: StageTask, store: Frames) -> ModelSettings:
     """The model with weights for every element in the store, where it names none, and heads."""
     model = task.model
-    found = model.elements or tuple(np.unique(store.numbers).tolist())
+    there = tuple(np.unique(store.numbers).tolist())
+    found = model.elements or there
+    missing = sorted(set(there) - set(found))
+    if missing:
+        raise InputError(
+            f"{task.name} names the elements {sorted(found)}, but frames have {missing} too: add "
+            "them to the model's elements, or name none"
+        )
     heads = len(task.heads) or model.heads
     return model.model_copy(update={"elements": found, "heads": heads})
 
@@ -102,6 +109,7 @@ def _inherit(
 ) -> ForceField:
     """A method without a head of its own goes on from the head that predicted so far."""
     _refuse_another_model(task, store, older)
+    _refuse_moved_heads(task, store, older)
     heads = list(task.heads or older.metadata.heads)
     head = head_of(method, tuple(heads), older.metadata.head)
     if heads and method.tier.value not in heads:
@@ -123,4 +131,18 @@ def _refuse_another_model(task: StageTask, store: Frames, older: ForceField) -> 
         raise InputError(
             f"{start} has no weights for the elements {new}; pre-train on molecules that have "
             "them, or name all elements in the model's settings"
+        )
+
+
+def _refuse_moved_heads(task: StageTask, store: Frames, older: ForceField) -> None:
+    """Weights keep their places, so the name of a head, and a method's way to it, keep theirs."""
+    before, after = older.metadata.heads, task.heads
+    places = {name: (before.index(name), after.index(name)) for name in before if name in after}
+    for method in store.methods:
+        places[method.name] = (head_of(method, before, -1), head_of(method, after, -1))
+    moved = [name for name, (old, new) in places.items() if min(old, new) >= 0 and old != new]
+    if moved:
+        raise InputError(
+            f"the heads of {task.start} are {', '.join(before)}; {task.name} names them "
+            f"{', '.join(after)}, which moves {', '.join(moved)}: keep each in its place"
         )

@@ -34,6 +34,8 @@ class PhaseData:
 def chosen(frames: Frames, selection: Selection, *, labelled: bool = True) -> Frames:
     """The frames of a selection in the order of its shuffle; those with forces if `labelled`.
 
+    Labels of an energy alone are dropped then: no stage trains on them, however many there are.
+
     Raises `InputError` for the hold-out, for a molecule that isn't there, or when nothing is left.
     """
     if Purpose.HOLDOUT in selection.purposes:
@@ -128,6 +130,21 @@ def heads_of(frames: Frames, heads: tuple[str, ...], other: int) -> NDArray[np.i
     """The head of each frame, (F,): that named by its method or tier, or else `other`."""
     place = [head_of(method, heads, other) for method in frames.methods]
     return np.array(place, dtype=np.int64)[frames.method_F]
+
+
+def trained_heads(frames: Frames, heads: tuple[str, ...], other: int) -> NDArray[np.int64]:
+    """The head that each frame trains, (F,); `other` only where heads have no names.
+
+    Raises `InputError` for a frame whose method has none: it would teach another method's head.
+    """
+    for place in np.unique(frames.method_F) if heads else ():
+        method = frames.methods[place]
+        if head_of(method, heads, -1) < 0:
+            raise InputError(
+                f"frames of {method.name} ({method.tier}) have no head; the heads are: "
+                f"{', '.join(heads)}. Name the method or its tier among them, or leave it out."
+            )
+    return heads_of(frames, heads, other)
 
 
 def head_of(method: Method, heads: tuple[str, ...], other: int) -> int:

@@ -20,14 +20,15 @@ from forgefield.trainers.stages.asteroid_settings import (
 )
 from forgefield.trainers.stages.tasks import Phase, Selection, StageResult, StageTask
 
-Grid = tuple[float | None, ...]
+Cs = tuple[float | None, ...]
+"""A value of c for each rung of a way up, or those to try on the next one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rung:
     """One pre-training with its fine-tuning; `cs` and `tiers` are those of the whole way up."""
 
-    cs: Grid
+    cs: Cs
     tiers: tuple[Tier, ...]
     pretrain: StageTask
     finetune: StageTask
@@ -67,7 +68,7 @@ class Ladder:
             for c in self._grid(self.phases[0], self.settings.c_grid)
         ]
 
-    def _from(self, place: int, cs: Grid, below: Path | None, teacher: Path) -> list[Rung]:
+    def _from(self, place: int, cs: Cs, below: Path | None, teacher: Path) -> list[Rung]:
         """The rung at `place`, and all that goes on from it."""
         pretrain = self._pretrain(place, cs, below, teacher)
         tuned = self.finetune(pretrain.output, 1.0)
@@ -77,11 +78,11 @@ class Ladder:
                 rungs += self._from(place + 1, (*cs, c), pretrain.output, teacher)
         return rungs
 
-    def _grid(self, phase: PhaseSettings, inherited: Grid) -> Grid:
+    def _grid(self, phase: PhaseSettings, inherited: Cs) -> Cs:
         """Score matching reads no labels, so it weighs none."""
         return (None,) if phase.objective == "scores" else phase.c_grid or inherited
 
-    def _pretrain(self, place: int, cs: Grid, below: Path | None, teacher: Path) -> StageTask:
+    def _pretrain(self, place: int, cs: Cs, below: Path | None, teacher: Path) -> StageTask:
         settings = self.phases[place]
         phase = Phase(
             frames=Selection(tiers=settings.tiers),
@@ -100,7 +101,7 @@ class Ladder:
             c=cs[-1],
         )
 
-    def _name(self, place: int, cs: Grid) -> str:
+    def _name(self, place: int, cs: Cs) -> str:
         """`pretrain-c-1-xtb-dft`; where c changes on the way it is said again."""
         words, said = ["pretrain"], None
         for phase, c in zip(self.phases[: place + 1], cs, strict=True):

@@ -10,18 +10,14 @@ Never broken:
 """
 
 import hashlib
-import math
 import shutil
 
 import torch
 import torch.distributed as dist
 
-from forgefield.storage.errors import InputError
 from forgefield.storage.frame_store import dataset_version, load_frames
 from forgefield.storage.frame_store.holdout import holdout_locked
-from forgefield.storage.units import EV_PER_KELVIN
-from forgefield.trainers.fitting.fit import FitResult, Watch, fit
-from forgefield.trainers.fitting.objectives import Labels, Objective, Scores
+from forgefield.trainers.fitting.fit import Watch, fit
 from forgefield.trainers.fitting.processes import rank, workers
 from forgefield.trainers.force_field import ForceField, publish, sync
 from forgefield.trainers.graphs import GraphSet
@@ -33,19 +29,19 @@ from forgefield.trainers.stages.data import (
     heads_of,
     less_base,
     phase_data,
+    trained_heads,
 )
+from forgefield.trainers.stages.finished import finished, task_key
 from forgefield.trainers.stages.freezing import frozen
+from forgefield.trainers.stages.phases import objective_of, phase_result
 from forgefield.trainers.stages.tasks import (
     DESCRIPTION,
-    Line,
     Phase,
     PhaseResult,
     StageProgress,
     StageResult,
     StageTask,
     WatchStage,
-    finished,
-    task_key,
 )
 
 
@@ -107,7 +103,7 @@ class _Stage:
                 checkpoint=self.work / f"phase-{place}.safetensors",
                 watch=self._watch(place),
             )
-        self.results.append(_phase_result(data, outcome))
+        self.results.append(phase_result(data, outcome))
         self.seconds += outcome.seconds
 
     def _graphs(self, data: PhaseData, force_field: ForceField) -> GraphSet:
@@ -118,7 +114,7 @@ class _Stage:
             metadata.scale,
             {metadata.method: metadata.references},
             weight_F=data.weight_F,
-            head_F=heads_of(data.frames, metadata.heads, metadata.head),
+            head_F=trained_heads(data.frames, metadata.heads, metadata.head),
             device=self.device,
         )
 
@@ -167,37 +163,6 @@ class _Stage:
         shutil.rmtree(self.work.parent, ignore_errors=True)
 
 
-def objective_of(phase: Phase, force_field: ForceField) -> Objective:
-    """What a phase makes small; scores know nothing of a base under the network."""
-    if phase.temperature is None:
-        return Labels(phase.fit.rho, phase.fit.norm)
-    if force_field.base is not None:
-        raise InputError("score matching needs the whole force field; leave out the base")
-    kT = EV_PER_KELVIN * phase.temperature
-    return Scores(kT / force_field.metadata.scale, phase.fit.seed, phase.slices)
-
-
 def _wait_for_all() -> None:
     if workers() > 1:
         dist.barrier()
-
-
-def _phase_result(data: PhaseData, outcome: FitResult) -> PhaseResult:
-    weights = data.weights
-    gamma = math.inf if weights is None else weights.gamma
-    return PhaseResult(
-        frames=len(data.frames),
-        steps=outcome.steps,
-        best_step=outcome.best_step,
-        validation=_finite(outcome.validation),
-        gamma=_finite(gamma),
-        median_bias=None if weights is None else weights.median_bias,
-        history=tuple(
-            Line(step=line.step, loss=line.loss, validation=_finite(line.validation))
-            for line in outcome.history
-        ),
-    )
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -24,29 +24,23 @@ Variants, each a field:
 """
 
 import hashlib
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
+
 from forgefield.storage.records import Purpose, Tier
 from forgefield.trainers.model_settings import EGNNSettings, ModelSettings
 from forgefield.trainers.settings import FitSettings, Progress
+from forgefield.trainers.stages.aims import Aim, Frozen, refuse_half_an_aim
 
 DESCRIPTION = "stage.json"
 """What a finished stage leaves beside its force field: its `StageResult`."""
 
 
-Objective = Literal["labels", "scores"]
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Selection(_Frozen):
+class Selection(Frozen):
     """Which frames: of these tiers, purposes and molecules, and of those the first `fraction`.
 
     No `molecules` means all of them. "First" is by a shuffle that depends on the frames' sequence
@@ -61,8 +55,8 @@ class Selection(_Frozen):
     seed: int = 0
 
 
-class Phase(_Frozen):
-    """One fit on one selection; with `equal_mass` every tier counts alike, however many frames.
+class Phase(Frozen):
+    """One fit on one selection; `equal_mass` makes each method count alike.
 
     Energies and forces are weighted by exp(−B/γ) where the task has a teacher, with γ from the
     median of B over the frames of this phase.
@@ -75,19 +69,18 @@ class Phase(_Frozen):
     frames: Selection
     fit: FitSettings
     equal_mass: bool = False
-    objective: Objective = "labels"
+    objective: Aim = "labels"
     temperature: float | None = Field(default=None, gt=0)
     slices: int = Field(default=1, ge=1)
     frozen: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _scores_need_a_temperature(self) -> Self:
-        if (self.objective == "scores") != (self.temperature is not None):
-            raise ValueError("objective = scores and temperature (K) go together: give both")
+        refuse_half_an_aim(self)
         return self
 
 
-class StageTask(_Frozen):
+class StageTask(Frozen):
     """A stage to run. Paths are absolute or relative to the working folder of the worker.
 
     `start` is a force field whose weights are the first ones, else they are random from `seed`.
@@ -120,7 +113,7 @@ class StageTask(_Frozen):
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-class Line(_Frozen):
+class Line(Frozen):
     """Mean loss since the line before; `validation` in eV/Å, null without validation frames."""
 
     step: int
@@ -128,7 +121,7 @@ class Line(_Frozen):
     validation: float | None
 
 
-class PhaseResult(_Frozen):
+class PhaseResult(Frozen):
     """How one phase ended: `validation` in eV/Å, null without validation frames."""
 
     frames: int
@@ -140,7 +133,7 @@ class PhaseResult(_Frozen):
     history: tuple[Line, ...] = ()
 
 
-class StageResult(_Frozen):
+class StageResult(Frozen):
     """A finished stage; `output` holds the force field, `key` and `dataset` what it came from.
 
     `validation` is the force error of the last phase on the validation frames, eV/Å. `wall_s`
@@ -168,50 +161,3 @@ class StageProgress:
 
 
 WatchStage = Callable[[StageProgress], None]
-
-
-def finished(task: StageTask, dataset: str) -> StageResult | None:
-    """The stored result of the same task on the same data set, or `None`.
-
-    What can't be read, of another version or damaged, isn't there.
-    """
-    try:
-        text = (task.output / DESCRIPTION).read_text(encoding="utf-8")
-        result = StageResult.model_validate_json(text)
-    except (FileNotFoundError, UnicodeDecodeError, ValidationError):
-        return None
-    if (result.key, result.dataset) != (task_key(task), dataset):
-        return None
-    return result.model_copy(update={"output": task.output, "name": task.name, "reused": True})
-
-
-def finished_chain(chain: Sequence[StageTask]) -> tuple[StageResult, ...] | None:
-    """The stored results of all tasks of a chain, or `None` where one has none."""
-    from forgefield.storage.frame_store import dataset_version
-
-    results: list[StageResult] = []
-    for task in chain:
-        result = finished(task, str(dataset_version(task.frames)))
-        if result is None:
-            return None
-        results.append(result)
-    return tuple(results)
-
-
-def task_key(task: StageTask) -> str:
-    """Hash of the task and of the force fields that it starts from, which are data too."""
-    digest = hashlib.blake2b(task.key().encode(), digest_size=16)
-    for role in ("start", "teacher", "base"):
-        folder = getattr(task, role)
-        if folder is not None:
-            digest.update(f"|{role}:{_origin(folder)}".encode())
-    return digest.hexdigest()
-
-
-def _origin(folder: Path) -> str:
-    """What a stage's force field came from; `folder` itself where another program made it."""
-    try:
-        stored = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return str(folder)
-    return f"{stored['key']}@{stored['dataset']}"

@@ -1,28 +1,35 @@
 """Several networks of one shape trained as one: losses and gradients of all in each step.
 
-Every network gets what it would get alone: the loss of `fitting.losses` on the same batches, its
-own clipped gradient, AdamW, its own moving average, and the best of those on the validation frames
-stays in it. Batches are shared; frames weigh differently where `weight_MF` says so. It has no
-checkpoints: it is for committees that a device trains in minutes.
+Every network gets what it would get alone with a seed of its own: its batches, the loss of
+`fitting.losses` on them, its own clipped gradient, AdamW, its own moving average, and the best of
+those on the validation frames stays in it. Only AdamW acts on each weight for itself, so it is the
+only optimiser here, and frames must be of one size, so that batches can be stacked. Steps aren't
+compiled, and there are no checkpoints: it is for committees that a device trains in minutes.
 
 Legend: `M` networks, `F` frames of the data set, `B` frames of a batch, `A` atoms.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.func import grad, grad_and_value, vmap
 
-from forgefield.storage.records import Array
+from forgefield.storage.errors import InputError, TrainingDiverged
+from forgefield.storage.ragged import Integers
+from forgefield.trainers.fitting.batches import Batches
 from forgefield.trainers.fitting.losses import loss_sum
 from forgefield.trainers.fitting.schedule import rate_at
 from forgefield.trainers.graphs import Batch, GraphSet
 from forgefield.trainers.models.potential import Potential
 from forgefield.trainers.settings import FitSettings
 from forgefield.trainers.uncertainty.stacked import State, energies_and_forces, energy_of, stack
+
+OF_FRAMES = ("numbers", "positions_A3", "neighbour_AK", "reverse_AK", "shift_AK3", "head_F")
+LABELS = ("energy_F", "forces_A3", "weight_F")
 
 
 def fit_together(
@@ -31,20 +38,34 @@ def fit_together(
     validation: GraphSet | None,
     settings: FitSettings,
     *,
-    weight_MF: Array | None = None,
+    draw_MF: Integers | None = None,
 ) -> Tensor:
     """Train all networks in place; returns their validation errors (M,), NaN without frames.
 
-    Errors are mean |F − f| per component in the labels' unit. `patience` counts for all at once:
-    training stops when none has improved for so long.
+    Network m has the seed `settings.seed` + m, as one by one. `draw_MF` (M, F) are the places of
+    the frames that each is trained on, all of them where it isn't given. Errors are mean |F − f|
+    per component in the labels' unit. `patience` counts for all at once: training stops when none
+    has improved for so long. Raises `InputError` for another optimiser than AdamW and for frames
+    of several sizes, `TrainingDiverged` where a loss is no number any more.
     """
-    run = _Together(networks, train, validation, settings, weight_MF)
+    _refuse(settings, train)
+    run = _Together(networks, train, validation, settings, draw_MF)
     while not run.finished:
         run.step()
         if run.steps % settings.evaluate_every == 0 or run.finished:
             run.evaluate()
     run.write_back(networks)
     return run.best_M
+
+
+def _refuse(settings: FitSettings, train: GraphSet) -> None:
+    if settings.optimiser != "adamw":
+        raise InputError(
+            f"networks are trained together by adamw alone, and the optimiser is "
+            f"{settings.optimiser}: set optimiser = adamw (with a rate for it), or train one by one"
+        )
+    if not train.uniform:
+        raise InputError("frames of several sizes can't be trained on together: train one by one")
 
 
 class _Together:
@@ -54,7 +75,7 @@ class _Together:
         train: GraphSet,
         validation: GraphSet | None,
         settings: FitSettings,
-        weight_MF: Array | None,
+        draw_MF: Integers | None,
     ) -> None:
         self.template, self.train, self.validation = networks[0], train, validation
         self.settings, self.steps, self.stale = settings, 0, 0
@@ -63,9 +84,12 @@ class _Together:
         self.best = {name: value.clone() for name, value in self.values.items()}
         some = next(iter(self.values.values()))
         self.best_M = some.new_full((len(networks),), torch.inf, dtype=torch.float64)
-        ones = np.ones((len(networks), len(train)))
-        weights = ones if weight_MF is None else np.asarray(weight_MF, dtype=np.float64)
-        self.weight_MF = torch.as_tensor(weights).to(some.device, some.dtype)
+        every = np.tile(np.arange(len(train)), (len(networks), 1))
+        self.draw_MF = every if draw_MF is None else draw_MF
+        self.batches = [
+            Batches(len(draw_F), settings.batch, settings.seed + place)
+            for place, draw_F in enumerate(self.draw_MF)
+        ]
         self.optimiser = torch.optim.AdamW(
             self.values.values(), lr=settings.rate, weight_decay=settings.weight_decay
         )
@@ -77,8 +101,12 @@ class _Together:
 
     def step(self) -> None:
         """One step of every network."""
-        index = self._batch_index()
-        gradient = self._gradient(index)
+        gradient, loss_M = self._gradient()
+        if not bool(torch.isfinite(loss_M).all()):
+            raise TrainingDiverged(
+                f"Losses are {loss_M.tolist()} at step {self.steps + 1}: lower the rate "
+                f"({self.settings.rate:g}), or look for labels that can't be right."
+            )
         share_M = self._clipping(gradient)
         for name, value in self.values.items():
             value.grad = gradient[name] * share_M.reshape(-1, *[1] * (value.ndim - 1))
@@ -90,36 +118,34 @@ class _Together:
             average.lerp_(self.values[name], 1 - decay)
         self.steps += 1
 
-    def _gradient(self, index_B: NDArray[np.int64]) -> State:
-        batch = self.train.batch(index_B)
-        position_A3 = batch.graph.positions_A3
+    def _gradient(self) -> tuple[State, Tensor]:
+        """Gradients by name, (M, …), and losses (M,) of each network on its own frames."""
+        cut = [
+            self.train.batch(draw_F[batches.at(self.steps)])
+            for draw_F, batches in zip(self.draw_MF, self.batches, strict=True)
+        ]
+        graphs = {name: torch.stack([getattr(b.graph, name) for b in cut]) for name in OF_FRAMES}
+        labels = {name: torch.stack([getattr(b, name) for b in cut]) for name in LABELS}
 
-        def loss(parameters: State, weight_B: Tensor) -> Tensor:
+        def loss(parameters: State, frames: Mapping[str, Any], known: State) -> Tensor:
+            graph = replace(cut[0].graph, **frames)
+
             def summed(moved_A3: Tensor) -> tuple[Tensor, Tensor]:
-                energy = energy_of(self.template, parameters, batch.graph, moved_A3)
+                energy = energy_of(self.template, parameters, graph, moved_A3)
                 return energy.sum(), energy
 
-            slope_A3, energy_B = grad(summed, has_aux=True)(position_A3)
-            own = Batch(batch.graph, batch.energy_F, batch.forces_A3, weight_B)
+            slope_A3, energy_B = grad(summed, has_aux=True)(graph.positions_A3)
             rho, norm = self.settings.rho, self.settings.norm
-            return loss_sum(energy_B, -slope_A3, own, rho=rho, norm=norm) / len(index_B)
+            own = Batch(graph, **known)
+            return loss_sum(energy_B, -slope_A3, own, rho=rho, norm=norm) / graph.frames
 
-        weight_MB = self.weight_MF[:, torch.as_tensor(index_B).to(self.weight_MF.device)]
-        gradient: State
-        gradient, _ = vmap(grad_and_value(loss))(self.values, weight_MB)
-        return gradient
+        found: tuple[State, Tensor] = vmap(grad_and_value(loss))(self.values, graphs, labels)
+        return found
 
     def _clipping(self, gradient: State) -> Tensor:
         """What each network's gradient is multiplied with, (M,)."""
         square_M = torch.stack([g.flatten(1).square().sum(1) for g in gradient.values()]).sum(0)
         return (self.settings.clip / square_M.sqrt()).clamp(max=1.0)
-
-    def _batch_index(self) -> NDArray[np.int64]:
-        """A fresh shuffle each epoch, by (seed, epoch), as `fit` has it."""
-        size = min(self.settings.batch, len(self.train))
-        epoch, place = divmod(self.steps, len(self.train) // size)
-        order = np.random.default_rng([self.settings.seed, epoch]).permutation(len(self.train))
-        return np.asarray(order[place * size : (place + 1) * size])
 
     def evaluate(self) -> None:
         """Judge the moving averages; keep those that are the best of their network so far."""

@@ -1,7 +1,11 @@
 """Committees trained from nothing: members differ by their seed, and by their frames if wished.
 
-`fit_committee` trains them one after another by the fit that trains everything else, so each can
-be resumed. `together` trains them as one stacked network, for devices that one alone can't fill.
+`fit_committee` trains them one after another by the fit that trains everything else. `together`
+trains the same ones as one stacked network, for devices that one alone can't fill; that is for
+AdamW, for frames of one size and without checkpoints, and patience counts for all at once.
+
+One by one they can be resumed: checkpoints lie in `work/<hash of settings, description and
+frames>` until the last member is done, so those of another committee are never taken.
 
 A *bootstrap* draws each member's frames anew, as many as there are, with repetition: about 63 %
 of the frames are seen by each. It makes members differ more, and each a little worse.
@@ -11,6 +15,8 @@ Validation frames choose the step that is kept; the hold-out is refused everywhe
 Legend: `M` members, `F` frames. Units: eV, eV/Å.
 """
 
+import hashlib
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -45,27 +51,30 @@ def fit_committee(
 
     `metadata` has the model with its elements, references and scale, shared by all. `work` is a
     folder for checkpoints of members that are trained one by one. Raises `InputError` for the
-    hold-out and for fewer than two members.
+    hold-out, for fewer than two members, and for what can't be trained together.
     """
     _refuse(train, validation, members)
     fields = [_fresh(metadata, place).to(device) for place in range(members)]
     draws = [_drawn(len(train), bootstrap, field.metadata.seed) for field in fields]
     judged = None if validation is None else graphs_for(metadata, validation, fields[0])
     if together:
-        weight_MF = np.stack(draws).astype(np.float64)
         networks, graphs = [f.network for f in fields], graphs_for(metadata, train, fields[0])
-        fit_together(networks, graphs, judged, settings, weight_MF=weight_MF)
+        fit_together(networks, graphs, judged, settings, draw_MF=np.stack(draws))
         return Committee(tuple(fields))
-    for place, (field, count_F) in enumerate(zip(fields, draws, strict=True)):
-        own = train.select(np.repeat(np.arange(len(train)), count_F))
+    if work is not None:
+        about = (metadata.model_dump_json(), settings.model_dump_json(), bootstrap)
+        work = work / _fingerprint(about, train, validation)
+    for place, (field, draw_F) in enumerate(zip(fields, draws, strict=True)):
         fit(
             field.network,
-            graphs_for(metadata, own, field),
+            graphs_for(metadata, train.select(draw_F), field),
             judged,
             settings.model_copy(update={"seed": settings.seed + place}),
             scale=metadata.scale,
             checkpoint=None if work is None else work / f"member-{place:02d}.safetensors",
         )
+    if work is not None:
+        shutil.rmtree(work, ignore_errors=True)
     return Committee(tuple(fields))
 
 
@@ -89,11 +98,23 @@ def _fresh(metadata: Metadata, place: int) -> ForceField:
 
 
 def _drawn(frames: int, bootstrap: bool, seed: int) -> Integers:
-    """How often each frame is seen, (F,) whole numbers."""
+    """Places of the frames that a member is trained on, (F,), in their order."""
     if not bootstrap:
-        return np.ones(frames, dtype=np.int64)
-    draws = np.random.default_rng([seed, frames]).integers(0, frames, size=frames)
-    return np.bincount(draws, minlength=frames)
+        return np.arange(frames)
+    return np.sort(np.random.default_rng([seed, frames]).integers(0, frames, size=frames))
+
+
+def _fingerprint(about: tuple[object, ...], *parts: Frames | None) -> str:
+    """Hash of all that the members follow from; labels count by their values, not their names."""
+    digest = hashlib.blake2b(repr((about, torch.get_default_dtype())).encode(), digest_size=8)
+    for part in parts:
+        columns = () if part is None else (part.ptr, part.numbers, part.positions_A3, part.cell_F33)
+        labels = () if part is None else (part.energy_F, part.forces_A3)
+        for values in (*columns, *labels):
+            digest.update(f"{values.dtype}{values.shape}".encode())
+            digest.update(np.ascontiguousarray(values).tobytes())
+        digest.update(b"|")
+    return digest.hexdigest()
 
 
 def _refuse(train: Frames, validation: Frames | None, members: int) -> None:

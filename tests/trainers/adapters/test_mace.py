@@ -33,6 +33,41 @@ def test_without_mace_the_remedy_is_named(tmp_path: Path) -> None:
         train(Path(sys.executable), frames, frames, tmp_path, foundation=tmp_path / "no.model")
 
 
+IMPOSTOR = """#!/bin/sh
+case "$*" in
+*run_train*) cat train.xyz > mace.model; echo once more >> checkpoints ;;
+esac
+"""
+"""Stands for an interpreter that has MACE: its model is what it was trained on."""
+
+
+def test_another_training_in_the_same_folder_is_never_gone_on_from(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text(IMPOSTOR)
+    python.chmod(0o755)
+    frames, validation, others = springs(4, 1), springs(2, 2), springs(4, 3)
+    foundation = tmp_path / "large.model"
+    foundation.write_bytes(b"weights")
+
+    def model(train_on: Frames, settings: MACESettings = TINY, start: Path | None = None) -> Path:
+        work = tmp_path / "work"
+        return train(python, train_on, validation, work, settings, foundation=start).model
+
+    first = model(frames)
+    longer = model(frames, TINY.model_copy(update={"epochs": 9}))
+    trained = [first, longer, model(others), model(frames, start=foundation)]
+    foundation.write_bytes(b"other weights")
+    trained.append(model(frames, start=foundation))
+    assert len({path.parent for path in trained}) == 5
+    assert all((path.parent / "checkpoints").read_text() == "once more\n" for path in trained)
+    assert trained[2].read_text() != first.read_text()
+    assert model(frames) == first
+    assert len((first.parent / "checkpoints").read_text().splitlines()) == 2
+    assert sorted(path.name for path in first.parent.parent.iterdir()) == sorted(
+        path.parent.name for path in trained
+    )
+
+
 @pytest.mark.slow
 def test_mace_trains_predicts_and_is_tuned(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
@@ -41,7 +76,7 @@ def test_mace_trains_predicts_and_is_tuned(
     first, validation, unseen = springs(64, 1), springs(8, 2), springs(10, 3)
     heard: list[str] = []
     model = train(python, first, validation, tmp_path / "first", TINY, watch=heard.append)
-    said = (tmp_path / "first" / LOG).read_text().splitlines()
+    said = (model.model.parent / LOG).read_text().splitlines()
     assert [line.rstrip() for line in said] == heard
     assert error(model, unseen) < 0.4 * np.abs(unseen.forces_A3).mean()
     check_slopes(model, unseen.select(np.array([0])))

@@ -2,9 +2,12 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from ase import Atoms
 
 from forgefield.storage.errors import InputError
@@ -13,8 +16,9 @@ from forgefield.storage.records import Tier
 from forgefield.storage.settled_frames import StoredFrame, from_stored
 from forgefield.trainers.calculator import ForgefieldCalculator
 from forgefield.trainers.force_field import ForceField
+from forgefield.trainers.stages.finished import task_key
 from forgefield.trainers.stages.running import run_stage
-from forgefield.trainers.stages.tasks import StageResult, StageTask, task_key
+from forgefield.trainers.stages.tasks import StageResult, StageTask
 
 MakeFrames = Callable[..., list[StoredFrame]]
 MakeTask = Callable[..., StageTask]
@@ -104,6 +108,31 @@ def test_another_base_is_another_task(base: StageResult, make_task: MakeTask) ->
     other = run_stage(make_task("other", Tier.XTB, target=Tier.XTB, **FEW))
     tasks = [make_task("d", Tier.CCSD, base=base.output, **FEW) for base in (base, other)]
     assert len({task_key(task) for task in [*tasks, make_task("d", Tier.CCSD, **FEW)]}) == 3
+
+
+def test_what_another_program_made_is_known_by_its_files(
+    base: StageResult, make_task: MakeTask, tmp_path: Path
+) -> None:
+    """Not by its place: other weights in the same folder, or under it, are another start."""
+    stored = ForceField.load(base.output)
+    corrected = replace(
+        stored, metadata=stored.metadata.model_copy(update={"base": "b"}), base=stored
+    )
+    corrected.save(tmp_path / "a")
+    task = make_task("tuned", Tier.CCSD, start=tmp_path / "a", **FEW)
+    before = task_key(task)
+    assert run_stage(task).key == before
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    assert task_key(task.model_copy(update={"start": tmp_path / "b"})) == before
+    assert run_stage(task).reused
+    for network in (corrected.base.network, corrected.network):
+        with torch.no_grad():
+            next(network.parameters()).add_(0.1)
+        corrected.save(tmp_path / "a")
+        assert task_key(task) != before
+        before = task_key(task)
+    assert not run_stage(task).reused
+    assert task_key(task.model_copy(update={"start": tmp_path / "gone"})) != before
 
 
 def test_scores_and_a_base_do_not_go_together(base: StageResult, make_task: MakeTask) -> None:

@@ -14,7 +14,7 @@ from forgefield.storage.records import Tier
 from forgefield.storage.settled_frames import StoredFrame, from_stored
 from forgefield.trainers.force_field import ForceField
 from forgefield.trainers.stages.running import run_stage
-from forgefield.trainers.stages.tasks import StageResult, StageTask
+from forgefield.trainers.stages.tasks import Selection, StageResult, StageTask
 
 MakeFrames = Callable[..., list[StoredFrame]]
 MakeTask = Callable[..., StageTask]
@@ -81,6 +81,25 @@ def test_a_method_without_a_head_goes_on_from_the_one_that_predicts(make_task: M
     assert (metadata.head, metadata.heads) == (1, ("xtb", "springs ccsd"))
     with pytest.raises(InputError, match="another model"):
         run_stage(make_task("bad", Tier.CCSD, start=first.output, heads=("ccsd",), **FEW))
+
+
+def test_a_frame_whose_method_has_no_head_is_refused(make_task: MakeTask) -> None:
+    """It would teach the target's head; validation frames are judged by that, and may."""
+    only = {"heads": ("springs dft", "ccsd"), "target": Tier.CCSD, **FEW}
+    with pytest.raises(InputError, match=r"springs xtb \(xtb\) have no head; .* springs dft, ccsd"):
+        run_stage(make_task("bad", Tier.DFT, Tier.XTB, **only))
+    judged = Selection(tiers=(Tier.XTB,))
+    assert run_stage(make_task("good", Tier.DFT, validation=judged, **only)).validation
+
+
+def test_heads_keep_their_places(make_task: MakeTask) -> None:
+    first = run_stage(make_task("first", Tier.XTB, Tier.DFT, heads=("xtb", "dft"), **FEW))
+    start = {"start": first.output, **FEW}
+    for heads in (("dft", "xtb"), ("dft", "ccsd"), ("springs dft", "ccsd")):
+        with pytest.raises(InputError, match=r"are xtb, dft; .* which moves .*dft.*: keep"):
+            run_stage(make_task("bad", Tier.DFT, heads=heads, **start))
+    tuned = run_stage(make_task("good", Tier.CCSD, heads=("xtb", "ccsd"), **start))
+    assert ForceField.load(tuned.output).metadata.heads == ("xtb", "ccsd")
 
 
 @pytest.mark.parametrize("part", ["readout", "layers.0"])

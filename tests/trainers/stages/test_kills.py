@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import torch
 
 from forgefield.storage.records import Purpose, Tier
@@ -43,10 +44,11 @@ def checkpoints(task: StageTask, name: str) -> list[Path]:
     return [path for path in work.rglob(name) if path.suffix == ".safetensors"]
 
 
-def test_two_kills_cost_no_bit(make_task: MakeTask) -> None:
+@pytest.mark.parametrize("optimiser", [{}, {"optimiser": "muon", "rate": 0.01}])
+def test_two_kills_cost_no_bit(make_task: MakeTask, optimiser: dict[str, object]) -> None:
     """In a weighted phase on two heads, then in one of scores with a part frozen."""
     teacher = run_stage(make_task("teacher", Tier.CCSD, fit={"steps": 20}))
-    fit = {"steps": 200, "save_every": 10, "evaluate_every": 50}
+    fit = {"steps": 200, "save_every": 10, "evaluate_every": 50, **optimiser}
     first = make_task("killed", Tier.DFT, Tier.XTB, fit=fit)
     scores = make_task(
         "scores",

@@ -7,9 +7,15 @@ from pydantic import ValidationError
 
 from forgefield.storage.records import Tier
 from forgefield.trainers.settings import FitSettings
-from forgefield.trainers.stages.asteroid_settings import AsteroidSettings, PhaseSettings
+from forgefield.trainers.stages.asteroid import train
+from forgefield.trainers.stages.asteroid_settings import (
+    AsteroidSettings,
+    PhaseSettings,
+    TrainingOutcome,
+)
 from forgefield.trainers.stages.committee import committee
 from forgefield.trainers.stages.ladder import Ladder, chain_of
+from forgefield.trainers.stages.tasks import PhaseResult, StageResult, StageTask
 
 XTB, DFT = (
     {"tiers": (tier,), "fit": FitSettings(steps=steps)}
@@ -66,6 +72,57 @@ def test_score_matching_needs_no_teacher_and_no_c() -> None:
     assert rung.pretrain.phases[0].temperature == 500
     with pytest.raises(ValidationError, match="give both"):
         PhaseSettings(**DFT, objective="scores")
+
+
+VALIDATION = {"pretrain-c-1-xtb": 0.3, "pretrain-c-1-xtb-dft": 0.1, "pretrain-unweighted-xtb": 0.2}
+
+
+def climb(**changes: object) -> TrainingOutcome:
+    """An outcome without training: force fields from `VALIDATION`'s starts have those errors."""
+
+    def result(task: StageTask) -> StageResult:
+        error = VALIDATION.get(task.start.name, 0.4) if task.start else 0.4
+        one = PhaseResult(frames=1, steps=1, best_step=1, validation=error, gamma=None,
+                          median_bias=None)  # fmt: skip
+        return StageResult(
+            name=task.name, output=task.output, key=str(task.start), dataset="", phases=(one,),
+            validation=error, wall_s=0.0,
+        )  # fmt: skip
+
+    settings = AsteroidSettings(
+        pretrain=(PhaseSettings(**XTB), PhaseSettings(**DFT)), curve=(0.5,), **changes
+    )
+    return train(
+        Path("frames"),
+        Path("out"),
+        settings,
+        lambda chains: [tuple(result(task) for task in chain) for chain in chains],
+        cheap_tiers=(Tier.XTB, Tier.DFT),
+    )
+
+
+def test_the_curve_starts_from_what_knows_no_accurate_label() -> None:
+    """Weights of c = 1 come from all accurate frames, though the best force field has them."""
+    outcome = climb(c_grid=(1.0, None))
+    assert outcome.best.pretrain.name == "pretrain-c-1-xtb-dft"
+    assert outcome.curve_start.pretrain.name == "pretrain-unweighted-xtb"
+    assert not outcome.curve_knows_all
+    tuned = [point.force_field.name for point in outcome.curve if point.kind == "finetuned"]
+    assert tuned == ["finetune-unweighted-xtb-0.5", "finetune-unweighted-xtb-1"]
+    half_known = climb(c_grid=(1.0,))
+    assert half_known.curve_start == half_known.best
+    assert half_known.curve_knows_all
+    older = TrainingOutcome.model_validate(outcome.model_dump(exclude={"curved"}))
+    assert older.curve_start == older.best
+
+
+def test_a_rung_above_a_weighted_one_knows_accurate_labels() -> None:
+    rungs = PhaseSettings(**XTB), PhaseSettings(**DFT, c_grid=(None,))
+    ((_, high),) = ladder(*rungs, c_grid=(1.0,)).climbs(TEACHER)
+    assert high.cs == (1.0, None)
+    trial = climb(c_grid=(1.0,)).best.model_copy(update={"c": None, "cs": high.cs})
+    assert not trial.unweighted
+    assert trial.model_copy(update={"cs": (None, None)}).unweighted
 
 
 def test_members_of_a_committee_differ_in_seeds_alone() -> None:

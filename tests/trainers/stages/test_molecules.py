@@ -11,13 +11,15 @@ from forgefield.storage.frame_store import FrameStore, load_frames
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import Purpose, Tier
 from forgefield.storage.settled_frames import StoredFrame, from_stored
-from forgefield.trainers.force_field import ForceField
+from forgefield.trainers.force_field import ForceField, Metadata
+from forgefield.trainers.model_settings import EGNNSettings
 from forgefield.trainers.stages.data import chosen, graphs_of
 from forgefield.trainers.stages.running import run_stage
 from forgefield.trainers.stages.tasks import Selection, StageTask
 
 MakeFrames = Callable[..., list[StoredFrame]]
 MakeTask = Callable[..., StageTask]
+MODEL = EGNNSettings(layers=2, channels=8)
 ATOMS = {"springs": (1, 1, 6, 8), "bent": (1, 1, 8)}
 
 
@@ -67,6 +69,19 @@ def test_one_pretraining_serves_every_molecule(
         assert errors[0] < errors[1] < errors[2]
         energy_F = ForceField.load(tuned.output).predict(unseen)[0]
         assert np.abs(energy_F - unseen.energy_F).mean() < 0.2
+
+
+def test_elements_that_the_model_leaves_out_are_named(
+    make_task: MakeTask, make_frames: MakeFrames
+) -> None:
+    narrow = MODEL.model_copy(update={"elements": (1, 8)})
+    with pytest.raises(InputError, match=r"names the elements \[1, 8\], but frames have \[6\] too"):
+        run_stage(make_task("bad", Tier.DFT, model=narrow, fit={"steps": 2}))
+    about = Metadata(method="m", scale=1.0, references={1: 0.0, 6: 0.0, 8: 0.0}, model=narrow)
+    field = ForceField.fresh(about)
+    assert len(field.predict(from_stored(make_frames(Tier.DFT, 2, 1, molecule="bent")))[0]) == 2
+    with pytest.raises(InputError, match=r"elements \(1, 8\); train one for \[6\] too"):
+        field.predict(from_stored(make_frames(Tier.DFT, 2, 1)))
 
 
 def test_fine_tuning_in_another_store_needs_no_element_that_pretraining_had_not(

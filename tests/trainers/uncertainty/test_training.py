@@ -1,12 +1,14 @@
 """Committees that are trained: together against one by one, and what disagreement then tells."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from forgefield.storage.errors import InputError
+from forgefield.storage.errors import InputError, TrainingDiverged
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import Purpose, Tier
 from forgefield.storage.settled_frames import StoredFrame, from_stored
@@ -16,7 +18,13 @@ from forgefield.trainers.graphs import GraphSet
 from forgefield.trainers.model_settings import EGNNSettings
 from forgefield.trainers.references import force_scale, reference_energies, reference_sums
 from forgefield.trainers.settings import FitSettings
-from forgefield.trainers.uncertainty import Committee, calibrate, fit_committee, reliability
+from forgefield.trainers.uncertainty import (
+    Committee,
+    calibrate,
+    fit_committee,
+    reliability,
+    training,
+)
 from forgefield.trainers.uncertainty.together import _Together, fit_together
 
 MODEL = EGNNSettings(layers=2, channels=16, radial=8, elements=(1, 6, 8))
@@ -37,30 +45,36 @@ def about(frames: Frames) -> Metadata:
     )
 
 
-def graphs(frames: Frames, weight_F: np.ndarray | None = None) -> GraphSet:
+def graphs(frames: Frames) -> GraphSet:
     told = about(frames)
     energy_F = frames.energy_F - reference_sums(frames, told.references)
-    return GraphSet(
-        frames, 5.0, energy_F=energy_F, weight_F=weight_F, scale=told.scale, dtype=torch.float64
-    )
+    return GraphSet(frames, 5.0, energy_F=energy_F, scale=told.scale, dtype=torch.float64)
 
 
 @pytest.mark.parametrize("validated", [True, False])
 def test_networks_trained_together_are_those_trained_alone(
     accurate: Frames, unseen: Frames, validated: bool
 ) -> None:
-    """Weights, clipping, moving average and the choice of the best step included."""
-    random = np.random.default_rng(0)
-    weight_MF = random.integers(0, 3, size=(3, len(accurate))).astype(np.float64)
+    """Seeds, draws, clipping, moving average and the choice of the best step included."""
+    draw_MF = np.random.default_rng(0).integers(0, len(accurate), size=(3, 11))
     judged = graphs(unseen) if validated else None
     told = [about(accurate).model_copy(update={"seed": seed}) for seed in range(3)]
     together = [ForceField.fresh(each, dtype=torch.float64).network for each in told]
     alone = [ForceField.fresh(each, dtype=torch.float64).network for each in told]
-    errors_M = fit_together(together, graphs(accurate), judged, STEPS, weight_MF=weight_MF)
+    errors_M = fit_together(together, graphs(accurate), judged, STEPS, draw_MF=draw_MF)
     before = ForceField.fresh(told[0], dtype=torch.float64).network
     for place, network in enumerate(alone):
-        own = graphs(accurate, weight_MF[place])
-        result = fit(network, own, judged, STEPS, scale=1.0)
+        own = GraphSet(
+            accurate.select(draw_MF[place]),
+            5.0,
+            energy_F=(accurate.energy_F - reference_sums(accurate, told[0].references))[
+                draw_MF[place]
+            ],
+            scale=told[0].scale,
+            dtype=torch.float64,
+        )
+        seeded = STEPS.model_copy(update={"seed": place})
+        result = fit(network, own, judged, seeded, scale=1.0)
         assert float(errors_M[place]) == pytest.approx(result.validation, rel=1e-9, nan_ok=True)
         pairs = zip(network.parameters(), together[place].parameters(), strict=True)
         for ours, theirs in pairs:
@@ -118,8 +132,82 @@ def test_members_are_reproducible_and_bootstrap_draws_differ(accurate: Frames) -
     third = fit_committee(about(accurate), accurate, None, STEPS, members=2)
     assert np.abs(third.predict(accurate)[1] - first.predict(accurate)[1]).max() > 1e-4
     assert [member.metadata.seed for member in first.members] == [3, 4]
-    stacked = fit_committee(about(accurate), accurate, None, STEPS, members=2, together=True)
-    assert np.isfinite(stacked.judge(accurate).spread_A).all()
+
+
+@pytest.fixture
+def _double() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.usefixtures("_double")
+@pytest.mark.parametrize("bootstrap", [True, False])
+def test_a_committee_trained_together_is_the_one_trained_one_by_one(
+    accurate: Frames, bootstrap: bool
+) -> None:
+    stacked, looped = (
+        fit_committee(
+            about(accurate), accurate, None, STEPS, members=2, bootstrap=bootstrap, together=t
+        )
+        for t in (True, False)
+    )
+    for ours, theirs in zip(stacked.predict(accurate), looped.predict(accurate), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9)
+    forces_MA3 = looped.predict(accurate)[1]
+    assert np.abs(forces_MA3[0] - forces_MA3[1]).max() > 1e-3
+
+
+def test_what_cannot_be_trained_together_is_refused(
+    accurate: Frames, make_frames: MakeFrames
+) -> None:
+    muon = STEPS.model_copy(update={"optimiser": "muon", "rate": 0.01})
+    with pytest.raises(InputError, match=r"by adamw alone, and the optimiser is muon"):
+        fit_committee(about(accurate), accurate, None, muon, members=2, together=True)
+    bent = from_stored(make_frames(Tier.CCSD, 5, 9, molecule="bent"))
+    both = Frames.concatenate([accurate, bent])
+    with pytest.raises(InputError, match="several sizes can't be trained on together"):
+        fit_committee(about(accurate), both, None, STEPS, members=2, together=True)
+    lost = replace(accurate, energy_F=np.full(len(accurate), 1e300))
+    with pytest.raises(TrainingDiverged, match="at step 1: lower the rate"):
+        fit_committee(about(accurate), lost, None, STEPS, members=2, together=True)
+
+
+def test_checkpoints_are_taken_by_the_same_committee_alone(
+    accurate: Frames, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed in its second member; another rate, other labels and other draws start anew."""
+    saving = STEPS.model_copy(update={"save_every": 20})
+    calls = 0
+
+    def second_dies(*args: object, **kwargs: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise KeyboardInterrupt
+        return fit(*args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(training, "fit", second_dies)
+
+    def train(frames: Frames, **changes: object) -> Committee:
+        settings = saving.model_copy(update=changes)
+        return fit_committee(about(accurate), frames, None, settings, members=2, work=tmp_path)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(accurate)
+    assert [path.name for path in tmp_path.rglob("*.safetensors")] == ["member-00.safetensors"]
+    stiffer = replace(accurate, forces_A3=1.5 * accurate.forces_A3)
+    for frames, changes in ((stiffer, {}), (accurate, {"rate": 1e-3})):
+        alone = fit_committee(
+            about(accurate), frames, None, saving.model_copy(update=changes), members=2
+        )
+        forces_MA3 = train(frames, **changes).predict(accurate)[1]
+        np.testing.assert_array_equal(forces_MA3, alone.predict(accurate)[1])
+    assert len(list(tmp_path.rglob("*.safetensors"))) == 1
+    straight = fit_committee(about(accurate), accurate, None, saving, members=2)
+    resumed = train(accurate)
+    np.testing.assert_array_equal(resumed.predict(accurate)[1], straight.predict(accurate)[1])
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_hold_out_is_refused(accurate: Frames, make_frames: MakeFrames) -> None:

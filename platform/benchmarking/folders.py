@@ -1,0 +1,74 @@
+"""The folder of a benchmark: it belongs to one, and to one process at a time.
+
+Stages are named by row, ratio and seed alone, so another benchmark in the same folder would replace
+them. What makes a benchmark another one is noted in `benchmark.json`; seeds, efforts, ratios, rows
+and what is measured may change.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from forgefield.platform.benchmarking.preparing import Prepared
+from forgefield.platform.benchmarking.results import write
+from forgefield.platform.planning.plan import Document
+from forgefield.storage.errors import InputError
+from forgefield.storage.run_lock import FileLock
+
+IDENTITY, LOCK = "benchmark.json", "benchmark.lock"
+
+
+class Identity(Document):
+    """Which benchmark a folder is of: files by their sha256."""
+
+    kind: str
+    model: str
+    budget: int | None
+    accurate: str
+    cheap: str
+    test: str | None
+
+
+@contextmanager
+def own_folder(prepared: Prepared, kind: str, budget: int | None) -> Iterator[None]:
+    """Hold the output folder of a benchmark.
+
+    Raises `InputError` where it is another one's, `RunBusy` where another process works in it.
+    """
+    folder = prepared.asked.out
+    identity = Identity(
+        kind=kind,
+        model=prepared.preset.model.kind,
+        budget=budget,
+        accurate=prepared.accurate.sha256,
+        cheap=prepared.cheap.sha256,
+        test=None if prepared.test is None else prepared.test.sha256,
+    )
+    _refuse_another(folder, identity)
+    with FileLock(folder / LOCK):
+        _refuse_another(folder, identity)
+        write(folder / IDENTITY, identity.model_dump_json(indent=1) + "\n")
+        yield
+
+
+def _refuse_another(folder: Path, identity: Identity) -> None:
+    try:
+        found = Identity.model_validate_json((folder / IDENTITY).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return
+    except (UnicodeDecodeError, ValidationError) as error:
+        raise InputError(f"{folder / IDENTITY} can't be read. Give another --out.") from error
+    ours, theirs = identity.model_dump(), found.model_dump()
+    other = [name for name in ours if ours[name] != theirs[name]]
+    if other:
+        said = ", ".join(
+            f"{name} {_short(theirs[name])} not {_short(ours[name])}" for name in other
+        )
+        raise InputError(f"{folder} holds another benchmark ({said}). Give another --out.")
+
+
+def _short(value: object) -> str:
+    """A value in a message; of hashes the beginning."""
+    return "none" if value is None else str(value)[:16]

@@ -1,0 +1,34 @@
+"""The small ASTEROID benchmark of `tests/platform`: its terms, and ways to look at it."""
+
+from spring_files import Listener
+
+from forgefield.platform.benchmarking.asked import Asked
+from forgefield.platform.benchmarking.asteroid_terms import Bench, Kind, Terms, bench_of
+from forgefield.platform.benchmarking.preparing import prepare
+from forgefield.platform.benchmarking.results import Results, Row
+from forgefield.storage.frames import Frames
+
+ACCURATE_FRAMES, CHEAP_FRAMES = 80, 60
+TERMS = Terms(budget=20, ratios=(10.0,), c_grid=(0.5, 2.0))
+
+
+def rows_of(results: Results, kind: Kind) -> list[Row]:
+    """All rows of a kind."""
+    return [row for row in results.rows if row.row == kind]
+
+
+def bench(asked: Asked, terms: Terms = TERMS) -> Bench:
+    """All that is known before the first stage."""
+    return bench_of(prepare(asked, terms.budget, Listener()), terms)
+
+
+def geometries(frames: Frames) -> set[bytes]:
+    """Hashes of the geometries, whatever their orientation."""
+    return {row.tobytes() for row in frames.geometry_F}
+
+
+def same_numbers(one: Results, other: Results) -> bool:
+    """Whether all errors are equal to the last bit."""
+    return [(r.row, r.seed, r.score.force_mae, r.validation) for r in one.rows] == [
+        (r.row, r.seed, r.score.force_mae, r.validation) for r in other.rows
+    ]
