@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from forgefield.platform.planning.recipe import describe
 from forgefield.storage.errors import InputError
-from forgefield.trainers.presets import Preset, preset_of, with_changes
+from forgefield.trainers.presets import SCHEDULES, Preset, preset_of, with_changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,25 @@ def preset_for(asked: Asked) -> Preset:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"The recipe {asked.recipe} is not TOML: {error}.") from error
     except ValidationError as error:
-        raise InputError(f"The recipe {asked.recipe} has {describe(error)}") from error
+        raise InputError(f"{_problems(asked, error)} {_permitted(preset)}") from error
+
+
+def _problems(asked: Asked, error: ValidationError) -> str:
+    """What is wrong with a recipe; what there isn't by its name, all else as pydantic says it."""
+    absent = []
+    for problem in error.errors(include_url=False):
+        table, *inside = map(str, problem["loc"])
+        if problem["type"] != "extra_forbidden":
+            return f"The recipe {asked.recipe} has {describe(error)}."
+        absent.append(f"{inside[-1]} in [{table}]" if inside else f"table [{table}]")
+    return f"The recipe {asked.recipe} has what there isn't: {', '.join(absent)}."
+
+
+def _permitted(preset: Preset) -> str:
+    """All tables of a recipe and their keys in a sentence."""
+    model, fit = (", ".join(type(part).model_fields) for part in (preset.model, preset.standard))
+    schedules = ", ".join(f"[{name}]" for name in SCHEDULES)
+    return f"A recipe may have [model] with {model}, and {schedules}, each with {fit}."
 
 
 def _refuse_unbuilt(preset: Preset) -> None:

@@ -8,10 +8,17 @@ Called again after a kill it finds finished stages and scores, and goes on with 
 """
 
 from forgefield.platform.benchmarking.asked import Asked
-from forgefield.platform.benchmarking.asteroid_chains import Chains, Found, independent, weighted
+from forgefield.platform.benchmarking.asteroid_chains import (
+    Chains,
+    Found,
+    ahead,
+    independent,
+    weighted,
+)
 from forgefield.platform.benchmarking.asteroid_rows import analytic, measured
 from forgefield.platform.benchmarking.asteroid_terms import (
     ON_CHEAP,
+    WEIGHTED,
     Bench,
     Case,
     Kind,
@@ -23,6 +30,7 @@ from forgefield.platform.benchmarking.folders import own_folder
 from forgefield.platform.benchmarking.preparing import draw_notes, each, formula, prepare
 from forgefield.platform.benchmarking.results import LeftOut, Results, Row, origin
 from forgefield.platform.benchmarking.running import stage_runner
+from forgefield.platform.benchmarking.wording import forecast, steps_in
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.storage.errors import InputError
 from forgefield.trainers.stages.asteroid_settings import Runner
@@ -49,7 +57,11 @@ def _trained(bench: Bench, reporter: Reporter) -> Found:
     prepared = bench.prepared
     out, parallel = prepared.asked.out, prepared.parallel
     with stage_runner(out, parallel, prepared.device, reporter) as runner:
-        found = _run(runner, independent(bench))
+        first = independent(bench)
+        tasks = [task for chain in first.values() for task in chain]
+        later, steps = ahead(bench)
+        reporter.say(forecast(len(tasks) + later, steps_in(tasks) + steps))
+        found = _run(runner, first)
         return found | _run(runner, weighted(bench, found))
 
 
@@ -102,9 +114,15 @@ def notes(bench: Bench) -> tuple[str, ...]:
     """What a reader of the table has to know of the draw."""
     prepared = bench.prepared
     left = each(len(prepared.cheap) - len(pool) for pool in bench.pools.values())
-    return (
-        *draw_notes(prepared.draws),
-        f"{left} cheap frames have a geometry of an accurate frame and are not trained on.",
-        "Score matching takes the cheap frames' geometries without their labels.",
-        "Times are of the stages behind a force field; c was searched in longer (results.json).",
-    )
+    found = list(draw_notes(prepared.draws))
+    if bench.wants(*ON_CHEAP):
+        found.append(
+            f"{left} cheap frames have a geometry of an accurate frame and are not trained on."
+        )
+    if bench.wants(Kind.SCORES):
+        found.append("Score matching takes the cheap frames' geometries without their labels.")
+    if bench.wants(*WEIGHTED) and len(bench.terms.c_grid) > 1:
+        found.append(
+            "Times are of the stages behind a force field; c was searched in longer (results.json)."
+        )
+    return tuple(found)

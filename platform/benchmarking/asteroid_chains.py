@@ -67,6 +67,15 @@ def weighted(bench: Bench, found: Found) -> Chains:
     return chains
 
 
+def ahead(bench: Bench) -> tuple[int, int]:
+    """How many stages and steps `weighted` will ask for."""
+    cases = bench.ladders() if bench.wants(*WEIGHTED) else []
+    presets = [_course(bench, case).preset for case in cases]
+    steps = sum(preset.pretrain.steps + preset.finetune.steps for preset in presets)
+    tried = len(bench.terms.c_grid)
+    return 2 * tried * len(cases), tried * steps
+
+
 def _name(case: Case, what: str) -> str:
     return f"ratio{case.ratio:g}-{what}"
 

@@ -17,6 +17,7 @@ from forgefield.platform.benchmarking.preparing import Prepared, draw_notes, eac
 from forgefield.platform.benchmarking.results import Results, Row, history, origin
 from forgefield.platform.benchmarking.running import stage_runner
 from forgefield.platform.benchmarking.stores import Part, accurate_parts
+from forgefield.platform.benchmarking.wording import forecast
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.storage.errors import InputError
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
@@ -45,6 +46,7 @@ def benchmark_curve(asked: Asked, terms: CurveTerms, reporter: Reporter) -> Resu
     curve = _Curve(prepared, terms)
     with own_folder(prepared, KIND, None):
         with stage_runner(asked.out, prepared.parallel, prepared.device, reporter) as runner:
+            reporter.say(curve.forecast())
             found = curve.train(runner)
         reporter.say("Measuring on the test frames …")
         curve.judges[prepared.draws[0].seed].save_labels()
@@ -80,6 +82,16 @@ class _Curve:
         for (seed, effort, size), (stage,) in zip(places, tuned, strict=True):
             found[TUNED, seed, effort, size] = (pretrained[seed, effort], stage)
         return found
+
+    def forecast(self) -> str:
+        """How much `train` trains."""
+        asked, sizes = self.prepared.asked, len(self.terms.sizes)
+        presets = [self.prepared.course(0, effort).preset for effort in asked.efforts]
+        steps = sum(
+            p.pretrain.steps + sizes * (p.standard.steps + p.finetune.steps) for p in presets
+        )
+        stages = asked.seeds * len(presets) * (1 + 2 * sizes)
+        return forecast(stages, asked.seeds * steps)
 
     def row(self, place: Place, stages: tuple[StageResult, ...]) -> Row:
         """The row of one point of a curve."""

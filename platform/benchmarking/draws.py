@@ -62,6 +62,11 @@ def draw_frames(
     none (where they come from another file). Raises `InputError` where the file is too short.
     """
     chosen = round(VALIDATION_SHARE * frames) if validation is None else validation
+    if validation is None and not chosen:
+        raise InputError(
+            f"The accurate file has {frames} frames, and {train} are to train: 5 % of them are no "
+            "validation frame to choose by. Say --validation, or give a longer file."
+        )
     if train + chosen > frames or min(train, chosen) < 1:
         raise InputError(
             f"{train} frames to train on and {chosen} for validation were asked for; the accurate "

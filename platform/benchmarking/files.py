@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from forgefield.platform.benchmarking.import_options import options_of_import_named
 from forgefield.platform.data_sets.import_levels import Stated, in_our_units, with_stated
 from forgefield.storage.errors import InputError
 from forgefield.storage.formats.catalogue import reader_of
@@ -81,33 +82,21 @@ class LabelledFile:
 
 def read_labelled(path: Path, tier: Tier, unit: str | None, *, trust: bool = False) -> LabelledFile:
     """Read and doubt a file; `trust` leaves the doubts out. Raises `InputError` with the reason."""
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"There is no file {path}. Check the path.")
-    read = reader_of(path, None).read
-    if read is None:
-        raise InputError(f"{path} is of a format that is only written.")
-    raw = read(path)
-    said = energy_unit(unit) if unit else None
-    stated = Stated(energy_unit=said or raw.energy_unit or MD17_UNIT)
-    frames, units = in_our_units(raw, stated, path)
-    frames = with_stated(frames, stated, path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder. Give a file; `platform export` makes one of a run.")
+    with options_of_import_named():
+        frames, unit = _believed(path, unit, trust=trust)
     numbers = _one_molecule(frames, path)
     atoms = (len(frames), len(numbers), 3)
-    if not np.isfinite(frames.forces_A3).all():
-        raise InputError(f"{path} has frames without forces, which these trainings need.")
-    if not trust:
-        check_lengths(frames, units.length, path)
-        check_totals(frames, units.energy, path)
-        check_neighbours(frames, path)
-        check_forces(frames, path, units.force)
-        _check_sizes(frames.forces_A3, units.energy, path)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return LabelledFile(
         path=path,
         sha256=digest,
         method=Method(tier, frames.methods[0] or f"labels of {path.name}"),
-        unit=units.energy,
+        unit=unit,
         name=frames.molecules[0],
         numbers=numbers,
         charge=int(frames.charge_F[0]),
@@ -116,6 +105,27 @@ def read_labelled(path: Path, tier: Tier, unit: str | None, *, trust: bool = Fal
         energy_N=frames.energy_F,
         forces_NA3=frames.forces_A3.reshape(atoms),
     )
+
+
+def _believed(path: Path, unit: str | None, *, trust: bool) -> tuple[ForeignFrames, str]:
+    """The frames in our units, and the unit of energy that they had."""
+    read = reader_of(path, None).read
+    if read is None:
+        raise InputError(f"{path} is of a format that is only written.")
+    raw = read(path)
+    said = energy_unit(unit) if unit else None
+    stated = Stated(energy_unit=said or raw.energy_unit or MD17_UNIT)
+    frames, units = in_our_units(raw, stated, path)
+    frames = with_stated(frames, stated, path)
+    if not np.isfinite(frames.forces_A3).all():
+        raise InputError(f"{path} has frames without forces, which these trainings need.")
+    if not trust:
+        check_lengths(frames, units.length, path)
+        check_totals(frames, units.energy, path)
+        check_neighbours(frames, path)
+        check_forces(frames, path, units.force)
+        _check_sizes(frames.forces_A3, units.energy, path)
+    return frames, units.energy
 
 
 def _one_molecule(frames: ForeignFrames, path: Path) -> tuple[int, ...]:

@@ -26,6 +26,8 @@ TURNED_A = 1e-3
 """No atom further off after superposition, for labels of two methods to be of one geometry."""
 AT_ONCE = 4096
 """Frames whose distances are compared at once, which bounds memory."""
+LOOKED_AT = 300
+"""Pairs whose forces are compared for their sign."""
 _COLUMNS = 6
 Pairs = NDArray[np.int64]
 
@@ -86,6 +88,21 @@ def paired_labels(file: LabelledFile, other: LabelledFile, pairs: Pairs) -> Pair
     digest = hashlib.blake2b(f"{other.sha256} {other.unit}|".encode(), digest_size=8)
     digest.update(np.ascontiguousarray(pairs, dtype="<i8").tobytes())
     return Paired(energy_N, forces_NA3, digest.hexdigest())
+
+
+def refuse_opposed_forces(one: LabelledFile, other: LabelledFile, pairs: Pairs) -> None:
+    """Raise `InputError` where forces of two files on one geometry point against each other."""
+    paired = paired_labels(one, other, pairs[:LOOKED_AT])
+    there_N = paired.there_N
+    ours_M, theirs_M = one.forces_NA3[there_N].ravel(), paired.forces_NA3[there_N].ravel()
+    if float(ours_M @ theirs_M) >= 0:
+        return
+    correlation = float(np.corrcoef(ours_M, theirs_M)[0, 1])
+    raise InputError(
+        f"The forces of {one.path} and {other.path} point against each other on {there_N.sum()} "
+        f"geometries that both have (correlation {correlation:.2f}): one of them seems to hold "
+        "gradients. Change their sign, or say --trust."
+    )
 
 
 def _features(file: LabelledFile) -> Iterator[tuple[int, Array]]:

@@ -19,7 +19,12 @@ from forgefield.platform.benchmarking.files import (
     read_labelled,
     refuse_unlike_forces,
 )
-from forgefield.platform.benchmarking.matching import Pairs, repeats_in, shared_by
+from forgefield.platform.benchmarking.matching import (
+    Pairs,
+    refuse_opposed_forces,
+    repeats_in,
+    shared_by,
+)
 from forgefield.platform.benchmarking.paper import name_of
 from forgefield.platform.benchmarking.results import FileFacts, facts_of
 from forgefield.platform.benchmarking.running import STAGES, device_of, parallel_of
@@ -106,23 +111,30 @@ def prepare(asked: Asked, train: int, reporter: Reporter) -> Prepared:
     preset, device = preset_for(asked), device_of(asked.device)
     parallel = parallel_of(asked.parallel, device)
     _check_counts(asked, parallel)
-    reporter.say(f"Reading {asked.accurate} and {asked.cheap} …")
+    doubts = "" if asked.trust else ", checking units and signs"
+    reporter.say(f"Reading {asked.accurate} and {asked.cheap}{doubts} …")
     accurate = read_labelled(asked.accurate, ACCURATE, asked.unit, trust=asked.trust)
     cheap = read_labelled(asked.cheap, CHEAP, asked.cheap_unit or asked.unit, trust=asked.trust)
     test = None
     if asked.test is not None:
         test = read_labelled(asked.test, ACCURATE, asked.unit, trust=asked.trust)
+    reporter.say("Looking for geometries that the files share …")
     shared = shared_by(accurate, cheap)
-    for other in [] if asked.trust else [cheap, *([] if test is None else [test])]:
-        refuse_isomers(accurate, other)
-        refuse_unlike_forces(accurate, other)
+    test_shared = shared[:0] if test is None else shared_by(test, cheap)
+    if not asked.trust:
+        for other in [cheap, *([] if test is None else [test])]:
+            refuse_isomers(accurate, other)
+            refuse_unlike_forces(accurate, other)
+        refuse_opposed_forces(accurate, cheap, shared)
+        if test is not None:
+            refuse_opposed_forces(test, cheap, test_shared)
     return Prepared(
         asked=asked,
         accurate=accurate,
         cheap=cheap,
         test=test,
         shared=shared,
-        test_shared=shared_by(test, cheap) if test else shared[:0],
+        test_shared=test_shared,
         draws=_draws(asked, accurate, test, train),
         preset=preset,
         device=device,

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from forgefield.platform.benchmarking.wording import InWords
 from forgefield.platform.planning.machine import this_machine
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.platform.screen.wording import three_digits
@@ -48,6 +49,7 @@ def parallel_of(wanted: int | None, device: str) -> int:
 @contextmanager
 def stage_runner(folder: Path, parallel: int, device: str, reporter: Reporter) -> Iterator[Runner]:
     """A runner of chains of stages whose outputs lie in `folder`/stages."""
+    reporter = InWords(reporter)
     if parallel == 1:
         yield lambda chains: _one_by_one(chains, device, reporter)
         return

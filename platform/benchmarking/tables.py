@@ -1,12 +1,13 @@
 """Results as tables: one form, written as Markdown and drawn on the terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from forgefield.platform.benchmarking.best import best_words
 from forgefield.platform.benchmarking.paper import RATIO, paper_value
 from forgefield.platform.benchmarking.results import Results, Row, spread
 from forgefield.platform.screen.panels import panel
@@ -14,7 +15,7 @@ from forgefield.platform.screen.wording import duration
 
 DASH = "–"
 UNIT = "kcal/mol/Å"
-WIDE = ("energy", "validation", "search", "c")
+WIDE = ("energy, kcal/mol", "validation", "search", "c")
 """Columns that only the document has."""
 ANALYTIC = "sGDML"
 """The row that is solved, whatever the effort."""
@@ -32,7 +33,7 @@ class Grid:
 
 def grids_of(results: Results) -> list[Grid]:
     """All tables of a benchmark."""
-    efforts = sorted({row.effort for row in results.rows if row.row != ANALYTIC}) or [1.0]
+    efforts = efforts_of(results)
     errors = _curve_errors if results.kind == "curve" else _asteroid_errors
     grids = []
     for effort in efforts:
@@ -40,6 +41,11 @@ def grids_of(results: Results) -> list[Grid]:
         rows = [row for row in results.rows if row.effort == effort or row.row == ANALYTIC]
         grids += [errors(results, rows, suffix), _details(rows, suffix)]
     return grids
+
+
+def efforts_of(results: Results) -> list[float]:
+    """Efforts of what was trained; the analytic row has none."""
+    return sorted({row.effort for row in results.rows if row.row != ANALYTIC}) or [1.0]
 
 
 def notes_of(results: Results) -> list[str]:
@@ -69,7 +75,7 @@ def _asteroid_errors(results: Results, rows: Sequence[Row], suffix: str) -> Grid
         lines.append((kind, _labels(own), *values, *([value] if beside else [])))
     columns = [f"{ratio:g}:1" for ratio in ratios] or ["error"]
     head = ("row", "labels", *columns, *([f"paper, {RATIO:g}:1"] if beside else []))
-    return Grid(f"{results.title}{suffix}: force MAE, {UNIT}", head, tuple(lines), left=2)
+    return Grid(f"{results.title}{suffix}: force MAE in {UNIT}", head, tuple(lines), left=2)
 
 
 def _curve_errors(results: Results, rows: Sequence[Row], suffix: str) -> Grid:
@@ -79,7 +85,7 @@ def _curve_errors(results: Results, rows: Sequence[Row], suffix: str) -> Grid:
         own = [row for row in rows if row.row == kind]
         by_size = [[row.score.force_mae for row in own if row.accurate == n] for n in sizes]
         lines.append((kind, f"{own[0].cheap:,}", *map(mean_and_spread, by_size)))
-    title = f"{results.title}{suffix}: force MAE, {UNIT}, by accurate labels"
+    title = f"{results.title}{suffix}: force MAE in {UNIT} by accurate labels"
     return Grid(title, ("training", "cheap labels", *map(str, sizes)), tuple(lines))
 
 
@@ -88,9 +94,11 @@ def _details(rows: Sequence[Row], suffix: str) -> Grid:
     for row in rows:
         groups.setdefault((row.row, row.ratio, row.accurate), []).append(row)
     lines = tuple(_detail(group) for group in groups.values())
-    head = ("row", "labels", "MAE", "RMSE", "energy", "validation", "time", "search", "c")
-    title = f"Each row{suffix}: forces in {UNIT}, energies in kcal/mol"
-    return Grid(title, head, lines, left=2)
+    head = ("row", "labels", "MAE", "RMSE", WIDE[0], "validation", "time", "search", "c")
+    grid = Grid(f"Each row{suffix}: force errors in {UNIT}", head, lines, left=2)
+    searched = any(row.search_seconds > row.seconds for row in rows if len(row.tried) > 1)
+    telling = {"search": searched, "c": any(row.c is not None for row in rows)}
+    return _without(grid, [name for name, tells in telling.items() if not tells])
 
 
 def _detail(rows: Sequence[Row]) -> tuple[str, ...]:
@@ -140,7 +148,8 @@ def markdown(results: Results) -> str:
         lines += [f"## {grid.title}", "", _line(grid.head)]
         lines.append(_line(["---" if n < grid.left else "---:" for n in range(len(grid.head))]))
         lines += [*map(_line, grid.rows), ""]
-    lines += [f"- {note}" for note in notes_of(results)]
+    best = best_words(results)
+    lines += [f"- {note}" for note in [*([best] if best else []), *notes_of(results)]]
     files = [f"{f.path.name} ({f.frames:,} frames, {f.unit})" for f in results.files.values()]
     lines += [f"- Files: {'; '.join(files)}.", f"- `{results.origin.command}`"]
     versions = ", ".join(f"{name} {v}" for name, v in results.origin.versions.items())
@@ -154,7 +163,11 @@ def _line(cells: Sequence[str]) -> str:
 
 def narrow(grid: Grid) -> Grid:
     """The columns that a terminal has room for."""
-    kept = [place for place, name in enumerate(grid.head) if name not in WIDE]
+    return _without(grid, WIDE)
+
+
+def _without(grid: Grid, names: Collection[str]) -> Grid:
+    kept = [place for place, name in enumerate(grid.head) if name not in names]
     rows = tuple(tuple(row[place] for place in kept) for row in grid.rows)
     return Grid(grid.title, tuple(grid.head[place] for place in kept), rows, grid.left)
 
@@ -170,3 +183,5 @@ def show_results(console: Console, results: Results) -> None:
         console.print(panel(grid.title, table))
     for note in notes_of(results):
         console.print(note, style="dim", markup=False)
+    if best := best_words(results):
+        console.print(best, soft_wrap=True, markup=False)

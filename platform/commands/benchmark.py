@@ -7,6 +7,9 @@ import typer
 
 from forgefield.platform.commands.benchmark_options import (
     CheapUnit,
+    CurveTest,
+    CurveTestFrames,
+    CurveValidation,
     Device,
     Effort,
     Model,
@@ -124,9 +127,9 @@ def curve(
     sizes: Annotated[
         str, typer.Option(help="Accurate labels to train on, each part of the next.")
     ] = "25,50,100,200",
-    test: Test = None,
-    test_frames: TestFrames = 200,
-    validation: Validation = 50,
+    test: CurveTest = None,
+    test_frames: CurveTestFrames = 200,
+    validation: CurveValidation = 50,
     low_frames: Annotated[
         int | None, typer.Option(min=1, help="Cheap labels to train on. [default: all]")
     ] = None,

@@ -20,6 +20,11 @@ TestFrames = Annotated[int | None, typer.Option(min=1, help="Test on the first s
 Validation = Annotated[
     int | None, typer.Option(min=1, help="Accurate frames to choose by. [default: the last 5 %]")
 ]
+CurveTest = Annotated[
+    Path | None, typer.Option(help="Accurate labels to test on. [default: from the file itself]")
+]
+CurveTestFrames = Annotated[int, typer.Option(min=1, help="Accurate frames to test on.")]
+CurveValidation = Annotated[int, typer.Option(min=1, help="Accurate frames to choose by.")]
 Redraw = Annotated[
     bool, typer.Option("--redraw", help="Every seed draws accurate frames of its own too.")
 ]

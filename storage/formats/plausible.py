@@ -35,6 +35,8 @@ ESCAPE = "If they are right all the same, say --trust."
 FARTHEST_A = 0.6
 CLEAR = 0.9
 """A correlation above which a slope means something."""
+UPHILL = -4.0
+"""Standard deviations of Fisher's z below 0 that no forces of the right sign come to by chance."""
 LEAST_SLOPE, LARGEST_SLOPE = 0.75, 1.35
 """Noise and curvature stay inside; a bohr for an angstrom, 0.53 or 1.89, doesn't."""
 
@@ -107,15 +109,13 @@ def check_forces(frames: ForeignFrames, path: Path, unit: str = "eV/angstrom") -
     if len(found_P) < FEWEST_PAIRS or not predicted_P.any() or np.ptp(found_P) == 0:
         return
     correlation = float(np.corrcoef(predicted_P, found_P)[0, 1])
-    if abs(correlation) < CLEAR:
-        return
-    slope = float(predicted_P @ found_P / (predicted_P @ predicted_P))
-    if slope < 0:
+    if np.arctanh(np.clip(correlation, -0.999, 0.999)) * np.sqrt(len(found_P) - 3) < UPHILL:
         raise InputError(
             f"The forces of {path} point uphill in {len(found_P)} pairs of near frames: they seem "
             f"to be gradients. Change their sign. {ESCAPE}"
         )
-    if not LEAST_SLOPE < slope < LARGEST_SLOPE:
+    slope = float(predicted_P @ found_P / (predicted_P @ predicted_P))
+    if correlation > CLEAR and not LEAST_SLOPE < slope < LARGEST_SLOPE:
         fitting = nearest_force_unit(slope * FORCE_UNITS[unit])
         raise InputError(
             f"The energies of {path} change {slope:.3g} times as much as its forces say, in "

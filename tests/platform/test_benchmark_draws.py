@@ -115,6 +115,11 @@ def test_a_file_that_is_too_short_is_refused(changes: dict[str, int], words: str
         drawn(1000, **changes)
 
 
+def test_a_short_file_has_no_share_to_choose_by() -> None:
+    with pytest.raises(InputError, match=r"9 frames, and 5 are to train.*--validation"):
+        drawn(9, train=5)
+
+
 def test_all_shared_frames_and_duplicates_of_ethanol_are_found(repository: Path) -> None:
     data = repository.parent / "shared/data"
     ccsd, pbe = data / "ethanol_ccsd_t-train.npz", data / "rmd17_ethanol.npz"

@@ -7,7 +7,12 @@ import pytest
 import spring_files as springs
 
 from forgefield.platform.benchmarking.files import read_labelled
-from forgefield.platform.benchmarking.matching import paired_labels, repeats_in, shared_by
+from forgefield.platform.benchmarking.matching import (
+    paired_labels,
+    refuse_opposed_forces,
+    repeats_in,
+    shared_by,
+)
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Purpose, Tier
 
@@ -45,7 +50,42 @@ def test_a_wrong_unit_is_flagged_and_a_right_one_taken(
     assert read_labelled(path, Tier.CCSD, unit, trust=True)
 
 
+def test_gradients_are_no_forces(tmp_path: Path) -> None:
+    """By energies that curvature blurs, and by forces of another file on geometries of both."""
+    positions = springs.distortions(300, 1)
+    energy, forces = springs.labels(positions, springs.ACCURATE)
+    energy += np.random.default_rng(4).normal(scale=0.7 * energy.std(), size=len(energy))
+    path = tmp_path / "gradients.npz"
+    springs.write(path, positions, springs.ACCURATE, E=energy, F=forces)
+    assert len(read_labelled(path, Tier.CCSD, "eV"))
+    springs.write(path, positions, springs.ACCURATE, E=energy, F=-forces)
+    with pytest.raises(InputError, match="uphill"):
+        read_labelled(path, Tier.CCSD, "eV")
+    wrong = read_labelled(path, Tier.CCSD, "eV", trust=True)
+    near = np.concatenate([springs.turned(positions[:4]), springs.distortions(30, 2)])
+    cheap = springs.write(tmp_path / "cheap.npz", near, springs.CHEAP)
+    other = read_labelled(cheap, Tier.DFT, None)
+    pairs = shared_by(wrong, other)
+    with pytest.raises(InputError, match="against each other on 4 geometries"):
+        refuse_opposed_forces(wrong, other, pairs)
+    right = read_labelled(accurate(tmp_path, positions), Tier.CCSD, None)
+    refuse_opposed_forces(right, other, pairs)
+    refuse_opposed_forces(wrong, other, pairs[:0])
+
+
+def test_options_that_only_import_has_are_said_to_be_its(tmp_path: Path) -> None:
+    path = springs.write(tmp_path / "bohr.npz", GEOMETRIES / 0.529177, springs.ACCURATE)
+    with pytest.raises(InputError, match="no --length-unit: give that to `platform import`"):
+        read_labelled(path, Tier.CCSD, None)
+    strange = tmp_path / "labels.strange"
+    strange.write_text("?")
+    with pytest.raises(InputError, match="no --format: give that to `platform import`"):
+        read_labelled(strange, Tier.CCSD, None)
+
+
 def test_what_is_no_benchmark_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is a folder"):
+        read_labelled(tmp_path, Tier.CCSD, None)
     with pytest.raises(InputError, match="There is no file"):
         read_labelled(tmp_path / "absent.npz", Tier.CCSD, None)
     mixed = np.tile(springs.NUMBERS, (30, 1))

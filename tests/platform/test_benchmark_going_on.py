@@ -23,7 +23,10 @@ def test_an_interrupted_benchmark_goes_on_with_the_same_numbers(
     asked: Asked, results: Results, tmp_path: Path
 ) -> None:
     again = replace(asked, out=tmp_path)
-    for stop_at in ("seed1-all-standard", "seed0-ratio10-c2-finetune"):
+    for stop_at in (
+        "seed 1, all accurate labels: training",
+        "seed 0, 10:1, c 2: fine-tuning",
+    ):
         with pytest.raises(KeyboardInterrupt):
             benchmark_asteroid(again, TERMS, Listener(stop_at))
     trained = {path: path.stat().st_mtime_ns for path in tmp_path.glob("stages/*/stage.json")}

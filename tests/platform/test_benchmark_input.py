@@ -121,6 +121,24 @@ def test_a_recipe_for_another_model_is_refused(asked: Asked) -> None:
         bench(replace(asked, model="nequip"))
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[finetune]\nrtae = 1", r"what there isn't: rtae in \[finetune\]"),
+        ("[tune]\nrate = 1", r"what there isn't: table \[tune\]"),
+        ("[finetune]\nrate = -1", r"finetune.rate = -1: input should be greater than 0"),
+    ],
+)
+def test_a_recipe_that_is_wrong_hears_what_it_may_have(
+    asked: Asked, tmp_path: Path, text: str, words: str
+) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(text)
+    permitted = r"\[model\] with .*channels.*\[standard\], \[pretrain\], \[finetune\].* steps"
+    with pytest.raises(InputError, match=f"{words}.*{permitted}"):
+        bench(replace(asked, recipe=recipe))
+
+
 def test_a_cheap_file_in_another_unit_is_flagged_and_taken(asked: Asked, tmp_path: Path) -> None:
     positions = springs.distortions(60, 2)
     cheap = springs.write(

@@ -1,17 +1,25 @@
 """Tables and notes of a benchmark: beside the paper's figures, where those are of the same."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 from rdkit import Chem
-from spring_benchmark import rows_of
+from spring_benchmark import TERMS, bench, rows_of
 
+from forgefield.platform.benchmarking.asked import Asked
+from forgefield.platform.benchmarking.asteroid import notes
 from forgefield.platform.benchmarking.asteroid_terms import Kind
+from forgefield.platform.benchmarking.best import best_row, best_words
 from forgefield.platform.benchmarking.bonds import bonds_between
 from forgefield.platform.benchmarking.draws import Draw
 from forgefield.platform.benchmarking.paper import MOLECULES, name_of
 from forgefield.platform.benchmarking.preparing import draw_notes
 from forgefield.platform.benchmarking.results import LeftOut, Results
 from forgefield.platform.benchmarking.tables import grids_of, markdown, notes_of
+from forgefield.platform.benchmarking.time_plot import against_time
+from forgefield.platform.benchmarking.wording import in_words
 
 
 def test_tables_stand_beside_the_paper(results: Results) -> None:
@@ -27,7 +35,7 @@ def test_tables_stand_beside_the_paper(results: Results) -> None:
     assert table["ASTEROID"][2] == f"{mean:.{digits}f} ± {deviation:.{digits}f}"
     assert table["ASTEROID"][1] == "16 + 40"
     assert "| sGDML | 20 |" in markdown(results)
-    assert "ethanol, budget 250 labels: force MAE" in grids_of(ethanol)[0].title
+    assert "ethanol, budget 250 labels: force MAE in kcal/mol/Å" in grids_of(ethanol)[0].title
 
 
 @pytest.mark.parametrize("changes", [{"budget": 200}, {"budget": None}, {"name": ""}])
@@ -80,6 +88,69 @@ def test_the_papers_molecules_are_known_by_their_bonds(name: str, smiles: str) -
     assert shuffled.pattern == bonds_between(numbers, pairs).pattern
     assert name_of(shuffled.pattern) == name
     assert set(SMILES) - {""} == set(MOLECULES)
+
+
+def test_the_best_force_field_is_chosen_by_validation(results: Results) -> None:
+    """Not by the test frames, and never one that gives differences alone."""
+    whole = [row for row in results.rows if row.row not in {Kind.DELTA, Kind.SGDML}]
+    wanted = min(whole, key=lambda row: np.inf if row.validation is None else row.validation)
+    for scale in (1.0, 1e6):
+        score = wanted.score.model_copy(update={"force_mae": wanted.score.force_mae * scale})
+        worse = wanted.model_copy(update={"score": score})
+        rows = tuple(worse if row is wanted else row for row in results.rows)
+        found = best_row(results.model_copy(update={"rows": rows}))
+        assert found is not None
+        assert found[1] == wanted.force_field
+    words = best_words(results)
+    assert f"{wanted.row}, seed {wanted.seed}" in words
+    assert words.endswith(str(wanted.force_field))
+    assert words in markdown(results)
+    assert best_words(results.model_copy(update={"rows": ()})) == ""
+
+
+@pytest.mark.parametrize(
+    ("stage", "words"),
+    [
+        ("seed0-ratio40-c1-pretrain", "seed 0, 40:1, c 1: pre-training"),
+        ("seed2-effort0.1-ratio2.5-c0.5-finetune", "seed 2, effort 0.1, 2.5:1, c 0.5: fine-tuning"),
+        ("seed1-effort1e-05-all-standard", "seed 1, effort 1e-05, all accurate labels: training"),
+        ("seed0-ratio20-delta-standard", "seed 0, 20:1, Δ-learning: training"),
+        ("seed0-25-finetune", "seed 0, 25 labels: fine-tuning"),
+        ("stages", "stages"),
+    ],
+)
+def test_stages_are_named_in_words(stage: str, words: str) -> None:
+    assert in_words(stage) == words
+
+
+def test_tables_and_notes_are_of_the_rows_that_are_there(asked: Asked, results: Results) -> None:
+    few = replace(TERMS, kinds=(Kind.STANDARD, Kind.FULL), c_grid=(1.0,))
+    assert not [note for note in notes(bench(asked, few)) if "Score" in note or "searched" in note]
+    assert len(notes(bench(asked))) == 5
+    assert {"search", "c"} <= set(grids_of(results)[1].head)
+    once = tuple(row.model_copy(update={"tried": {"1": 0.1}}) for row in results.rows)
+    assert "search" not in grids_of(results.model_copy(update={"rows": once}))[1].head
+    alone = results.model_copy(update={"rows": tuple(rows_of(results, Kind.STANDARD))})
+    assert grids_of(alone)[1].head[-1] == "time"
+
+
+def test_the_papers_line_is_drawn_where_it_is_near(results: Results) -> None:
+    """Springs' errors are far above ethanol's 0.176, or moved beside it."""
+    ethanol = results.model_copy(update={"name": "ethanol", "budget": 250})
+    far = against_time(ethanol, Path()).axes[0]
+    assert "0.176, below this plot" in far.get_xlabel()
+    rows = tuple(
+        row.model_copy(update={"score": row.score.model_copy(update={"force_mae": 0.2})})
+        for row in results.rows
+    )
+    near = against_time(ethanol.model_copy(update={"rows": rows}), Path()).axes[0]
+    assert "paper" not in near.get_xlabel()
+    assert any("paper" in text.get_text() for text in near.texts)
+    legend = near.get_legend()
+    assert legend is not None
+    keys = [text.get_text() for text in legend.get_texts()]
+    assert "markers: test frames" in keys
+    assert "10:1" not in keys
 
 
 def test_notes_count_all_draws_and_end_with_one_full_stop(results: Results) -> None:
