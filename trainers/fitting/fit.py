@@ -35,7 +35,7 @@ from forgefield.trainers.fitting.judging import force_error
 from forgefield.trainers.fitting.objectives import Labels, Objective
 from forgefield.trainers.fitting.optimisers import optimiser_for
 from forgefield.trainers.fitting.processes import rank, sum_over_workers, workers
-from forgefield.trainers.fitting.schedule import rate_at
+from forgefield.trainers.fitting.schedule import decay_at, rate_at
 from forgefield.trainers.graphs import GraphSet
 from forgefield.trainers.models.potential import Potential
 from forgefield.trainers.settings import FitSettings, Progress
@@ -159,8 +159,7 @@ class _Fit:
             )
         self.flat.clip(settings.clip)
         self.optimiser.step(rate_at(state.step, settings))
-        decay = min(settings.ema, (1 + state.step) / (10 + state.step))
-        self.average.lerp_(self.flat.values.detach(), 1 - decay)
+        self.average.lerp_(self.flat.values.detach(), 1 - decay_at(state.step, settings))
         state.step += 1
         state.losses.append(loss)
 

@@ -1,4 +1,4 @@
-"""The learning rate of every step."""
+"""The learning rate of every step, and how slowly the moving average of the weights follows."""
 
 import math
 
@@ -12,3 +12,8 @@ def rate_at(step: int, settings: FitSettings) -> float:
     done = (step - settings.warm_up) / max(1, settings.steps - settings.warm_up)
     swing = 0.5 * (1 + math.cos(math.pi * done))
     return settings.rate * (settings.final_rate + (1 - settings.final_rate) * swing)
+
+
+def decay_at(step: int, settings: FitSettings) -> float:
+    """What is kept of the moving average: `ema`, but less while there are few steps to average."""
+    return min(settings.ema, (1 + step) / (10 + step))

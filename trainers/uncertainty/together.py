@@ -22,7 +22,7 @@ from forgefield.storage.errors import InputError, TrainingDiverged
 from forgefield.storage.ragged import Integers
 from forgefield.trainers.fitting.batches import Batches
 from forgefield.trainers.fitting.losses import loss_sum
-from forgefield.trainers.fitting.schedule import rate_at
+from forgefield.trainers.fitting.schedule import decay_at, rate_at
 from forgefield.trainers.graphs import Batch, GraphSet
 from forgefield.trainers.models.potential import Potential
 from forgefield.trainers.settings import FitSettings
@@ -113,7 +113,7 @@ class _Together:
         for group in self.optimiser.param_groups:
             group["lr"] = rate_at(self.steps, self.settings)
         self.optimiser.step()
-        decay = min(self.settings.ema, (1 + self.steps) / (10 + self.steps))
+        decay = decay_at(self.steps, self.settings)
         for name, average in self.average.items():
             average.lerp_(self.values[name], 1 - decay)
         self.steps += 1
