@@ -5,6 +5,7 @@ left out, and orders are made by hand.
 """
 
 import os
+import re
 import signal
 import threading
 import time
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 import ray
 
+from forgefield.labelers import self_consistent
 from forgefield.labelers.molecules import find_molecule
 from forgefield.labelers.registry import labeler_for
 from forgefield.platform.buying.dispatch import Dispatcher, Order
@@ -81,7 +83,6 @@ def test_second_order_scf_rescues_an_ionic_molecule_pulled_apart() -> None:
     ("method", "numbers", "distance", "said"),
     [
         ("GFN2-xTB", (3, 9), 5.0, "250 cycles"),
-        ("PBE/def2-SVP, grid 1", (9, 9), 3.0, "second-order and level-shifted"),
         ("PBE/def2-SVP, grid 1", (9, 9), 4.2, "excited state"),
         (
             SMALL,
@@ -98,6 +99,16 @@ def test_broken_bonds_that_nothing_rescues_are_not_converged(
     """At 4.2 Å second-order SCF of F2 does converge, 16 eV above the molecule's energy at 2.2 Å."""
     with pytest.raises(NotConverged, match=f"{said}.*drop this configuration"):
         label(method, pair(numbers, distance))
+
+
+def test_all_remedies_are_tried_before_a_field_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With three cycles for each of them, which is too few on any machine."""
+    monkeypatch.setattr(self_consistent, "MAX_CYCLES", 3)
+    with pytest.raises(NotConverged, match="second-order and level-shifted.*drop this") as said:
+        label("PBE/def2-SVP, grid 1", pair((9, 9), 2.2))
+    iterations = re.search(r"in (\d+) iterations", str(said.value))
+    assert iterations is not None
+    assert int(iterations[1]) >= 9, "three of DIIS, of second order, shifted and without shift"
 
 
 def test_a_label_too_large_for_its_memory_is_not_begun() -> None:
