@@ -102,13 +102,13 @@ def test_broken_bonds_that_nothing_rescues_are_not_converged(
 
 
 def test_all_remedies_are_tried_before_a_field_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With three cycles for each of them, which is too few on any machine."""
-    monkeypatch.setattr(self_consistent, "MAX_CYCLES", 3)
-    with pytest.raises(NotConverged, match="second-order and level-shifted.*drop this") as said:
+    """With one cycle for each of them, which is too few on any machine."""
+    monkeypatch.setattr(self_consistent, "MAX_CYCLES", 1)
+    with pytest.raises(NotConverged, match=r"second-order and level-shifted.*drop this") as said:
         label("PBE/def2-SVP, grid 1", pair((9, 9), 2.2))
     iterations = re.search(r"in (\d+) iterations", str(said.value))
     assert iterations is not None
-    assert int(iterations[1]) >= 9, "three of DIIS, of second order, shifted and without shift"
+    assert int(iterations[1]) >= 4, "of DIIS, of second order, shifted and without shift"
 
 
 def test_a_label_too_large_for_its_memory_is_not_begun() -> None:
