@@ -15,7 +15,7 @@ tried again.
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ LIGHT = {
 process fewer to start, and an end that is noticed at once."""
 
 
+CHECK_S = 1.0
 TO_BE_MENDED = (InputError, MissingProgram)
 """Errors that come again, however often a stage is tried."""
 
@@ -64,9 +65,13 @@ class RaySettings(BaseModel):
 
 
 def run_stages(
-    chains: Sequence[Sequence[StageTask]], settings: RaySettings
+    chains: Sequence[Sequence[StageTask]],
+    settings: RaySettings,
+    check: Callable[[], None] | None = None,
 ) -> list[tuple[StageResult, ...]]:
     """Run independent chains of stages, `parallel` at a time; results in their order.
+
+    `check` is called while they run, about once a second, and may raise to leave them.
 
     The stages of a chain share one `TorchTrainer`: starting one costs more than a short stage.
     Finished chains are found without starting a worker. Raises what a stage raised.
@@ -82,7 +87,9 @@ def run_stages(
                 found[place] = done
             else:
                 running[_submit(chain, settings)] = place
-        ready, _ = ray.wait(list(running), num_returns=1) if running else ([], [])
+        ready, _ = ray.wait(list(running), num_returns=1, timeout=CHECK_S) if running else ([], [])
+        if check is not None:
+            check()
         for reference in ready:
             found[running.pop(reference)] = _results(reference)
     return [found[place] for place in range(len(chains))]

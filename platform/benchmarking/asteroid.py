@@ -56,11 +56,12 @@ def benchmark_asteroid(asked: Asked, terms: Terms, reporter: Reporter) -> Result
 def _trained(bench: Bench, reporter: Reporter) -> Found:
     prepared = bench.prepared
     out, parallel = prepared.asked.out, prepared.parallel
-    with stage_runner(out, parallel, prepared.device, reporter) as runner:
-        first = independent(bench)
-        tasks = [task for chain in first.values() for task in chain]
-        later, steps = ahead(bench)
-        reporter.say(forecast(len(tasks) + later, steps_in(tasks) + steps))
+    first = independent(bench)
+    tasks = [task for chain in first.values() for task in chain]
+    later, steps = ahead(bench)
+    steps += steps_in(tasks)
+    reporter.say(forecast(len(tasks) + later, steps))
+    with stage_runner(out, parallel, prepared.device, reporter, steps) as runner:
         found = _run(runner, first)
         return found | _run(runner, weighted(bench, found))
 
@@ -121,6 +122,11 @@ def notes(bench: Bench) -> tuple[str, ...]:
         )
     if bench.wants(Kind.SCORES):
         found.append("Score matching takes the cheap frames' geometries without their labels.")
+    if bench.wants(Kind.COMMITTEE):
+        found.append(
+            f"The committee is the mean of {bench.terms.members} networks without weights, trained "
+            "on the same labels with other weights and batches; its time is the sum of theirs."
+        )
     if bench.wants(*WEIGHTED) and len(bench.terms.c_grid) > 1:
         found.append(
             "Times are of the stages behind a force field; c was searched in longer (results.json)."

@@ -2,7 +2,7 @@
 
 first(4/5) ─── for each c: pre-training ─ fine-tuning      ASTEROID; its best is chosen later
 standard(all)
-pre-training ─ fine-tuning                                 without weights
+pre-training ─ fine-tuning                                 without weights, and a committee's others
 score matching ─ fine-tuning
 standard(accurate − cheap)                                 Δ-learning
 """
@@ -35,9 +35,10 @@ def independent(bench: Bench) -> Chains:
         store = _accurate(bench, case, bench.terms.fewer)
         chains[FIRST, case] = (_course(bench, case).standard(store, FIRST),)
     for case in bench.ladders():
-        if bench.wants(Kind.UNWEIGHTED):
-            task = _course(bench, case).pretrain(_ladder(bench, case), _name(case, "unweighted"))
-            chains[Kind.UNWEIGHTED, case] = _tuned(bench, case, task)
+        if bench.wants(Kind.UNWEIGHTED, Kind.COMMITTEE):
+            chains[Kind.UNWEIGHTED, case] = _unweighted(bench, case)
+        for other in case.others(bench.terms.members) if bench.wants(Kind.COMMITTEE) else []:
+            chains[Kind.COMMITTEE, other] = _unweighted(bench, other)
         if bench.wants(Kind.SCORES):
             temperature = bench.terms.temperature
             course, name = _course(bench, case), _name(case, "scores")
@@ -81,7 +82,12 @@ def _name(case: Case, what: str) -> str:
 
 
 def _course(bench: Bench, case: Case) -> Course:
-    return bench.prepared.course(case.seed, case.effort)
+    return bench.prepared.course(case.seed, case.effort, case.member)
+
+
+def _unweighted(bench: Bench, case: Case) -> Chain:
+    task = _course(bench, case).pretrain(_ladder(bench, case), _name(case, "unweighted"))
+    return _tuned(bench, case, task)
 
 
 def _tuned(bench: Bench, case: Case, task: StageTask) -> Chain:

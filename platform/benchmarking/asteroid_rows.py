@@ -35,6 +35,8 @@ def measured(bench: Bench, found: Found, case: Case) -> list[Row]:
             for kind in (Kind.UNWEIGHTED, Kind.SCORES)
             if bench.wants(kind)
         ]
+        if bench.wants(Kind.COMMITTEE):
+            rows.append(_committee(bench, found, here, judge))
         if bench.wants(Kind.DELTA):
             rows.append(_delta(bench, found, here, judge))
     return rows
@@ -49,6 +51,25 @@ def _tuned(bench: Bench, found: Found, case: Case, judge: Judge, kind: Kind) -> 
     stages = found[kind, case]
     cheap = bench.terms.cheap(case.ratio or 0.0)
     return _row(kind, case, stages, judge, accurate=bench.terms.fewer, cheap=cheap)
+
+
+def _committee(bench: Bench, found: Found, case: Case, judge: Judge) -> Row:
+    """Predictions of all members averaged; the first is the row without weights."""
+    others = [found[Kind.COMMITTEE, other] for other in case.others(bench.terms.members)]
+    chains = [found[Kind.UNWEIGHTED, case], *others]
+    seconds = sum(stage.wall_s for chain in chains for stage in chain)
+    return Row(
+        row=Kind.COMMITTEE,
+        seed=case.seed,
+        effort=case.effort,
+        ratio=case.ratio,
+        accurate=bench.terms.fewer,
+        cheap=bench.terms.cheap(case.ratio or 0.0),
+        members=len(chains),
+        score=judge.committee([chain[-1] for chain in chains]),
+        seconds=seconds,
+        search_seconds=seconds,
+    )
 
 
 def _weighted(bench: Bench, found: Found, case: Case, judge: Judge) -> list[Row]:

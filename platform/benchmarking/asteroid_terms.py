@@ -22,20 +22,23 @@ class Kind(StrEnum):
     STANDARD = "standard"
     UNTUNED = "without fine-tuning"
     UNWEIGHTED = "without weights"
+    COMMITTEE = "committee"
     FULL = "ASTEROID"
     SCORES = "score matching"
     DELTA = "Δ-learning"
     SGDML = "sGDML"
 
 
-ON_CHEAP = (Kind.UNTUNED, Kind.UNWEIGHTED, Kind.FULL, Kind.SCORES)
+ON_CHEAP = (Kind.UNTUNED, Kind.UNWEIGHTED, Kind.COMMITTEE, Kind.FULL, Kind.SCORES)
 WEIGHTED = (Kind.UNTUNED, Kind.FULL)
+USUAL = tuple(kind for kind in Kind if kind != Kind.COMMITTEE)
+"""Rows where none are named: those of the paper and what it compares with."""
 
 
 def kinds_of(text: str | None) -> tuple[Kind, ...]:
-    """Rows by their short names, in the table's order; all of them where nothing is said."""
+    """Rows by their short names, in the table's order; the usual ones where nothing is said."""
     if text is None:
-        return tuple(Kind)
+        return USUAL
     named = {part.strip().upper() for part in text.split(",")}
     unknown = sorted(named - {kind.name for kind in Kind})
     if unknown:
@@ -49,14 +52,15 @@ class Terms:
     """What is asked beyond the files; `temperature` (K) sampled the cheap frames.
 
     A fifth of the `budget` of accurate labels buys cheap ones. `c_grid` is searched in
-    γ = c·median(B).
+    γ = c·median(B). A committee has so many `members`, which share its labels.
     """
 
     budget: int = 250
     ratios: tuple[float, ...] = (20.0, 40.0, 80.0)
     c_grid: tuple[float, ...] = (0.5, 1.0, 2.0)
     temperature: float = 500.0
-    kinds: tuple[Kind, ...] = tuple(Kind)
+    kinds: tuple[Kind, ...] = USUAL
+    members: int = 3
 
     @property
     def fewer(self) -> int:
@@ -74,16 +78,24 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One training of a row: its seed and effort, and its cost ratio and c where it has them."""
+    """One training of a row: its seed and effort, and its cost ratio and c where it has them.
+
+    `member` counts the networks of a committee; 0 is the one that stands alone in its row.
+    """
 
     seed: int
     effort: float
     ratio: float | None = None
     c: float | None = None
+    member: int = 0
 
     def at(self, ratio: float, c: float | None = None) -> "Case":
         """The same seed and effort at a cost ratio and a c."""
         return replace(self, ratio=ratio, c=c)
+
+    def others(self, members: int) -> "list[Case]":
+        """The same for all members of a committee but the first."""
+        return [replace(self, member=member) for member in range(1, members)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,6 +139,8 @@ def bench_of(prepared: Prepared, terms: Terms) -> Bench:
             raise InputError(f"{words} {list(values)}: all must be above 0, at least one.")
     if not 0 < terms.temperature < math.inf:
         raise InputError(f"A temperature of {terms.temperature} K; say one above 0, as 500.")
+    if terms.members < 2:
+        raise InputError(f"A committee of {terms.members}: it needs 2 members or more.")
     if terms.fewer in {0, terms.budget}:
         raise InputError(f"A budget of {terms.budget} labels can't be split; 3 is the least.")
     bench = Bench(prepared, terms, {draw.seed: prepared.pool(draw) for draw in prepared.draws})

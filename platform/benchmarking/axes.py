@@ -19,6 +19,7 @@ COLOURS = {
     "standard": "#d55e00",
     "without fine-tuning": "#8c959d",
     "without weights": "#56b4e9",
+    "committee": "#7a5195",
     "ASTEROID": "#0072b2",
     "fine-tuned": "#0072b2",
     "score matching": "#e69f00",

@@ -45,8 +45,9 @@ def benchmark_curve(asked: Asked, terms: CurveTerms, reporter: Reporter) -> Resu
     prepared = prepare(asked, max(terms.sizes), reporter)
     curve = _Curve(prepared, terms)
     with own_folder(prepared, KIND, None):
-        with stage_runner(asked.out, prepared.parallel, prepared.device, reporter) as runner:
-            reporter.say(curve.forecast())
+        stages, steps = curve.ahead()
+        reporter.say(forecast(stages, steps))
+        with stage_runner(asked.out, prepared.parallel, prepared.device, reporter, steps) as runner:
             found = curve.train(runner)
         reporter.say("Measuring on the test frames …")
         curve.judges[prepared.draws[0].seed].save_labels()
@@ -83,15 +84,14 @@ class _Curve:
             found[TUNED, seed, effort, size] = (pretrained[seed, effort], stage)
         return found
 
-    def forecast(self) -> str:
-        """How much `train` trains."""
+    def ahead(self) -> tuple[int, int]:
+        """How many stages and steps `train` trains."""
         asked, sizes = self.prepared.asked, len(self.terms.sizes)
         presets = [self.prepared.course(0, effort).preset for effort in asked.efforts]
         steps = sum(
             p.pretrain.steps + sizes * (p.standard.steps + p.finetune.steps) for p in presets
         )
-        stages = asked.seeds * len(presets) * (1 + 2 * sizes)
-        return forecast(stages, asked.seeds * steps)
+        return asked.seeds * len(presets) * (1 + 2 * sizes), asked.seeds * steps
 
     def row(self, place: Place, stages: tuple[StageResult, ...]) -> Row:
         """The row of one point of a curve."""

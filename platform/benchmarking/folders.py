@@ -5,6 +5,7 @@ them. What makes a benchmark another one is noted in `benchmark.json`; seeds, ef
 and what is measured may change.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,35 @@ from forgefield.storage.errors import InputError
 from forgefield.storage.run_lock import FileLock
 
 IDENTITY, LOCK = "benchmark.json", "benchmark.lock"
+
+
+class PassingLock(FileLock):
+    """A lock whose file goes with it.
+
+    One that was taken on a file that its holder removed meanwhile locks nobody out; it is taken
+    again on the file that is in its place.
+    """
+
+    def acquire(self) -> None:
+        """Take the lock at once, or raise `RunBusy` that names its holder."""
+        super().acquire()
+        while not self._in_place():
+            super().release()
+            super().acquire()
+
+    def release(self) -> None:
+        """Remove the file, then give the lock back."""
+        if self._file is not None:
+            self._path.unlink(missing_ok=True)
+        super().release()
+
+    def _in_place(self) -> bool:
+        if self._file is None:
+            return False
+        try:
+            return os.path.samestat(os.fstat(self._file.fileno()), self._path.stat())
+        except FileNotFoundError:
+            return False
 
 
 class Identity(Document):
@@ -47,7 +77,7 @@ def own_folder(prepared: Prepared, kind: str, budget: int | None) -> Iterator[No
         test=None if prepared.test is None else prepared.test.sha256,
     )
     _refuse_another(folder, identity)
-    with FileLock(folder / LOCK):
+    with PassingLock(folder / LOCK):
         _refuse_another(folder, identity)
         write(folder / IDENTITY, identity.model_dump_json(indent=1) + "\n")
         yield

@@ -18,8 +18,10 @@ from scipy.spatial import cKDTree
 
 from forgefield.platform.benchmarking.files import LabelledFile
 from forgefield.storage.errors import InputError
-from forgefield.storage.geometry import close_pairs, pair_distances, sorted_distances, superpose
+from forgefield.storage.geometry import close_pairs, pair_distances, sorted_distances
 from forgefield.storage.records import Array
+from forgefield.trainers.baselines.delta import matched_labels
+from forgefield.trainers.baselines.same_geometries import match
 
 SAME_A = 1e-3
 TURNED_A = 1e-3
@@ -80,11 +82,13 @@ def paired_labels(file: LabelledFile, other: LabelledFile, pairs: Pairs) -> Pair
     """Labels of `other` on the frames of `file`; mirror images and renumbered ones are no pair."""
     energy_N = np.full(len(file), np.nan)
     forces_NA3 = np.full_like(file.forces_NA3, np.nan)
-    for frame, partner in pairs.tolist() if file.numbers == other.numbers else []:
-        rotation, farthest = superpose(other.positions_NA3[partner], file.positions_NA3[frame])
-        if farthest < TURNED_A and not np.isfinite(energy_N[frame]):
-            energy_N[frame] = other.energy_N[partner]
-            forces_NA3[frame] = other.forces_NA3[partner] @ rotation
+    ours, theirs = np.unique(pairs[:, 0]), np.unique(pairs[:, 1])
+    if len(pairs):
+        known = other.frames(theirs.tolist())
+        found = match(known, file.frames(ours.tolist()), TURNED_A)
+        energies, forces = matched_labels(known, found)
+        energy_N[ours[found.asked_P]] = energies
+        forces_NA3[ours[found.asked_P]] = forces.reshape(-1, *forces_NA3.shape[1:])
     digest = hashlib.blake2b(f"{other.sha256} {other.unit}|".encode(), digest_size=8)
     digest.update(np.ascontiguousarray(pairs, dtype="<i8").tobytes())
     return Paired(energy_N, forces_NA3, digest.hexdigest())

@@ -18,7 +18,15 @@ from forgefield.platform.reporting.figures import INK, SOFT, drawing
 from forgefield.storage.records import Array
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 
-PANELS = ("standard", "sGDML", "without weights", "ASTEROID", "Δ-learning", "fine-tuned")
+PANELS = (
+    "standard",
+    "sGDML",
+    "without weights",
+    "committee",
+    "ASTEROID",
+    "Δ-learning",
+    "fine-tuned",
+)
 MOST_PANELS = 3
 DOTS = 150
 

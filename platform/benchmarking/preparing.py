@@ -29,14 +29,12 @@ from forgefield.platform.benchmarking.paper import name_of
 from forgefield.platform.benchmarking.results import FileFacts, facts_of
 from forgefield.platform.benchmarking.running import STAGES, device_of, parallel_of
 from forgefield.platform.benchmarking.scoring import Judge
-from forgefield.platform.benchmarking.stage_plans import ACCURATE, CHEAP, Course
+from forgefield.platform.benchmarking.stage_plans import ACCURATE, CHEAP, MOST_SEEDS, Course
 from forgefield.platform.benchmarking.stores import Part, make_store
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.storage.elements import SYMBOLS
 from forgefield.storage.errors import InputError
 from forgefield.trainers.presets import Preset
-
-LARGEST_SEEDS = 1000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,9 +70,9 @@ class Prepared:
         name = f"{file.sha256[:16]} {file.unit} {index_hash(draw.test)}"
         return Judge(self.asked.out / "predictions", file.frames(draw.test), name, self.device)
 
-    def course(self, seed: int, effort: float) -> Course:
-        """The trainings of a seed at an effort."""
-        return Course.of(self.asked.out / STAGES, self.preset, seed, effort)
+    def course(self, seed: int, effort: float, member: int = 0) -> Course:
+        """The trainings of a seed at an effort, or of a member of its committee."""
+        return Course.of(self.asked.out / STAGES, self.preset, seed, effort, member)
 
     def store(self, parts: Sequence[Part]) -> Path:
         """The store of these frames."""
@@ -168,8 +166,8 @@ def formula(numbers: Sequence[int]) -> str:
 
 
 def _check_counts(asked: Asked, parallel: int) -> None:
-    if not 1 <= asked.seeds <= LARGEST_SEEDS:
-        raise InputError(f"{asked.seeds} seeds were asked for; 1 to {LARGEST_SEEDS} can be had.")
+    if not 1 <= asked.seeds <= MOST_SEEDS:
+        raise InputError(f"{asked.seeds} seeds were asked for; 1 to {MOST_SEEDS} can be had.")
     if parallel < 1:
         raise InputError(f"{parallel} stages at a time were asked for; 1 is the least.")
     if not asked.efforts or not all(0 < effort < math.inf for effort in asked.efforts):

@@ -53,12 +53,11 @@ Point = tuple[float, float]
 class Row(Document):
     """One training of one seed, measured.
 
-    `ratio` is what an accurate label costs in cheap ones (null where no cheap labels are bought),
-    `accurate` and `cheap` the labels trained on, `validation` the force MAE on the validation
-    frames. `seconds` are those of the fits this force field went through, `search_seconds` of all
-    that were tried for it; of an interrupted fit they count up to its last checkpoint. Reading
-    frames, weighing them, starting workers and measuring are left out. `gamma` = `c` ·
-    `median_bias`.
+    `ratio` is what an accurate label costs in cheap ones (null where none are bought), `accurate`
+    and `cheap` the labels trained on, `validation` the force MAE on the validation frames.
+    `seconds` are those of the fits alone that it went through, `search_seconds` of all that were
+    tried for it; of an interrupted fit they count up to its last checkpoint. `gamma` = `c` ·
+    `median_bias`. A committee's `members` share labels; its seconds are their sum.
     """
 
     row: str
@@ -67,6 +66,7 @@ class Row(Document):
     ratio: float | None = None
     accurate: int
     cheap: int = 0
+    members: int = 1
     score: Score
     validation: float | None = None
     seconds: float

@@ -8,7 +8,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from forgefield.platform.benchmarking.wording import InWords
+from forgefield.platform.benchmarking.pace import ALL, Pace, WithTimeLeft
+from forgefield.platform.benchmarking.wording import InWords, steps_in
 from forgefield.platform.planning.machine import this_machine
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.platform.screen.wording import three_digits
@@ -47,11 +48,15 @@ def parallel_of(wanted: int | None, device: str) -> int:
 
 
 @contextmanager
-def stage_runner(folder: Path, parallel: int, device: str, reporter: Reporter) -> Iterator[Runner]:
-    """A runner of chains of stages whose outputs lie in `folder`/stages."""
-    reporter = InWords(reporter)
+def stage_runner(
+    folder: Path, parallel: int, device: str, reporter: Reporter, steps: int
+) -> Iterator[Runner]:
+    """A runner of chains of stages whose outputs lie in `folder`/stages, `steps` in all."""
+    pace = Pace(steps)
+    reporter = InWords(WithTimeLeft(reporter, pace))
     if parallel == 1:
-        yield lambda chains: _one_by_one(chains, device, reporter)
+        yield _counted(lambda chains: _one_by_one(chains, device, reporter), pace)
+        reporter.end(ALL)
         return
     with ExitStack() as stack:
         started: list[Runner] = []
@@ -64,7 +69,24 @@ def stage_runner(folder: Path, parallel: int, device: str, reporter: Reporter) -
                 started.append(stack.enter_context(_ray(folder, parallel, device, reporter)))
             return started[0](chains)
 
-        yield run
+        yield _counted(run, pace)
+        reporter.end(ALL)
+
+
+def _counted(runner: Runner, pace: Pace) -> Runner:
+    """The same runner; `pace` hears what was found finished, and what is done in the end."""
+    behind = 0
+
+    def run(chains: Sequence[Chain]) -> Sequence[tuple[StageResult, ...]]:
+        nonlocal behind
+        tasks = [task for chain in chains for task in chain]
+        pace.settle(behind + steps_in(task for task in tasks if finished_chain([task])))
+        results = runner(chains)
+        behind += steps_in(tasks)
+        pace.settle(behind)
+        return results
+
+    return run
 
 
 def _one_by_one(
@@ -77,17 +99,13 @@ def _one_by_one(
         detail = f"validation {best} kcal/mol/Å" if line.fit.best < float("inf") else ""
         reporter.bar(line.stage, line.fit.step, line.fit.steps, detail)
 
-    total, count = sum(len(chain) for chain in chains), 0
     results: list[tuple[StageResult, ...]] = []
     for chain in chains:
         done: list[StageResult] = []
         for task in chain:
             done.append(run_stage(task, watch, device=device))
-            count += 1
             reporter.end(task.name)
-            reporter.bar(STAGES, count, total)
         results.append(tuple(done))
-    reporter.end(STAGES)
     return results
 
 

@@ -6,7 +6,7 @@ predictions are there. A note that can't be read isn't there.
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +49,19 @@ class Judge:
             return (energy_F, forces_A3) if add is None else (energy_F + add[0], forces_A3 + add[1])
 
         return self.score(result.name, f"{result.key}@{result.dataset}{_added(add)}", predict)
+
+    def committee(self, results: Sequence[StageResult]) -> Score:
+        """Score of the mean energies and forces of the force fields that stages left."""
+
+        def predict() -> tuple[Array, Array]:
+            from forgefield.trainers.uncertainty.committee import of_folders
+
+            members = of_folders([result.output for result in results], device=self.device)
+            found = members.judge(self.test)
+            return found.energy_F, found.forces_A3
+
+        keys = " and ".join(f"{result.key}@{result.dataset}" for result in results)
+        return self.score(f"{results[0].name}-committee{len(results)}", keys, predict)
 
     def score(self, name: str, key: str, predict: Predict) -> Score:
         """Score of whatever `predict` gives; asked only where it isn't kept already."""

@@ -11,6 +11,8 @@ from forgefield.trainers.stages.tasks import Phase, Selection, StageTask
 
 ACCURATE, CHEAP = Tier.CCSD, Tier.DFT
 """The tiers that the two files stand for, whatever their methods are."""
+MOST_SEEDS = 1000
+"""Seeds that may be asked for; those of a committee's members are so far apart."""
 _VALIDATION = Selection(tiers=(ACCURATE,), purposes=(Purpose.VALIDATION,))
 
 
@@ -19,6 +21,7 @@ class Course:
     """All trainings of one seed by one preset; `stages` is where their folders go.
 
     The seed draws weights and batches. `prefix` tells the names of a course from those of others.
+    Members of a committee, from 1 on, have seeds beyond those of all others.
     """
 
     stages: Path
@@ -27,10 +30,13 @@ class Course:
     prefix: str
 
     @classmethod
-    def of(cls, stages: Path, preset: Preset, seed: int, effort: float) -> "Course":
+    def of(
+        cls, stages: Path, preset: Preset, seed: int, effort: float, member: int = 0
+    ) -> "Course":
         """The course of a seed at an effort, by the preset of effort 1."""
         prefix = f"seed{seed}-" + ("" if effort == 1 else f"effort{effort:g}-")
-        return cls(stages, with_effort(preset, effort), seed, prefix)
+        prefix += f"member{member}-" if member else ""
+        return cls(stages, with_effort(preset, effort), seed + MOST_SEEDS * member, prefix)
 
     def standard(self, frames: Path, name: str) -> StageTask:
         """From random weights on the accurate frames, chosen by validation."""

@@ -8,7 +8,7 @@ from forgefield.platform.screen.reporter import Reporter
 from forgefield.trainers.stages.tasks import StageTask
 
 STAGE = re.compile(
-    r"seed(?P<seed>\d+)-(?:effort(?P<effort>[\d.]+(?:e[+-]\d+)?)-)?"
+    r"seed(?P<seed>\d+)-(?:effort(?P<effort>[\d.]+(?:e[+-]\d+)?)-)?(?:member(?P<member>\d+)-)?"
     r"(?:ratio(?P<ratio>[\d.]+(?:e[+-]?\d+)?)-)?(?P<what>.+)-(?P<kind>standard|pretrain|finetune)"
 )
 KINDS = {"standard": "training", "pretrain": "pre-training", "finetune": "fine-tuning"}
@@ -28,10 +28,11 @@ def in_words(stage: str) -> str:
     if found is None:
         return stage
     what = found["what"]
-    effort, ratio = found["effort"], found["ratio"]
+    effort, member, ratio = found["effort"], found["member"], found["ratio"]
     words = [
         f"seed {found['seed']}",
         *([f"effort {effort}"] if effort else []),
+        *([f"member {member}"] if member else []),
         *([f"{ratio}:1"] if ratio else []),
         WHAT.get(what) or (f"{what} labels" if what.isdigit() else re.sub(r"^c", "c ", what)),
     ]

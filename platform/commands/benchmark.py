@@ -1,7 +1,7 @@
 """`platform benchmark`: published comparisons on files of one's own."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,21 +10,13 @@ from forgefield.platform.commands.benchmark_options import (
     CurveTest,
     CurveTestFrames,
     CurveValidation,
-    Device,
-    Effort,
-    Model,
-    Out,
-    Parallel,
-    Recipe,
-    Redraw,
-    Seeds,
+    Shared,
     Test,
     TestFrames,
-    Trust,
-    Unit,
     Validation,
     numbers_in,
     whole_numbers_in,
+    with_shared,
 )
 from forgefield.platform.commands.shared import Json, listening, print_json, screen
 from forgefield.storage.errors import InputError
@@ -32,11 +24,9 @@ from forgefield.storage.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from forgefield.platform.benchmarking.asked import Asked
     from forgefield.platform.benchmarking.results import Results
     from forgefield.platform.screen.reporter import Reporter
 
-Files = tuple[Path, Path, Path | None]
 benchmark = typer.Typer(
     name="benchmark",
     help="Published comparisons on files of your own; killed, the same command goes on.",
@@ -47,12 +37,12 @@ benchmark = typer.Typer(
 
 
 @benchmark.command()
+@with_shared
 def asteroid(
+    shared: Shared,
     ccsd: Annotated[Path, typer.Option(help="Accurate labels of one molecule (sGDML npz, …).")],
     dft: Annotated[Path, typer.Option(help="Cheap labels of the same molecule.")],
     test: Test = None,
-    model: Model = "nequip",
-    seeds: Seeds = 3,
     budget_ccsd: Annotated[int, typer.Option(min=3, help="The budget in accurate labels.")] = 250,
     cost_ratio: Annotated[
         str, typer.Option(help="Cheap labels that cost as much as an accurate one.")
@@ -61,23 +51,17 @@ def asteroid(
     rows: Annotated[
         str | None,
         typer.Option(
-            help="Some of standard, untuned, unweighted, full, scores, delta, sgdml. [default: all]"
+            help="Some of standard, untuned, unweighted, committee, full, scores, delta, sgdml. "
+            "[default: all but committee]"
         ),
     ] = None,
+    members: Annotated[int, typer.Option(min=2, help="Networks of the committee.")] = 3,
     temperature: Annotated[
         float, typer.Option(min=1, help="K that sampled the cheap frames, for score matching.")
     ] = 500.0,
-    effort: Effort = "1",
     validation: Validation = None,
     test_frames: TestFrames = None,
-    redraw: Redraw = False,
-    unit: Unit = None,
     dft_unit: CheapUnit = None,
-    trust: Trust = False,
-    recipe: Recipe = None,
-    parallel: Parallel = None,
-    device: Device = "auto",
-    out: Out = None,
     as_json: Json = False,
 ) -> None:
     """The rows of the ASTEROID tables (arXiv 2306.03109) at a budget of accurate labels.
@@ -86,42 +70,31 @@ def asteroid(
 
     Standard training on the whole budget beside pre-training on the cheap labels that a fifth of
     it buys: without weights, without fine-tuning, in full, by score matching; Δ-learning where
-    cheap labels are paired; sGDML. The draw is the paper's: shuffled with seed 0, the first
-    frames train, the last 5 % validate, all others test. Cheap frames that share a geometry with
-    an accurate one are left out. Nothing is tuned per molecule.
+    cheap labels are paired; sGDML; on demand a committee of trainings without weights. The draw
+    is the paper's: shuffled with seed 0, the first frames train, the last 5 % validate, all others
+    test. Cheap frames that share a geometry with an accurate one are left out. Nothing is tuned
+    per molecule.
     """
     from forgefield.platform.benchmarking.asteroid import benchmark_asteroid
     from forgefield.platform.benchmarking.asteroid_terms import Terms, kinds_of
 
-    asked = _asked(
-        "asteroid",
-        (ccsd, dft, test),
-        out,
-        model=model,
-        recipe=recipe,
-        seeds=seeds,
-        efforts=numbers_in(effort, "--effort"),
-        validation=validation,
-        test_frames=test_frames,
-        redraw=redraw,
-        unit=unit,
-        cheap_unit=dft_unit,
-        trust=trust,
-        parallel=parallel,
-        device=device,
-    )
+    frames = {"validation": validation, "test_frames": test_frames}
+    asked = shared.asked("asteroid", ccsd, dft, test=test, cheap_unit=dft_unit, **frames)
     terms = Terms(
         budget=budget_ccsd,
         ratios=numbers_in(cost_ratio, "--cost-ratio"),
         c_grid=numbers_in(c, "--c"),
         temperature=temperature,
         kinds=kinds_of(rows),
+        members=members,
     )
     _publish(asked.out, lambda reporter: benchmark_asteroid(asked, terms, reporter), as_json)
 
 
 @benchmark.command()
+@with_shared
 def curve(
+    shared: Shared,
     high: Annotated[Path, typer.Option(help="Accurate labels of one molecule (sGDML npz, …).")],
     low: Annotated[Path, typer.Option(help="Cheap labels of the same molecule.")],
     sizes: Annotated[
@@ -133,17 +106,7 @@ def curve(
     low_frames: Annotated[
         int | None, typer.Option(min=1, help="Cheap labels to train on. [default: all]")
     ] = None,
-    model: Model = "nequip",
-    seeds: Seeds = 3,
-    effort: Effort = "1",
-    redraw: Redraw = False,
-    unit: Unit = None,
     low_unit: CheapUnit = None,
-    trust: Trust = False,
-    recipe: Recipe = None,
-    parallel: Parallel = None,
-    device: Device = "auto",
-    out: Out = None,
     as_json: Json = False,
 ) -> None:
     """Learning curves: fine-tuned from cheap labels against standard training.
@@ -154,34 +117,10 @@ def curve(
     """
     from forgefield.platform.benchmarking.curve import CurveTerms, benchmark_curve
 
-    asked = _asked(
-        "curve",
-        (high, low, test),
-        out,
-        model=model,
-        recipe=recipe,
-        seeds=seeds,
-        efforts=numbers_in(effort, "--effort"),
-        validation=validation,
-        test_frames=test_frames,
-        redraw=redraw,
-        unit=unit,
-        cheap_unit=low_unit,
-        trust=trust,
-        parallel=parallel,
-        device=device,
-    )
+    frames = {"validation": validation, "test_frames": test_frames}
+    asked = shared.asked("curve", high, low, test=test, cheap_unit=low_unit, **frames)
     terms = CurveTerms(sizes=whole_numbers_in(sizes, "--sizes"), low=low_frames)
     _publish(asked.out, lambda reporter: benchmark_curve(asked, terms, reporter), as_json)
-
-
-def _asked(kind: str, files: Files, out: Path | None, **options: Any) -> "Asked":  # noqa: ANN401
-    """What both benchmarks ask for; `files` are the accurate, the cheap and the test one."""
-    from forgefield.platform.benchmarking.asked import Asked
-
-    accurate, cheap, test = files
-    usual = Path("benchmarks") / f"{kind}-{accurate.stem}-{cheap.stem}-{options['model']}"
-    return Asked(accurate=accurate, cheap=cheap, test=test, out=out or usual, **options)
 
 
 def _publish(out: Path, work: "Callable[[Reporter], Results]", as_json: bool) -> None:

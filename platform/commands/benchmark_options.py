@@ -1,12 +1,22 @@
-"""Options that the benchmarks share, with their help, and lists of numbers in them."""
+"""Options that the benchmarks share, with their help, and lists of numbers in them.
+
+A command takes all of them as one parameter, `shared: Shared`, and `with_shared` puts them on its
+command line.
+"""
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from forgefield.storage.errors import InputError
+
+if TYPE_CHECKING:
+    from forgefield.platform.benchmarking.asked import Asked
 
 Model = Annotated[str, typer.Option(help="nequip, egnn, gemnet, painn or schnet.")]
 Seeds = Annotated[int, typer.Option(min=1, help="Of weights, batches and cheap frames: 0, 1, …")]
@@ -53,6 +63,48 @@ Out = Annotated[
     Path | None,
     typer.Option("--out", "-o", help="Folder for everything. [default: benchmarks/…]"),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What both benchmarks have on their command line."""
+
+    model: Model = "nequip"
+    seeds: Seeds = 3
+    effort: Effort = "1"
+    redraw: Redraw = False
+    unit: Unit = None
+    trust: Trust = False
+    recipe: Recipe = None
+    parallel: Parallel = None
+    device: Device = "auto"
+    out: Out = None
+
+    def asked(self, kind: str, accurate: Path, cheap: Path, **own: Any) -> "Asked":  # noqa: ANN401
+        """All that is asked of a benchmark of this kind; `own` are its options beside these."""
+        from forgefield.platform.benchmarking.asked import Asked
+
+        taken = {each.name: getattr(self, each.name) for each in fields(self)}
+        efforts = numbers_in(taken.pop("effort"), "--effort")
+        usual = Path("benchmarks") / f"{kind}-{accurate.stem}-{cheap.stem}-{self.model}"
+        taken["out"] = self.out or usual
+        return Asked(accurate=accurate, cheap=cheap, efforts=efforts, **taken, **own)
+
+
+def with_shared(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with every option of `Shared` in place of its parameter `shared`."""
+
+    def called(**values: Any) -> None:  # noqa: ANN401
+        taken = {each.name: values.pop(each.name) for each in fields(Shared)}
+        command(shared=Shared(**taken), **values)
+
+    own = [each for name, each in signature(command).parameters.items() if name != "shared"]
+    shared = signature(Shared).parameters.values()
+    options = [each.replace(kind=Parameter.KEYWORD_ONLY) for each in (*own, *shared)]
+    called.__name__, called.__doc__ = command.__name__, command.__doc__
+    called.__signature__ = Signature(options)  # type: ignore[attr-defined]
+    called.__annotations__ = {each.name: each.annotation for each in options}
+    return called
 
 
 def numbers_in(text: str, option: str) -> tuple[float, ...]:

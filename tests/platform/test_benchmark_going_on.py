@@ -1,7 +1,11 @@
 """A benchmark that was interrupted, and whose folder its files are kept in."""
 
+import threading
+import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
 import spring_files as springs
@@ -12,7 +16,7 @@ from forgefield.platform.benchmarking.asked import Asked
 from forgefield.platform.benchmarking.asteroid import benchmark_asteroid
 from forgefield.platform.benchmarking.asteroid_terms import Kind
 from forgefield.platform.benchmarking.curve import CurveTerms, benchmark_curve
-from forgefield.platform.benchmarking.folders import own_folder
+from forgefield.platform.benchmarking.folders import PassingLock, own_folder
 from forgefield.platform.benchmarking.publishing import publish
 from forgefield.platform.benchmarking.results import Results
 from forgefield.storage.errors import InputError, RunBusy
@@ -30,7 +34,7 @@ def test_an_interrupted_benchmark_goes_on_with_the_same_numbers(
         with pytest.raises(KeyboardInterrupt):
             benchmark_asteroid(again, TERMS, Listener(stop_at))
     trained = {path: path.stat().st_mtime_ns for path in tmp_path.glob("stages/*/stage.json")}
-    assert len(trained) == 2 * 7 + 3
+    assert len(trained) == 2 * 11 + 3
     found = benchmark_asteroid(again, TERMS, Listener())
     assert same_numbers(found, results)
     assert {path: path.stat().st_mtime_ns for path in trained} == trained
@@ -93,6 +97,49 @@ def test_one_process_at_a_time(asked: Asked, tmp_path: Path) -> None:
         pass
     with own_folder(prepared, "asteroid", 20):
         assert FileLock(tmp_path / "benchmark.lock").is_held()
+    assert not (tmp_path / "benchmark.lock").exists()
     (tmp_path / "benchmark.json").write_text("{")
     with pytest.raises(InputError, match="can't be read"), own_folder(prepared, "asteroid", 20):
         pass
+
+
+def test_a_lock_on_a_file_that_went_meanwhile_is_taken_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever opened a file whose holder then removed it holds what nobody else looks at."""
+    path = tmp_path / "benchmark.lock"
+    with PassingLock(path):
+        late = [path.open("a+", encoding="utf-8")]
+    opened = Path.open
+
+    def slowly(self: Path, *words: Any, **more: Any) -> IO[Any]:
+        return late.pop() if late and self == path else opened(self, *words, **more)
+
+    monkeypatch.setattr(Path, "open", slowly)
+    with PassingLock(path):
+        assert not late
+        assert path.read_text().startswith('{"pid"')
+        with pytest.raises(RunBusy, match="in use"):
+            PassingLock(path).acquire()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_never_two_at_a_time_however_often_the_file_goes(tmp_path: Path) -> None:
+    inside, most, taken = [0], [0], [0]
+    until = time.monotonic() + 1.0
+
+    def contend() -> None:
+        while time.monotonic() < until:
+            with suppress(RunBusy), PassingLock(tmp_path / "benchmark.lock"):
+                inside[0] += 1
+                most[0], taken[0] = max(most[0], inside[0]), taken[0] + 1
+                time.sleep(1e-4)
+                inside[0] -= 1
+
+    threads = [threading.Thread(target=contend) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1]
+    assert taken[0] > 20

@@ -64,6 +64,7 @@ def run(arguments: Sequence[str | Path]) -> Any:
         (["--model", "resnet"], "is no model"),
         (["--seeds", "2000"], "2000 seeds were asked for; 1 to 1000"),
         (["--rows", "best"], "is no row"),
+        (["--rows", "scores,comittee"], "Choose from standard, untuned, unweighted, committee"),
         (["--device", "abacus"], "is no device"),
         (["--dft", "absent.npz"], "There is no file"),
         (["--unit", "calories"], "is no unit of energy"),
@@ -85,6 +86,7 @@ def test_the_command_prints_json_or_a_table(asked: Asked, results: Results) -> N
     words = ["asteroid", "--ccsd", asked.accurate, "--dft", asked.cheap, "--out", asked.out]
     words += ["--recipe", asked.recipe or "", "--model", "egnn", "--seeds", "2", "--parallel", "1"]
     words += ["--budget-ccsd", "20", "--cost-ratio", "10", "--c", "0.5,2", "--device", "cpu"]
+    words += ["--rows", "standard,untuned,unweighted,committee,full,scores,delta,sgdml"]
     done = run([*words, "--json"])
     assert done.exit_code == 0, done.output
     said = json.loads(done.stdout)
@@ -107,6 +109,8 @@ def test_sizes_of_a_curve_are_whole_numbers(asked: Asked, sizes: str, words: str
 def test_terms_and_efforts_are_checked_without_the_command_too(asked: Asked) -> None:
     with pytest.raises(InputError, match="Cost ratios"):
         bench(asked, replace(TERMS, ratios=(np.nan,)))
+    with pytest.raises(InputError, match="2 members or more"):
+        bench(asked, replace(TERMS, members=1))
     with pytest.raises(InputError, match="temperature"):
         bench(asked, replace(TERMS, temperature=np.nan))
     with pytest.raises(InputError, match="Efforts"):

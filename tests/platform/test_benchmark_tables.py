@@ -115,6 +115,10 @@ def test_the_best_force_field_is_chosen_by_validation(results: Results) -> None:
         ("seed2-effort0.1-ratio2.5-c0.5-finetune", "seed 2, effort 0.1, 2.5:1, c 0.5: fine-tuning"),
         ("seed1-effort1e-05-all-standard", "seed 1, effort 1e-05, all accurate labels: training"),
         ("seed0-ratio20-delta-standard", "seed 0, 20:1, Δ-learning: training"),
+        (
+            "seed1-effort0.5-member2-ratio40-unweighted-pretrain",
+            "seed 1, effort 0.5, member 2, 40:1, without weights: pre-training",
+        ),
         ("seed0-25-finetune", "seed 0, 25 labels: fine-tuning"),
         ("stages", "stages"),
     ],
@@ -126,7 +130,7 @@ def test_stages_are_named_in_words(stage: str, words: str) -> None:
 def test_tables_and_notes_are_of_the_rows_that_are_there(asked: Asked, results: Results) -> None:
     few = replace(TERMS, kinds=(Kind.STANDARD, Kind.FULL), c_grid=(1.0,))
     assert not [note for note in notes(bench(asked, few)) if "Score" in note or "searched" in note]
-    assert len(notes(bench(asked))) == 5
+    assert len(notes(bench(asked))) == 6
     assert {"search", "c"} <= set(grids_of(results)[1].head)
     once = tuple(row.model_copy(update={"tried": {"1": 0.1}}) for row in results.rows)
     assert "search" not in grids_of(results.model_copy(update={"rows": once}))[1].head

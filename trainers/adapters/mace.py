@@ -15,16 +15,16 @@ import hashlib
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from forgefield.storage.formats.safe_files import reading
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import Array
 from forgefield.trainers.adapters.environments import Environment, Program, Watch
 from forgefield.trainers.adapters.exchange import checked, existing, write_labelled, write_shapes
+from forgefield.trainers.adapters.settings import Precision, ProgramSettings
 from forgefield.trainers.references import reference_energies
 
 PROGRAM = Program("MACE", "mace", ("mace-torch==0.3.16", "torch==2.13.0"))
@@ -33,29 +33,19 @@ LOG = "mace.log"
 FILES = {"training": "train.xyz", "validation": "validation.xyz"}
 
 
-class MACESettings(BaseModel):
-    """The network and how it is trained; `cutoff` in Å, `more` are further arguments as they are.
+class MACESettings(ProgramSettings):
+    """The network and how it is trained; `more` are further arguments as they are.
 
     With a foundation model the network is that one's, and only the training counts.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     channels: int = Field(default=128, ge=1)
     largest_l: int = Field(default=1, ge=0, le=3)
     layers: int = Field(default=2, ge=1)
     correlation: int = Field(default=3, ge=1)
-    cutoff: float = Field(default=5.0, gt=0)
-    batch: int = Field(default=5, ge=1)
-    epochs: int = Field(default=500, ge=1)
-    rate: float = Field(default=0.01, gt=0)
-    ema: float = Field(default=0.99, gt=0, lt=1)
-    energy_weight: float = Field(default=1.0, ge=0)
     forces_weight: float = Field(default=100.0, ge=0)
     patience: int = Field(default=2048, ge=1)
-    dtype: Literal["float32", "float64"] = "float64"
-    device: Literal["cpu", "cuda"] = "cpu"
-    seed: int = 0
+    dtype: Precision = "float64"
     more: tuple[str, ...] = ()
 
 

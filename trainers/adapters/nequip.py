@@ -14,10 +14,10 @@ import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from forgefield.storage.elements import SYMBOLS
 from forgefield.storage.formats.safe_files import read_archive, reading
@@ -32,6 +32,7 @@ from forgefield.trainers.adapters.exchange import (
     write_labelled,
     write_shapes,
 )
+from forgefield.trainers.adapters.settings import Precision, ProgramSettings
 from forgefield.trainers.graphs.boxes import pairs_of_frames
 from forgefield.trainers.references import force_scale, reference_energies
 
@@ -40,26 +41,16 @@ LOG = "nequip.log"
 CHECKPOINTS = "checkpoints"
 
 
-class NequIPPackageSettings(BaseModel):
-    """The network and how it is trained; `channels[l]` features of order l, `cutoff` in Å."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class NequIPPackageSettings(ProgramSettings):
+    """The network and how it is trained; `channels[l]` features of order l."""
 
     channels: tuple[int, ...] = Field(default=(64, 32, 16), min_length=1)
     layers: int = Field(default=4, ge=1)
     radial: int = Field(default=8, ge=1)
     radial_width: int = Field(default=64, ge=1)
     species: int = Field(default=16, ge=1)
-    cutoff: float = Field(default=5.0, gt=0)
-    batch: int = Field(default=5, ge=1)
-    epochs: int = Field(default=500, ge=1)
-    rate: float = Field(default=0.01, gt=0)
-    ema: float = Field(default=0.99, gt=0, lt=1)
-    energy_weight: float = Field(default=1.0, ge=0)
     forces_weight: float = Field(default=1.0, ge=0)
-    dtype: Literal["float32", "float64"] = "float32"
-    device: Literal["cpu", "cuda"] = "cpu"
-    seed: int = 0
+    dtype: Precision = "float32"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,7 @@ from forgefield.trainers.fitting.objectives import Labels, Objective
 from forgefield.trainers.fitting.optimisers import optimiser_for
 from forgefield.trainers.fitting.processes import rank, sum_over_workers, workers
 from forgefield.trainers.fitting.schedule import decay_at, rate_at
+from forgefield.trainers.fitting.state import State
 from forgefield.trainers.graphs import GraphSet
 from forgefield.trainers.models.potential import Potential
 from forgefield.trainers.settings import FitSettings, Progress
@@ -53,17 +54,6 @@ class FitResult:
     validation: float
     seconds: float = field(compare=False)
     history: tuple[Progress, ...]
-
-
-@dataclass(slots=True)
-class _State:
-    step: int = 0
-    best: float = math.inf
-    best_step: int = 0
-    stale: int = 0
-    seconds: float = 0.0
-    losses: list[float] = field(default_factory=list)
-    history: list[dict[str, float]] = field(default_factory=list)
 
 
 Watch = Callable[[Progress], None]
@@ -90,9 +80,9 @@ def fit(
     run = _Fit(model, train, validation, settings, scale, objective)
     if checkpoint is not None and checkpoint.exists():
         run.restore(checkpoint)
-    while not run.finished:
+    while not run.state.finished(settings):
         run.step()
-        if run.state.step % settings.evaluate_every == 0 or run.finished:
+        if run.state.step % settings.evaluate_every == 0 or run.state.finished(settings):
             line = run.evaluate()
             if watch is not None:
                 watch(line)
@@ -118,15 +108,10 @@ class _Fit:
         self.average = self.flat.values.detach().clone()
         self.best = self.average.clone()
         self.optimiser = optimiser_for(self.flat, model, settings)
-        self.state = _State()
+        self.state = State()
         self._began = time.monotonic()
         self.captured = CapturedStep(model, self.objective) if pays(settings, train) else None
         self.batches = Batches(len(train), settings.batch, settings.seed)
-
-    @property
-    def finished(self) -> bool:
-        tired = 0 < self.settings.patience <= self.state.stale
-        return tired or self.state.step >= self.settings.steps
 
     def step(self) -> None:
         index = self.batches.at(self.state.step)
@@ -160,23 +145,14 @@ class _Fit:
         self.flat.clip(settings.clip)
         self.optimiser.step(rate_at(state.step, settings))
         self.average.lerp_(self.flat.values.detach(), 1 - decay_at(state.step, settings))
-        state.step += 1
-        state.losses.append(loss)
+        state.advance(loss)
 
     def evaluate(self) -> Progress:
         """Judge the moving average; remember it if it is the best so far."""
-        state = self.state
         error = self._validation_error()
-        if error < state.best or self.validation is None:
-            state.best, state.best_step, state.stale = error, state.step, 0
+        if self.state.judge(error, last=self.validation is None):
             self.best.copy_(self.average)
-        else:
-            state.stale += 1
-        loss = math.fsum(state.losses) / max(1, len(state.losses))
-        state.losses.clear()
-        line = Progress(state.step, self.settings.steps, loss, error, state.best)
-        state.history.append(asdict(line))
-        return line
+        return self.state.report(error, self.settings.steps)
 
     def _validation_error(self) -> float:
         if self.validation is None:
@@ -188,9 +164,8 @@ class _Fit:
 
     def result(self) -> FitResult:
         self.flat.values.data.copy_(self.best)
-        history = tuple(_progress(line) for line in self.state.history)
         state = self.state
-        return FitResult(state.step, state.best_step, state.best, self._seconds(), history)
+        return FitResult(state.step, state.best_step, state.best, self._seconds(), state.lines())
 
     def _seconds(self) -> float:
         """Wall time so far, that of processes before this one included."""
@@ -205,22 +180,16 @@ class _Fit:
             "best": self.best,
             **self.optimiser.state(),
         }
-        state = {**asdict(self.state), "seconds": self._seconds()}
         products = {} if self.captured is None else self.captured.products
-        notes = {"state": json.dumps(state), "products": json.dumps(products)}
-        save_atomically(path, tensors, notes)
+        state = self.state.dumps(self._seconds())
+        save_atomically(path, tensors, {"state": state, "products": json.dumps(products)})
 
     def restore(self, path: Path) -> None:
         stored, notes = read_checkpoint(path)
-        self.state = _State(**json.loads(notes["state"]))
+        self.state = State.loads(notes["state"])
         if self.captured is not None:
             self.captured.products.update(json.loads(notes["products"]))
         self.flat.values.data.copy_(stored["values"])
         self.average.copy_(stored["average"])
         self.best.copy_(stored["best"])
         self.optimiser.restore(stored)
-
-
-def _progress(line: dict[str, float]) -> Progress:
-    step, steps = int(line["step"]), int(line["steps"])
-    return Progress(step, steps, line["loss"], line["validation"], line["best"])

@@ -9,7 +9,7 @@ compiled, and there are no checkpoints: it is for committees that a device train
 Legend: `M` networks, `F` frames of the data set, `B` frames of a batch, `A` atoms.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,9 +21,10 @@ from torch.func import grad, grad_and_value, vmap
 from forgefield.storage.errors import InputError, TrainingDiverged
 from forgefield.storage.ragged import Integers
 from forgefield.trainers.fitting.batches import Batches
+from forgefield.trainers.fitting.judging import force_errors
 from forgefield.trainers.fitting.losses import loss_sum
 from forgefield.trainers.fitting.schedule import decay_at, rate_at
-from forgefield.trainers.graphs import Batch, GraphSet
+from forgefield.trainers.graphs import Batch, Graph, GraphSet
 from forgefield.trainers.models.potential import Potential
 from forgefield.trainers.settings import FitSettings
 from forgefield.trainers.uncertainty.stacked import State, energies_and_forces, energy_of, stack
@@ -159,22 +160,17 @@ class _Together:
             best[better_M] = self.average[name][better_M]
 
     def _errors(self) -> Tensor:
-        summed, count = torch.zeros_like(self.best_M), 0
-        for cut in _cuts(self.validation, max(self.settings.batch, 32)):
-            _, forces_MA3 = energies_and_forces(self.template, self.average, cut.graph)
-            known = torch.isfinite(cut.forces_A3)
-            gap_M = (forces_MA3 - cut.forces_A3)[:, known].abs().double().sum(dim=1)
-            summed, count = summed + gap_M, count + int(known.sum())
-        return summed / count if count else torch.full_like(summed, torch.nan)
+        if self.validation is None:
+            return torch.full_like(self.best_M, torch.nan)
+
+        def forces_of(graph: Graph) -> Tensor:
+            return energies_and_forces(self.template, self.average, graph)[1]
+
+        error_M = force_errors(forces_of, self.validation, self.settings.batch)
+        return error_M.to(self.best_M.device)
 
     def write_back(self, networks: Sequence[Potential]) -> None:
         """Leave each network with its best average."""
         for place, network in enumerate(networks):
             for name, parameter in network.named_parameters():
                 parameter.data.copy_(self.best[name][place])
-
-
-def _cuts(data: GraphSet | None, size: int) -> Iterator[Batch]:
-    if data is not None:
-        for start in range(0, len(data), size):
-            yield data.batch(np.arange(start, min(start + size, len(data))))

@@ -51,9 +51,9 @@ def ours(case: Case) -> Entry:
     count = sum(one.numel() for one in fresh(settings, "cpu").parameters())
     entry = Entry(settings.title, count)
     for compiled in (False, True)[: 1 + options.compiled]:
-        run = training(settings, data, options.batch, compiled=compiled)
+        step = training(settings, data, options.batch, compiled=compiled)
         name = f"training step, {'compiled' if compiled else 'eager'}"
-        entry.tasks[name] = Task(repeated(run.step, options.device), options.batch)
+        entry.tasks[name] = Task(repeated(step, options.device), options.batch)
     for frames in (options.batch, PREDICTED):
         work = prediction(settings, data, frames, options.device)
         entry.tasks[f"energies and forces of {frames} frames"] = Task(work, frames)

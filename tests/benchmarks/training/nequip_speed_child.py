@@ -2,6 +2,7 @@
 
 `python nequip_speed_child.py BATCH.npz MODE THREADS DEVICE`. It answers lines such as
 `training 5` with the wall and processor seconds of one of five steps; MODE is `eager` or `compile`.
+`tests` has to be on PYTHONPATH.
 """
 
 import json
@@ -10,32 +11,9 @@ import time
 
 import numpy as np
 import torch
-from nequip.model import NequIPGNNModel
-from nequip.utils.global_state import set_global_state
+from nequip_network import build
 
 HUBER = 0.02
-
-
-def build(settings, mode):  # noqa: ANN001, ANN201
-    set_global_state()
-    return NequIPGNNModel(
-        seed=0,
-        model_dtype="float32",
-        compile_mode=mode,
-        r_max=settings["cutoff"],
-        type_names=[f"z{number}" for number in settings["elements"]],
-        num_layers=settings["layers"],
-        l_max=len(settings["channels"]) - 1,
-        parity=False,
-        num_features=list(settings["channels"]),
-        type_embed_num_features=settings["species"],
-        radial_mlp_depth=1,
-        radial_mlp_width=settings["radial_width"],
-        num_bessels=settings["radial"],
-        avg_num_neighbors=settings["neighbours"],
-        per_type_energy_scales=1.0,
-        per_type_energy_shifts=0.0,
-    )
 
 
 def inputs(given, settings, device):  # noqa: ANN001, ANN201
@@ -88,7 +66,7 @@ def main(source, mode, threads, device):  # noqa: ANN001, ANN201
     torch.set_num_threads(int(threads))
     given = dict(np.load(source))
     settings = json.loads(str(given.pop("settings")))
-    model = build(settings, mode).to(device)
+    model = build(settings, model_dtype="float32", compile_mode=mode).to(device)
     graph = inputs(given, settings, device)
     calls = {"training": training(model, graph, given), "prediction": lambda: model(dict(graph))}
     reply(parameters=sum(one.numel() for one in model.parameters()))

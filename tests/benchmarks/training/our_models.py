@@ -1,6 +1,7 @@
 """What is timed of our models: steps of training, batches of predictions, molecular dynamics."""
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,7 @@ from stopwatch import Spent, Work, repeated
 
 from forgefield.storage.frames import Frames
 from forgefield.trainers.calculator import ForgefieldCalculator
-from forgefield.trainers.fitting.captured import CapturedStep
-from forgefield.trainers.fitting.flat import FlatParameters
-from forgefield.trainers.fitting.objectives import Labels
+from forgefield.trainers.fitting.fit import _Fit
 from forgefield.trainers.force_field import ForceField, Metadata
 from forgefield.trainers.graphs import GraphSet
 from forgefield.trainers.model_settings import (
@@ -26,6 +25,7 @@ from forgefield.trainers.model_settings import (
     SchNetSettings,
 )
 from forgefield.trainers.models import Potential, build, energy_and_forces
+from forgefield.trainers.settings import FitSettings
 
 KINDS: dict[str, type[ModelSettings]] = {
     "egnn": EGNNSettings,
@@ -34,7 +34,7 @@ KINDS: dict[str, type[ModelSettings]] = {
     "nequip": NequIPSettings,
     "gemnet": GemNetSettings,
 }
-RATE, CLIP, DECAY = 1e-4, 10.0, 0.995
+RATE = 1e-4
 SOFT_SCALE = 0.01
 """eV/Å: forces of a network that has learnt nothing hardly bend the path of an atom at 300 K."""
 
@@ -50,39 +50,19 @@ def fresh(settings: ModelSettings, device: str) -> Potential:
     return build(settings).to(device)
 
 
-class Training:
-    """What `fit` does at every step: batch, loss, gradient, clipping, AdamW, moving average."""
+def training(
+    settings: ModelSettings, data: GraphSet, batch: int, *, compiled: bool
+) -> Callable[[], None]:
+    """A step of `fit` itself on a fresh model: its batch, loss, gradient, clipping, AdamW, average.
 
-    def __init__(self, model: Potential, data: GraphSet, batch: int, *, compiled: bool) -> None:
-        self.model, self.data, self.batch = model, data, batch
-        self.objective = Labels()
-        self.flat = FlatParameters(model)
-        self.average = self.flat.values.detach().clone()
-        self.optimiser = torch.optim.AdamW([self.flat.values], lr=RATE, fused=True)
-        self.captured = CapturedStep(model, self.objective) if compiled else None
-        self.generator = np.random.default_rng(0)
-
-    def step(self) -> None:
-        """One of them."""
-        index = self.generator.permutation(len(self.data))[: self.batch]
-        batch = self.data.batch(index)
-        if self.captured is None:
-            self.flat.gradient.zero_()
-            loss = self.objective(self.model, batch, ()) / self.batch
-            loss.backward(inputs=self.flat.parts)
-        else:
-            found = self.captured(self.flat.values.detach(), batch, ())
-            assert found is not None
-            torch.mul(found[1], 1 / self.batch, out=self.flat.gradient)
-        self.flat.clip(CLIP)
-        self.optimiser.step()
-        self.average.lerp_(self.flat.values.detach(), 1 - DECAY)
-
-
-def training(settings: ModelSettings, data: GraphSet, batch: int, *, compiled: bool) -> Training:
-    """Steps of a fresh model on the device of `data`."""
+    Compiled it is the step that long fits take, eager that of short ones.
+    """
     device = str(data.batch(np.arange(1)).energy_F.device)
-    return Training(fresh(settings, device), data, batch, compiled=compiled)
+    schedule = FitSettings(steps=10**9, batch=batch, rate=RATE, compiled=compiled)
+    run = _Fit(fresh(settings, device), data, None, schedule, 1.0)
+    if compiled != (run.captured is not None):
+        raise SystemExit("molecules of several sizes are never trained on by compiled steps")
+    return run.step
 
 
 def prediction(settings: ModelSettings, data: GraphSet, frames: int, device: str) -> Work:

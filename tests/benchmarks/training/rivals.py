@@ -6,6 +6,7 @@ an environment of its own, in a process that is asked for so many repetitions at
 """
 
 import json
+import os
 import subprocess
 import tempfile
 from pathlib import Path
@@ -21,6 +22,7 @@ from forgefield.trainers.graphs import Batch, Graph
 from forgefield.trainers.model_settings import NequIPSettings, SchNetSettings
 
 CHILD = Path(__file__).with_name("nequip_speed_child.py")
+TESTS = Path(__file__).resolve().parents[2]
 
 
 class GeometricSchNet:
@@ -90,6 +92,7 @@ class NequipPackage:
             threads, device = str(torch.get_num_threads()), str(batch.energy_F.device)
             self.process = subprocess.Popen(
                 [python, "-W", "ignore", CHILD, given, mode, threads, device],
+                env=os.environ | {"PYTHONPATH": str(TESTS)},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

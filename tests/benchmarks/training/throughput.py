@@ -118,11 +118,11 @@ def _print_aim(steps: dict[str, Measured], rate: float) -> None:
 
 
 def _profile(case: Case) -> None:
-    run = training(case.settings, case.data, case.options.batch, compiled=False)
-    run.step()
+    step = training(case.settings, case.data, case.options.batch, compiled=False)
+    step()
     with torch.profiler.profile() as found:
         for _ in range(5):
-            run.step()
+            step()
     table = found.key_averages().table(sort_by="self_cpu_time_total", row_limit=25)
     print(f"{case.settings.title}, 5 training steps\n{table}")
 

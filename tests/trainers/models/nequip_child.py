@@ -3,7 +3,7 @@
 `python nequip_child.py IN.npz OUT.npz`. IN holds `settings` (JSON), `numbers` and `positions_A3`
 of one molecule and the weights under nequip's names; OUT gets `energy` and `forces_A3`.
 
-The only file of the project that sees that package, which wants its own versions of others.
+`tests` has to be on PYTHONPATH.
 """
 
 import json
@@ -11,31 +11,9 @@ import sys
 
 import numpy as np
 import torch
-from nequip.model import NequIPGNNModel
-from nequip.utils.global_state import set_global_state
+from nequip_network import build
 
 PREFIX = "model.func."
-
-
-def build(settings):  # noqa: ANN001, ANN201
-    set_global_state()
-    return NequIPGNNModel(
-        seed=0,
-        model_dtype="float64",
-        r_max=settings["cutoff"],
-        type_names=[f"z{number}" for number in settings["elements"]],
-        num_layers=settings["layers"],
-        l_max=len(settings["channels"]) - 1,
-        parity=False,
-        num_features=list(settings["channels"]),
-        type_embed_num_features=settings["species"],
-        radial_mlp_depth=1,
-        radial_mlp_width=settings["radial_width"],
-        num_bessels=settings["radial"],
-        avg_num_neighbors=settings["neighbours"],
-        per_type_energy_scales=1.0,
-        per_type_energy_shifts=0.0,
-    )
 
 
 def put_weights(model, weights):  # noqa: ANN001, ANN201
@@ -70,7 +48,7 @@ def main(source, target):  # noqa: ANN001, ANN201
     given = dict(np.load(source))
     settings = json.loads(str(given.pop("settings")))
     numbers, positions_A3 = given.pop("numbers"), given.pop("positions_A3")
-    model = build(settings)
+    model = build(settings, model_dtype="float64")
     put_weights(model, given)
     np.savez(target, **evaluate(model, settings, numbers, positions_A3))
 

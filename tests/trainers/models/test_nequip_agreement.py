@@ -9,6 +9,7 @@ writes the numbers anew, by the interpreter of such an environment.
 """
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -83,7 +84,11 @@ def theirs(python: Path, kind: str, folder: Path) -> tuple[float, Array]:
     np.savez(folder / "in.npz", **molecule, **foreign_weights(model))
     child = [HERE / "nequip_child.py", folder / "in.npz", folder / "out.npz"]
     ran = subprocess.run(  # noqa: S603
-        [python, "-W", "ignore", *child], capture_output=True, text=True, check=False
+        [python, "-W", "ignore", *child],
+        env=os.environ | {"PYTHONPATH": str(HERE.parents[1])},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert ran.returncode == 0, ran.stderr[-2000:]
     with np.load(folder / "out.npz") as found:
