@@ -1,0 +1,120 @@
+"""The posterior of the error model: what is known of the errors that labels will bring.
+
+It knows no money but prices, no files and no clock; a new one is made whenever an error was seen.
+Forecasts are of what will be *measured*: they contain the scatter between trainings, and of few
+frames where their number is given. One scatter a particle serves every forecast, so more labels
+never raise a percentile. Errors are kcal/mol/Å.
+
+Legend: `P` particles, `K` numbers of labels.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from forgefield.platform.forecasting import curves
+from forgefield.platform.forecasting.counts import Costs, Counts
+from forgefield.platform.forecasting.likelihood import log_likelihood
+from forgefield.platform.forecasting.outcomes import Kind, Outcome
+from forgefield.platform.forecasting.parameters import NAMES, ErrorModelSettings, Parameters
+from forgefield.platform.forecasting.sampler import draw
+from forgefield.storage.errors import InputError
+from forgefield.storage.records import Array
+
+__all__ = ["ErrorModelSettings", "Forecast", "Gains", "Posterior"]
+
+PERCENTILES = (10, 50, 90)
+THINNED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """10, 50 and 90 % of the expected error, kcal/mol/Å."""
+
+    low: float
+    median: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Gains:
+    """−(∂ ln e/∂n)/c by tier: relative fall of the error a core-second; ∞ where labels are free."""
+
+    target: float
+    middle: float
+    cheap: float
+
+
+@dataclass(frozen=True, slots=True)
+class Posterior:
+    """Equally likely parameters, and the scatter (standard normals, shape (P,)) of each."""
+
+    parameters: Parameters
+    normals_PZ: Array
+    scatter_P: Array
+    settings: ErrorModelSettings
+
+    @classmethod
+    def of(
+        cls, outcomes: Sequence[Outcome], settings: ErrorModelSettings, atoms: int
+    ) -> "Posterior":
+        """What outcomes leave of the prior; the prior itself for none."""
+        if atoms < 1:
+            raise InputError(f"A molecule has one atom or more; {atoms} were given.")
+        rng = np.random.default_rng([settings.seed, 1])
+        if outcomes:
+            fit = log_likelihood(outcomes, settings, atoms)
+            size = {"particles": settings.particles, "kept": settings.kept}
+            normals_PZ = draw(fit, len(NAMES), **size, seed=settings.seed)
+        else:
+            normals_PZ = rng.standard_normal((settings.particles, len(NAMES)))
+        scatter_P = rng.standard_normal(len(normals_PZ))
+        return cls(Parameters.of(normals_PZ, settings, atoms), normals_PZ, scatter_P, settings)
+
+    def log_errors(self, counts: Sequence[Counts], kind: Kind = Kind.TUNED) -> Array:
+        """Logarithms of the error without scatter, shape (P, K)."""
+        return np.log(curves.used(self.parameters, curves.as_array(counts), kind))
+
+    def measured(self, counts: Counts, kind: Kind = Kind.TUNED, frames: int | None = None) -> Array:
+        """Logarithm of the error as measured on so many frames (None: very many), shape (P,)."""
+        variance = self.settings.model_spread**2
+        variance += self.settings.frame_spread**2 / frames if frames else 0
+        logs_P = self.log_errors([counts], kind)[:, 0]
+        return np.asarray(logs_P + np.sqrt(variance) * self.scatter_P)
+
+    def forecast(
+        self, counts: Counts, kind: Kind = Kind.TUNED, *, frames: int | None = None
+    ) -> Forecast:
+        """Percentiles of the error that these labels bring."""
+        logs_P = self.measured(counts, kind, frames)
+        return Forecast(*(float(e) for e in np.exp(np.percentile(logs_P, PERCENTILES))))
+
+    def chance_below(self, target: float, counts: Counts) -> float:
+        """Probability that the error is `target` kcal/mol/Å or less."""
+        return float(np.mean(self.measured(counts) <= np.log(target)))
+
+    def compare(self, counts: Counts) -> Mapping[Kind, Forecast]:
+        """Every way of training, as it stands for itself: no refusal of bad transfer."""
+        row = curves.as_array([counts])
+        logs = {kind: np.log(curves.error(self.parameters, row, kind)[:, 0]) for kind in Kind}
+        spread_P = self.settings.model_spread * self.scatter_P
+        levels = {k: np.exp(np.percentile(v + spread_P, PERCENTILES)) for k, v in logs.items()}
+        return {kind: Forecast(*map(float, each)) for kind, each in levels.items()}
+
+    def gain_per_cost(self, counts: Counts, costs: Costs) -> Gains:
+        """What the next labels of each tier bring for their price."""
+        steps = [max(1, n // 20) for n in counts.triple]
+        further = [counts.plus(Counts(*step)) for step in np.diag(steps).tolist()]
+        logs_K = self.log_errors([counts, *further]).mean(0)
+        falls = (logs_K[0] - logs_K[1:]) / steps
+        prices = costs.triple
+        gains = (float(f) / c if c else np.inf for f, c in zip(falls, prices, strict=True))
+        return Gains(*gains)
+
+    def thinned(self, particles: int = THINNED) -> "Posterior":
+        """Fewer particles, for searches that evaluate many splits."""
+        every = max(1, len(self.scatter_P) // particles)
+        fewer = {name: getattr(self.parameters, name)[::every] for name in NAMES}
+        rows = self.normals_PZ[::every], self.scatter_P[::every]
+        return Posterior(Parameters(**fewer), *rows, self.settings)
