@@ -72,8 +72,10 @@ class Asking:
         if cost < self._least:
             return tuple(jobs)
         asked = self._count(order.tier, self._ledger.ask(jobs, claim=True))
-        self._busy += [(order, job) for job in jobs if job.key() in set(asked.busy)]
-        return tuple(job for job in jobs if job.key() in set(asked.granted))
+        busy, granted = set(asked.busy), set(asked.granted)
+        keyed = [(job.key(), job) for job in jobs]
+        self._busy += [(order, job) for key, job in keyed if key in busy]
+        return tuple(job for key, job in keyed if key in granted)
 
     def give_up(self, jobs: Sequence[Job]) -> None:
         """Leave jobs to others that failed here; they are asked for again if they are retried.

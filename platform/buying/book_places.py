@@ -73,6 +73,10 @@ def with_book(recipe: Recipe, place: str | None, *, none: bool) -> Recipe:
         return recipe
     if place is not None and none:
         raise InputError("Give --labels or --no-labels, not both.")
+    if place is not None and recipe.has_stand_ins:
+        raise InputError(
+            f"--labels {place}: replayed and posing labels enter no label book. Leave it out."
+        )
     if place is not None and "://" not in place:
         place = str(Path(place).expanduser().resolve())
     try:

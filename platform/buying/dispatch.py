@@ -2,295 +2,208 @@
 
 Each label: ask the label book → reserve → run in a slot → the worker settles with the ledger
 service. A label that another run has bought is taken at no cost, one that another run is just
-buying is asked for again later (`asking`). A worker that
-dies is charged for what its heartbeat shows and replaced; a label that overruns what was reserved
-gets more a few times while the budget allows, then is killed and charged. No single label stops
-the rest; a wave of failures does.
+buying is asked for again later (`asking`). A worker that dies is charged for what its heartbeat
+shows and replaced; a label that overruns what was reserved gets more a few times while the budget
+allows, then is killed and charged. No single label stops the rest; a wave of failures does
+(`losses`). A decision takes the same time whatever the number of slots, of labels in flight and of
+labels to come (tests/benchmarks/dispatch).
 """
 
-import logging
-import time
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-
-import ray
-from ray.exceptions import RayError, RayTaskError
+from collections.abc import Sequence
 
 from forgefield.platform.buying.asking import Asking, Order
+from forgefield.platform.buying.bench import Bench
+from forgefield.platform.buying.crew import Crew
+from forgefield.platform.buying.deciding import Deciding
+from forgefield.platform.buying.flights import Flights, InFlight
 from forgefield.platform.buying.ledger_service import LedgerClient
-from forgefield.platform.buying.purchasing import (
-    LARGEST_BATCH,
-    Buy,
-    Claim,
-    Money,
-    Need,
-    Pause,
-    is_wave,
-    is_worth_retrying,
-    next_purchase,
-    running_cost,
-)
-from forgefield.platform.buying.score import Progress, Score
+from forgefield.platform.buying.losses import Losses
+from forgefield.platform.buying.overruns import Overruns
+from forgefield.platform.buying.purchasing import Buy, Pause
+from forgefield.platform.buying.purse import Purse
+from forgefield.platform.buying.ray_crew import RayCrew
+from forgefield.platform.buying.score import Score
 from forgefield.platform.buying.slots import Slot
+from forgefield.platform.buying.telling import Telling, Watcher
 from forgefield.platform.buying.workers import Worked
 from forgefield.platform.planning.recipe import LabelSettings
-from forgefield.storage.errors import BudgetExhausted, ForgefieldError, StorageError, WaveOfFailures
-from forgefield.storage.ledger.entries import State
-from forgefield.storage.records import Failure, Job, Tier
-from forgefield.storage.units import from_micro, to_micro
+from forgefield.storage.errors import BudgetExhausted
+from forgefield.storage.records import Failure, Job
+from forgefield.storage.units import to_micro
 
-__all__ = ["Dispatcher", "Order"]
+__all__ = ["Dispatcher", "Order", "Watcher"]
 POLL_S = 0.5
 PACK_EVERY_S = 5.0
-LOAD_PATIENCE_S = 120.0
-
-logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class InFlight:
-    """One reservation at work."""
-
-    slot: Slot
-    order: Order
-    jobs: tuple[Job, ...]
-    reservation: int
-    core_seconds: float
-    deadline: float
-    extensions: int = 0
-
-
-Watcher = Callable[[Progress], None]
+DIED = Failure("TransientFailure", "the worker died, perhaps out of memory")
 
 
 class Dispatcher:
-    """Buys orders over a fixed set of slots; see the module for what it promises."""
+    """Buys orders over Ray's slots, or any other crew; see the module for what it promises."""
 
     def __init__(
         self,
-        slots: Sequence[Slot],
+        slots: Sequence[Slot] | Crew,
         ledger: LedgerClient,
         settings: LabelSettings,
         watch: Watcher,
     ) -> None:
-        self._slots = list(slots)
+        self._crew = slots if isinstance(slots, Crew) else RayCrew(slots)
         self._ledger = ledger
-        self._settings = settings
-        self._watch = watch
-        self._in_flight: dict[ray.ObjectRef[Worked], InFlight] = {}
-        self._score = Score.of(ledger.tally())
-        self._asking = Asking(ledger, settings.book_least, self._score)
-        self._attempts: Counter[str] = Counter()
-        self._packed = time.monotonic()
+        self._bench, self._flights, self._purse = Bench(self._crew), Flights(), Purse(ledger)
+        self._score = score = Score.of(ledger.tally())
+        self._asking = Asking(ledger, settings.book_least, score)
+        self._losses = Losses(ledger, self._asking, score, settings)
+        self._deciding = Deciding(score, self._flights, self._purse, settings)
+        self._overruns = Overruns(self._crew, ledger, self._flights, self._purse, settings)
+        self._telling = Telling(self._crew, score, self._flights, self._asking, watch)
+        self._packed = self._crew.now()
         self._stopping = False
-        self._wave: WaveOfFailures | None = None
 
     def warm(self) -> None:
         """Start all workers and wait until their libraries are loaded."""
-        loads = [slot.loading(tier) for slot in self._slots for tier in slot.work]
-        ray.get(loads)
+        self._bench.load_all()
+        while self._bench.is_loading:
+            self._collect()
 
     def stop(self) -> int:
         """Finish what is in flight and buy no more; the labels that are waited for."""
         self._stopping = True
-        return sum(len(flight.jobs) for flight in self._in_flight.values())
+        return self._flights.labels.total()
+
+    def withdraw(self, place: int) -> bool:
+        """Start nothing more in a slot; whether nothing runs there, so that it may be lent out."""
+        return self._bench.withdraw(place)
+
+    def restore(self, place: int) -> None:
+        """Use a slot again that was withdrawn."""
+        self._bench.restore(place)
 
     def buy(self, orders: Sequence[Order]) -> None:
         """Buy until all is bought or nothing fits; raises `WaveOfFailures` after settling."""
-        self._asking.take_known(orders, self._expected_cost)
-        while True:
-            pause = self._fill(orders)
-            self._watch(self._progress(orders))
-            if not self._in_flight and pause is not None and not self._is_waiting():
-                break
+        self._asking.take_known(orders, self._deciding.expected_cost)
+        self._purse.ask()
+        while not self._is_over(self._fill(orders), orders):
             self._collect()
-            self._asking.bring_back(patient=bool(self._in_flight))
-            self._kill_overruns()
-            self._pack_now_and_then()
+            self._asking.bring_back(patient=bool(self._flights) or self._bench.is_loading)
+            self._end_overruns()
+            self._now_and_then()
         self._ledger.pack()
-        if self._wave is not None:
-            raise self._wave
+        if self._losses.wave is not None:
+            raise self._losses.wave
+
+    def _is_over(self, pause: Pause | None, orders: Sequence[Order]) -> bool:
+        """Whether there is nothing to wait for; shows where labelling stands."""
+        self._telling.tell(orders, self._purse, now=pause is not None)
+        if self._flights or self._is_waiting():
+            return False
+        return pause is not None or not self._bench.is_loading  # all places are lent out
 
     def _fill(self, orders: Sequence[Order]) -> Pause | None:
-        busy = {flight.slot.index for flight in self._in_flight.values()}
-        for slot in [slot for slot in self._slots if slot.index not in busy]:
-            started = False
-            while not started:
-                choice = Pause.STOP if self._stopping or self._wave else self._choose(orders)
-                if isinstance(choice, Pause):
-                    return choice
-                if not self._is_ready(slot, orders[choice.need].tier):
-                    break
-                started = self._start(slot, orders[choice.need], choice)
-        return None
+        """Give work to free slots; why it ended, or `None` where there are no more."""
+        while not self._is_ending():
+            if self._bench.is_empty and self._flights:
+                return None
+            choice = self._deciding.choose(orders)
+            if isinstance(choice, Pause):
+                return choice
+            if self._bench.is_empty or self._is_loading_enough(orders, choice):
+                return None
+            self._begin(orders, choice)
+        return Pause.STOP
+
+    def _is_loading_enough(self, orders: Sequence[Order], choice: Buy) -> bool:
+        """Whether workers that are loading will do for all that is wanted of a tier."""
+        tier = orders[choice.need].tier
+        if self._bench.is_ready(tier) or not self._bench.loads(tier):
+            return False
+        wanted = sum(len(order.jobs) for order in orders if order.tier is tier)
+        return self._bench.loads(tier) * choice.labels >= wanted
+
+    def _is_ending(self) -> bool:
+        return self._stopping or self._losses.wave is not None
 
     def _is_waiting(self) -> bool:
         """Whether other runs are buying what this one may still get from them."""
-        return self._asking.is_waiting and not (self._stopping or self._wave)
+        return self._asking.is_waiting and not self._is_ending()
 
-    def _choose(self, orders: Sequence[Order]) -> Buy | Pause:
-        needs = [self._need(order) for order in orders]
-        flights = self._in_flight.values()
-        expected = sum(len(f.jobs) * self._expected_cost(f.order) for f in flights)
-        money = Money(
-            left=from_micro(self._ledger.balance().left_micro),
-            returning=max(0.0, sum(flight.core_seconds for flight in flights) - expected),
-            in_flight=bool(flights),
-        )
-        return next_purchase(needs, money, self._settings)
+    def _begin(self, orders: Sequence[Order], choice: Buy) -> None:
+        """Start in a slot whose worker is ready, or have one loaded."""
+        tier = orders[choice.need].tier
+        place = self._bench.take(tier)
+        if place is None:
+            self._bench.load(tier)
+        else:
+            self._start(place, orders[choice.need], choice)
 
-    def _need(self, order: Order) -> Need:
-        cost, most = self._expected_cost(order), 1 if order.alone else LARGEST_BATCH
-        return Need(order.tier, len(order.jobs), order.planned, cost, order.claim, most)
-
-    def _expected_cost(self, order: Order) -> float:
-        score, tier = self._score, order.tier
-        return running_cost(order.core_seconds, 2, score.spent[tier], score.bought[tier])
-
-    def _is_ready(self, slot: Slot, tier: Tier) -> bool:
-        """Whether the worker is there; a slot whose node is gone is given up, the last with it."""
-        loading = slot.loading(tier)
-        ready, _ = ray.wait([loading], timeout=LOAD_PATIENCE_S)
-        try:
-            if ready and ray.get(loading):
-                return True
-        except RayTaskError:
-            raise
-        except RayError:
-            logger.warning("a %s worker of slot %d died while loading", tier, slot.index)
-        slot.kill(tier)
-        self._slots.remove(slot)
-        if not self._slots:
-            raise StorageError("No worker can be started any more; see Ray's dashboard for why.")
-        return False
-
-    def _start(self, slot: Slot, order: Order, choice: Buy) -> bool:
-        """Reserve and begin the next jobs of an order; False where the book left none to buy."""
+    def _start(self, place: int, order: Order, choice: Buy) -> None:
+        """Reserve and begin the next jobs of an order, if the book and the ledger leave any."""
         asked = tuple(order.jobs.popleft() for _ in range(choice.labels))
         order.alone = max(0, order.alone - len(asked))
-        jobs = self._asking.granted(order, asked, self._expected_cost(order))
-        if not jobs:
-            return False
-        reservation = self._ledger.reserve(jobs, to_micro(choice.core_seconds))
-        deadline = time.monotonic() + choice.core_seconds / slot.work[order.tier].threads
-        result = slot.worker(order.tier).label.remote(reservation, jobs)
-        self._in_flight[result] = InFlight(
-            slot, order, jobs, reservation, choice.core_seconds, deadline
-        )
-        return True
+        jobs = self._asking.granted(order, asked, self._deciding.expected_cost(order))
+        micro = to_micro(choice.core_seconds)
+        reservation = self._reserved(order, jobs, micro) if jobs else None
+        if reservation is None:
+            self._bench.rest(place)
+            return
+        threads = self._crew.threads(place, order.tier)
+        deadline = self._crew.now() + choice.core_seconds / threads
+        ticket = self._crew.label(place, order.tier, reservation, jobs)
+        flight = InFlight(place, order, jobs, reservation, micro, threads, deadline)
+        self._flights.add(ticket, flight)
+
+    def _reserved(self, order: Order, jobs: tuple[Job, ...], micro: int) -> int | None:
+        """The reservation; `None`, and the jobs back in their order, if others took the money."""
+        try:
+            reservation = self._ledger.reserve(jobs, micro)
+        except BudgetExhausted:
+            self._asking.give_up(jobs)
+            order.jobs.extendleft(reversed(jobs))
+            self._purse.ask()
+            return None
+        self._purse.reserved(micro)
+        return reservation
 
     def _collect(self) -> None:
-        if not self._in_flight:
+        if not (self._flights or self._bench.is_loading):
             return
-        finished, _ = ray.wait(list(self._in_flight), timeout=POLL_S)
-        for result in finished:
-            flight = self._in_flight.pop(result)
-            try:
-                self._settled(flight, ray.get(result))
-            except RayTaskError as error:
-                raise _ledger_trouble(error) from error
-            except RayError:
-                failure = Failure("TransientFailure", "the worker died, perhaps out of memory")
-                self._close(flight, failure, None)
+        for ended in self._crew.ended(POLL_S):
+            flight = self._flights.pop(ended.ticket)
+            if flight is None:
+                self._bench.arrived(ended)
+            elif ended.trouble is not None:
+                raise ended.trouble
+            elif ended.worked is None:
+                self._close(flight, DIED, None)
+            else:
+                self._settled(flight, ended.worked)
+        self._bench.give_up_late(self._crew.now())
 
     def _settled(self, flight: InFlight, worked: Worked) -> None:
+        self._bench.rest(flight.place)
+        self._purse.settled(flight.micro, to_micro(worked.used))
         self._score.add(flight.order.tier, worked.done, worked.used, len(flight.jobs))
         failures = dict(worked.failures)
-        for job in flight.jobs:
+        for job in flight.jobs if failures else ():
             if job.key() in failures:
-                self._failed_job(flight.order, job, failures[job.key()])
+                self._losses.failed(flight.order, job, failures[job.key()])
 
-    def _kill_overruns(self) -> None:
-        now = time.monotonic()
-        for result, flight in list(self._in_flight.items()):
-            is_over = now > flight.deadline and not ray.wait([result], timeout=0)[0]
-            if not is_over:
-                continue
-            extended = self._extended(flight)
-            if extended is not None:
-                self._in_flight[result] = extended
-                continue
-            if now < flight.deadline + self._settings.grace_s:
-                continue
-            del self._in_flight[result]
+    def _end_overruns(self) -> None:
+        for flight in self._overruns.hopeless():
             said = f"overran the {flight.core_seconds:.3g} core-seconds reserved for it"
             failure = Failure("NeedsLargerMachine", f"{said}; raise labels.limit_factor")
-            self._close(flight, failure, to_micro(flight.core_seconds))
-
-    def _extended(self, flight: InFlight) -> InFlight | None:
-        """More money and time for a label on a slow machine, if patience and budget have it."""
-        more = flight.core_seconds / (1 + flight.extensions)
-        if flight.extensions == self._settings.extensions:
-            return None
-        try:
-            self._ledger.extend(flight.reservation, to_micro(more))
-        except BudgetExhausted:
-            return None
-        return replace(
-            flight,
-            core_seconds=flight.core_seconds + more,
-            deadline=flight.deadline + more / flight.slot.work[flight.order.tier].threads,
-            extensions=flight.extensions + 1,
-        )
+            self._close(flight, failure, flight.micro)
 
     def _close(self, flight: InFlight, failure: Failure, used_micro: int | None) -> None:
-        """End the worker, close its reservation, and see in the ledger what became of the jobs."""
-        order = flight.order
-        flight.slot.kill(order.tier)
+        """End the worker, close its reservation, and see what became of the jobs."""
+        self._crew.kill(flight.place, flight.order.tier)
+        self._bench.lost(flight.place, flight.order.tier)
         self._ledger.close_dead(flight.reservation, failure, used_micro)
-        self._score.recount_money(self._ledger.tally())
-        states = self._ledger.job_states([job.key() for job in flight.jobs])
-        lost = [job for job in flight.jobs if states[job.key()].state is not State.DONE]
-        self._score.done[order.tier] += len(flight.jobs) - len(lost)
-        self._score.bought[order.tier] += len(flight.jobs) - len(lost)
-        if len(lost) > 1:
-            self._asking.give_up(lost)
-            order.jobs.extendleft(reversed(lost))
-            order.alone += len(lost)
-            return
-        for job in lost:
-            self._failed_job(order, job, states[job.key()].failure or failure)
+        self._losses.of_dead(flight, failure)
+        self._purse.ask()
+        self._bench.rest(flight.place)
 
-    def _failed_job(self, order: Order, job: Job, failure: Failure) -> None:
-        self._attempts[job.key()] += 1
-        self._asking.give_up([job])
-        if is_worth_retrying(failure.kind, self._attempts[job.key()], self._settings):
-            order.jobs.append(job)
-            return
-        tier, score = order.tier, self._score
-        score.failed[tier] += 1
-        if self._wave is None and is_wave(score.failed[tier], score.done[tier], self._settings):
-            self._wave = WaveOfFailures(
-                f"{score.failed[tier]} {tier} labels failed against {score.done[tier]} done; the "
-                f"last said {failure.kind}: {failure.message}. Mend the cause, then run again: "
-                "what was bought is kept."
-            )
-
-    def _pack_now_and_then(self) -> None:
-        if time.monotonic() - self._packed > PACK_EVERY_S:
-            self._packed = time.monotonic()
+    def _now_and_then(self) -> None:
+        if self._crew.now() - self._packed > PACK_EVERY_S:
+            self._packed = self._crew.now()
             self._ledger.pack_soon()
-
-    def _progress(self, orders: Sequence[Order]) -> Progress:
-        in_flight: Counter[Tier] = Counter()
-        for flight in self._in_flight.values():
-            in_flight[flight.order.tier] += len(flight.jobs)
-        queued: Counter[Tier] = Counter()
-        for order in orders:
-            queued[order.tier] += 0 if order.claim is Claim.SPARE else len(order.jobs)
-        left = from_micro(self._ledger.balance().left_micro)
-        flights = self._in_flight.values()
-        cores = sum(flight.slot.work[flight.order.tier].threads for flight in flights)
-        waiting = "" if flights else self._asking.waiting_for
-        return replace(self._score.progress(in_flight, queued, left, cores), waiting=waiting)
-
-
-def _ledger_trouble(error: RayTaskError) -> Exception:
-    """What a worker couldn't settle: the ledger's own error, or its death."""
-    if isinstance(error.cause, ForgefieldError):
-        return error.cause
-    return StorageError(
-        f"A label could not be settled ({str(error.cause)[:200]}). Run the same command again: "
-        "its result is spooled and will be taken up."
-    )
+            self._purse.ask()

@@ -7,7 +7,7 @@ bought and when.
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FrameType
 
 from forgefield.platform.buying.book_places import book_place
@@ -17,7 +17,7 @@ from forgefield.platform.buying.saved_labels import Saved, saved_words
 from forgefield.platform.buying.score import Progress
 from forgefield.platform.buying.slots import NUMBERS, Slot
 from forgefield.platform.buying.workers import LabelJobs
-from forgefield.platform.cluster import slot_strategies
+from forgefield.platform.cluster import slot_places
 from forgefield.platform.interrupts import Interrupted, signals_to
 from forgefield.platform.metrics import CampaignMetrics
 from forgefield.platform.planning.machine import Slots
@@ -35,33 +35,43 @@ HOPELESS = frozenset({"BadConfiguration", "NotConverged"})
 
 @dataclass(slots=True)
 class Labelling:
-    """A dispatcher at work on one run folder."""
+    """A dispatcher at work on one run folder; `listeners` are called between purchases."""
 
     dispatcher: Dispatcher
     ledger: LedgerClient
     reporter: Reporter
     threads: int = 1
+    slots: Sequence[Slot] = ()
     stopped: bool = False
+    listeners: list[Callable[[], None]] = field(default_factory=list)
+    told: Saved = field(default_factory=Saved)
 
     def buy(self, orders: Sequence[Order]) -> None:
         """Buy what isn't bought yet; raises `Interrupted` if the user stopped it."""
-        states = self.ledger.job_states([job.key() for order in orders for job in order.jobs])
         for order in orders:
-            order.jobs = deque(job for job in order.jobs if _is_wanted(states.get(job.key())))
-        before = self.ledger.saved()
+            order.jobs = deque(self.is_wanted(order.jobs))
         self.dispatcher.buy(orders)
-        self._say_saved(before, self.ledger.saved())
-        _say_news(self.ledger, self.reporter)
+        self.say_news()
         self.leave_if_stopped()
+
+    def is_wanted(self, jobs: Sequence[Job]) -> list[Job]:
+        """Those of the jobs that aren't bought, and that their method can do."""
+        states = self.ledger.job_states([job.key() for job in jobs])
+        return [job for job in jobs if _is_wanted(states.get(job.key()))]
 
     def known_keys(self, jobs: Sequence[Job]) -> set[str]:
         """Those of the jobs that need not be paid for."""
         return {known.key for known in self.ledger.known_labels(jobs)}
 
-    def _say_saved(self, before: Saved, now: Saved) -> None:
-        labels, core_seconds = now.labels - before.labels, now.core_seconds - before.core_seconds
+    def say_news(self) -> None:
+        """What the label book has saved since this was last said, and what it has to tell."""
+        now = self.ledger.saved()
+        labels = now.labels - self.told.labels
         if labels:
-            self.reporter.say(f"The label book {saved_words(labels, core_seconds)}.")
+            spent = now.core_seconds - self.told.core_seconds
+            self.reporter.say(f"The label book {saved_words(labels, spent)}.")
+        self.told = now
+        _say_news(self.ledger, self.reporter)
 
     def leave_if_stopped(self) -> None:
         """Raise `Interrupted` if the user asked to stop."""
@@ -98,7 +108,15 @@ def labelling(
     """Start ledger service and workers, recover what was left behind, catch Ctrl-C."""
     memory = max(cost.memory_bytes for cost in costs.values())
     work = {
-        tier: LabelJobs(recipe.methods.of(tier), molecule, slots.threads, memory, folder.spool)
+        tier: LabelJobs(
+            recipe.methods.of(tier),
+            molecule,
+            slots.threads,
+            memory,
+            folder.spool,
+            tier,
+            recipe.stand_in(tier),
+        )
         for tier in Tier
     }
     name = f"ledger and frames of {folder.root} ({next(NUMBERS)})"
@@ -107,16 +125,33 @@ def labelling(
     _say_recovered(ledger.open(), reporter)
     _say_news(ledger, reporter)
     metrics = CampaignMetrics(folder.root.name)
-    with slot_strategies(slots, memory) as strategies:
-        places = [Slot(index, place, work, ledger) for index, place in enumerate(strategies)]
-        watch = _watcher(metrics, reporter)
-        dispatcher = Dispatcher(places, ledger, recipe.labels, watch)
-        phase = Labelling(dispatcher, ledger, reporter, slots.threads)
+    with slot_places(slots, memory) as places:
+        at_work = [Slot(index, place, work, ledger) for index, place in enumerate(places)]
+        phase = _phase(at_work, ledger, recipe, metrics, reporter)
         with signals_to(phase.on_signal):
             yield phase
             phase.leave_if_stopped()
     ledger.release()
     ledger.stop()
+
+
+def _phase(
+    slots: Sequence[Slot],
+    ledger: LedgerClient,
+    recipe: Recipe,
+    metrics: CampaignMetrics,
+    reporter: Reporter,
+) -> Labelling:
+    show = _watcher(metrics, reporter)
+
+    def watch(progress: Progress) -> None:
+        show(progress)
+        for listener in phase.listeners:
+            listener()
+
+    dispatcher = Dispatcher(slots, ledger, recipe.labels, watch)
+    phase = Labelling(dispatcher, ledger, reporter, slots[0].threads, slots, told=ledger.saved())
+    return phase
 
 
 def _say_recovered(recovery: Recovery, reporter: Reporter) -> None:

@@ -126,6 +126,10 @@ class LedgerClient:
         """Cap, spent and reserved."""
         return cast("Balance", _answer(self.service.call.remote("balance")))
 
+    def charged(self, reservation: int) -> int:
+        """What was charged for a reservation, in micro core-seconds."""
+        return cast("int", _answer(self.service.call.remote("charged", reservation)))
+
     def tally(self) -> tuple[TierTally, ...]:
         """Labels and money by tier and purpose."""
         return cast("tuple[TierTally, ...]", _answer(self.service.call.remote("tally")))

@@ -14,6 +14,7 @@ from typing import TypeVar
 from forgefield.platform.buying.book_places import BookPlace, remember_place
 from forgefield.platform.buying.run_books import identity_of, opened_book
 from forgefield.platform.buying.saved_labels import Saved, count_saved, saved_labels
+from forgefield.platform.replaying.naming import is_real
 from forgefield.storage.errors import InputError, StorageError
 from forgefield.storage.label_book import Claims, Found, LabelBook
 from forgefield.storage.label_book.publishing import Withdrawn
@@ -112,7 +113,8 @@ class SharedLabels:
         book = self._book
         if book is None:
             return
-        dear = self._ledger.inbox_of(book.least_micro, self._claimed)
+        inbox = self._ledger.inbox_of(book.least_micro, self._claimed)
+        dear = [frame for frame in inbox if is_real(frame.job.method.name)]
         self._guarded(lambda: book.publish(dear), 0)
         self._claimed.difference_update(frame.job.key() for frame in dear)
         if time.monotonic() - self._checked_in > CHECK_IN_EVERY_S:

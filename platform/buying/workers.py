@@ -18,9 +18,10 @@ from ray.actor import ActorHandle
 from forgefield.labelers.labeler import Labeler
 from forgefield.labelers.registry import labeler_for
 from forgefield.platform.buying.ledger_service import LedgerService
+from forgefield.platform.replaying.stand_ins import StandIn, charge, stand_in_or_real
 from forgefield.storage.errors import LabelError, StorageError
 from forgefield.storage.ledger.spool import Heartbeat, remove_spool, write_spool
-from forgefield.storage.records import Configuration, Failure, Job, Label, Molecule, Outcome
+from forgefield.storage.records import Configuration, Failure, Job, Label, Molecule, Outcome, Tier
 from forgefield.storage.units import to_micro
 
 HYDROGEN = Molecule("hydrogen", (1, 1), np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.74]]))
@@ -30,13 +31,18 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LabelJobs:
-    """All that a worker needs to know; `memory_bytes` is what one label may hold."""
+    """All that a worker needs to know; `memory_bytes` is what one label may hold.
+
+    `stand_in` says where the labels of `tier` come from or what they are charged, if not as ever.
+    """
 
     method: str
     molecule: Molecule
     threads: int
     memory_bytes: int
     spool: Path
+    tier: Tier = Tier.CCSD
+    stand_in: StandIn | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +75,10 @@ class LabelWorker:
     def load(self) -> bool:
         """Load the method's libraries; raises `MissingProgram`, or `StorageError` if far away."""
         _refuse_far_away(self._work.spool, "Put the run", "--workdir")
-        self._labeler = labeler_for(self._work.method, memory_bytes=self._work.memory_bytes)
+        work = self._work
+        self._labeler = stand_in_or_real(work.method, work.tier, work.stand_in, work.memory_bytes)
         self._labeler.available()
-        self._labeler.prepare(self._work.molecule)
+        self._labeler.prepare(work.molecule)
         self._throw_away_one()
         return True
 
@@ -91,12 +98,13 @@ class LabelWorker:
         _label_or_failure(self._labeler, start, self._work.threads)
 
     def label(self, reservation: int, jobs: Sequence[Job]) -> Worked:
-        """Compute, spool, settle; the cost is threads × wall seconds."""
+        """Compute, spool, settle; the cost is threads × wall seconds, or a stated price."""
         threads, spool = self._work.threads, self._work.spool
         start = time.perf_counter()
         with Heartbeat(spool, reservation, threads):
             outcomes = [_attempt(self._labeler, job, threads) for job in jobs]
-            used = threads * (time.perf_counter() - start)
+            measured = threads * (time.perf_counter() - start)
+        used = charge(self._labeler, jobs, measured)
         _spool_if_possible(spool, reservation, outcomes, to_micro(used))
         settling = self._ledger.call.remote("settle", reservation, outcomes, to_micro(used))
         if ray.get(settling):  # closed before: what was spooled is for the next recovery

@@ -158,6 +158,10 @@ class Ledger:
         """Cap, spent and reserved at one instant."""
         return self._database.read(queries.balance)
 
+    def charged(self, reservation: int) -> int:
+        """What was charged for a reservation so far, in micro core-seconds."""
+        return self._database.read(lambda c: queries.charged(c, reservation))
+
     def tally(self) -> tuple[TierTally, ...]:
         """Labels and money by tier and purpose, cheapest tier first."""
         return self._database.read(queries.tally)

@@ -5,6 +5,8 @@ leaves labels in both places; the next packing finds them in the store and only 
 same holds for withdrawals, which the store learns of once it has all frames.
 """
 
+import numpy as np
+
 from forgefield.storage.errors import StorageError
 from forgefield.storage.frame_store import FrameStore
 from forgefield.storage.frames import hex_keys
@@ -15,9 +17,7 @@ FRAMES_A_COMMIT = 5000
 
 def pack(ledger: Ledger, store: FrameStore) -> int:
     """Move everything in the inbox, and all withdrawals; the number of frames added."""
-    seqs, keys = store.rows()
-    packed = dict(zip(seqs.tolist(), hex_keys(keys), strict=True))
-    moved = 0
+    packed, moved = _packed_since(store, _first_unpacked(ledger)), 0
     while batch := ledger.inbox(FRAMES_A_COMMIT):
         new = [frame for frame in batch if not _is_packed(frame.seq, frame.job.key(), packed)]
         store.append(new)
@@ -25,6 +25,20 @@ def pack(ledger: Ledger, store: FrameStore) -> int:
         moved += len(new)
     _pack_withdrawals(ledger, store, packed)
     return moved
+
+
+def _first_unpacked(ledger: Ledger) -> int | None:
+    """The lowest number that may have to be packed."""
+    seqs = [frame.seq for frame in ledger.inbox(1)]
+    seqs += [withdrawal.seq for withdrawal in ledger.withdrawals(unpacked_only=True)]
+    return min(seqs, default=None)
+
+
+def _packed_since(store: FrameStore, first: int | None) -> dict[int, str]:
+    """Job keys by number of what the store holds from `first` on: little, however large it is."""
+    seqs, keys = store.rows()
+    late = seqs >= (np.inf if first is None else first)
+    return dict(zip(seqs[late].tolist(), hex_keys(keys[late]), strict=True))
 
 
 def _pack_withdrawals(ledger: Ledger, store: FrameStore, packed: dict[int, str]) -> None:

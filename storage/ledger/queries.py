@@ -48,6 +48,12 @@ def balance(connection: Connection) -> Balance:
     return Balance(row.cap_micro, row.spent_micro, row.reserved_micro)
 
 
+def charged(connection: Connection, number: int) -> int:
+    """What the attempts of a reservation were charged."""
+    paid = select(func.coalesce(func.sum(attempt.c.used_micro), 0))
+    return int(connection.execute(paid.where(attempt.c.reservation == number)).scalar_one())
+
+
 def job_states(connection: Connection, keys: Sequence[str]) -> Mapping[str, JobState]:
     """State, attempts and last failure by job key."""
     states = {}

@@ -82,6 +82,7 @@ def test_a_stop_settles_what_is_in_flight_and_buys_no_more(desk: Any) -> None:
         desk.go()
 
     dispatcher = desk.dispatcher(1000, 2, watch)
+    dispatcher.warm()
     dispatcher.buy([order(jobs)])
     assert stopped[0] == 2
     assert desk.audit(jobs).states == [State.DONE, State.FAILED, None, None]
@@ -106,6 +107,7 @@ def test_a_label_outlives_the_ledger_service(desk: Any, first: str) -> None:
             desk.go()
 
     dispatcher = desk.dispatcher(1000, 1, watch)
+    dispatcher.warm()
     with pytest.raises(StorageError, match="Run the same command again"):
         dispatcher.buy([order(jobs)])
     desk.go()

@@ -18,7 +18,7 @@ MAY_IMPORT = {
 RAY_FILES = {
     "trainers/ray_train.py",
     "platform/cluster.py",
-    "platform/buying/dispatch.py",
+    "platform/buying/ray_crew.py",
     "platform/labelling_files/crew.py",
     "platform/buying/ledger_service.py",
     "platform/metrics.py",
