@@ -4,12 +4,10 @@ Each step leaves its result in the run folder and is skipped where it is already
 run that was killed anywhere goes on from where it was.
 """
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from forgefield.platform.buying.book_places import book_place
 from forgefield.platform.buying.labelling import Labelling, labelling
 from forgefield.platform.cluster import cluster_machine, ray_cluster
 from forgefield.platform.evaluating import Evaluation
@@ -20,50 +18,29 @@ from forgefield.platform.planning.configurations import (
     Pool,
     calibration_orders,
     campaign_orders,
-    load_pool,
-    pool_size,
-    refuse_to_sample_again,
-    sample_pool,
-    save_pool,
 )
+from forgefield.platform.planning.cost_store import remember_costs
 from forgefield.platform.planning.machine import Machine, this_machine
-from forgefield.platform.planning.plan import Document, Plan, TierCost
+from forgefield.platform.planning.plan import Plan, TierCost
 from forgefield.platform.planning.quoting import (
+    cost_records,
     estimated_costs,
     measured_costs,
+    other_molecules,
     refuse_what_does_not_fit,
 )
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.request import Request, claim_folder, known_plan
 from forgefield.platform.planning.throughput import choose_slots
+from forgefield.platform.pooling import pool_for
+from forgefield.platform.results import Result, result_of, spent_words
+from forgefield.platform.rounds.policy import goes_in_rounds
 from forgefield.platform.run_folder import RunFolder, write_atomically
 from forgefield.platform.screen.reporter import Reporter
-from forgefield.platform.status import TierStatus, status_of
 from forgefield.platform.training import evaluate_and_keep, train_run
 from forgefield.storage.errors import BudgetTooSmall
 from forgefield.storage.records import Molecule, Tier
 from forgefield.storage.run_lock import RunLock
-
-
-class Result(Document):
-    """A finished run; money in units of the budget."""
-
-    folder: str
-    force_field: str
-    report: str
-    budget: str
-    spent: float
-    left: float
-    labels: tuple[str, ...]
-    evaluation: Evaluation
-
-
-def _bought(row: TierStatus) -> str:
-    """`ccsd 12`, or `dft 13 of 30 planned: …` where the plan was not reached."""
-    if row.done >= row.planned:
-        return f"{row.tier} {row.done:,}"
-    why = f"{row.failed} failed" if row.failed else "labels cost more than the calibration said"
-    return f"{row.tier} {row.done:,} of {row.planned:,} planned ({why})"
 
 
 def quote(request: Request) -> Plan:
@@ -81,20 +58,26 @@ class Campaign:
 
     def calibrate(self, request: Request) -> Plan:
         """Buy the calibration labels, set the cap, write the plan."""
-        estimates = estimated_costs(request.molecule, request.recipe)
+        estimates = estimated_costs(request.molecule, request.recipe, self.machine)
         refuse_what_does_not_fit(estimates, request.recipe, self.machine)
         provisional = request.plan(estimates, self.machine)
-        pool = self._pool(request.molecule, provisional)
+        pool = pool_for(self.folder, request.molecule, provisional, self.reporter)
         self.reporter.say("Calibrating: a few labels at every tier, paid from the budget …")
         orders = calibration_orders(pool, request.recipe, estimates)
         with self._labelling(request.molecule, request.recipe, estimates) as phase:
             phase.ledger.set_cap(_provisional_cap(request, estimates), "from high estimates")
             calibration = measurable(orders, pool, phase.ledger, phase.threads)
-            with self._timed("calibration"):
+            with self.folder.timed("calibration"):
                 phase.buy(calibration.orders)
-            costs = measured_costs(estimates, phase.ledger.tally(), calibration.measured)
+            seen = phase.ledger.tally(), calibration.measured
+            others = other_molecules(request.molecule, request.recipe, phase.threads)
+            costs = measured_costs(estimates, *seen, others)
+            records = cost_records(request.molecule, request.recipe, phase.threads, *seen)
+            note = remember_costs(records)
             plan = self._affordable(request, costs)
             phase.ledger.set_cap(plan.cap_micro, f"{plan.budget} at calibrated costs")
+        if note:
+            self.reporter.say(note)
         write_atomically(self.folder.plan, plan.model_dump_json(indent=1))
         return plan
 
@@ -112,59 +95,45 @@ class Campaign:
                 f"labels are kept: give the larger budget with --workdir {self.folder.root}."
             ) from error
 
-    def label(self, plan: Plan) -> None:
-        """Buy all that the plan lists and that isn't bought yet."""
+    def label(self, plan: Plan) -> str:
+        """Buy what the plan lists and isn't there yet, in rounds where that pays; why it ended."""
         molecule = plan.molecule.to_record()
         costs = {quote.tier: quote.to_cost() for quote in plan.tiers}
         refuse_what_does_not_fit(costs, plan.recipe, self.machine)
-        pool = self._pool(molecule, plan)
-        with self._labelling(molecule, plan.recipe, costs) as phase, self._timed("labelling"):
-            phase.buy(campaign_orders(pool, plan, phase.known_keys))
+        pool = pool_for(self.folder, molecule, plan, self.reporter)
+        in_rounds = goes_in_rounds(plan, plan.recipe.rounds)
+        with self._labelling(molecule, plan.recipe, costs) as phase, self.folder.timed("labelling"):
+            why = self._rounds(plan, pool, phase) if in_rounds else self._at_once(plan, pool, phase)
         for tier in Tier:
             self.reporter.end(f"{tier.value} labels")
+        return why
+
+    def _at_once(self, plan: Plan, pool: Pool, phase: Labelling) -> str:
+        phase.buy(campaign_orders(pool, plan, phase.known_keys))
+        return spent_words(plan, phase.ledger.balance())
+
+    def _rounds(self, plan: Plan, pool: Pool, phase: Labelling) -> str:
+        from forgefield.platform.rounds.driving import run_rounds
+        from forgefield.platform.rounds.supply import Supply
+
+        supply = Supply.of(pool, plan, phase.known_keys)
+        record = run_rounds(self.folder, plan, supply, phase, self.reporter)
+        return spent_words(plan, phase.ledger.balance()) if record.spend_rest else record.why
 
     def train(self, plan: Plan) -> Evaluation:
         """The three stages and the baseline, then their errors on the hold-out."""
-        with self._timed("training"):
+        with self.folder.timed("training"):
             train_run(self.folder, plan, self.machine.cores, self.reporter)
-        with self._timed("evaluation"):
+        with self.folder.timed("evaluation"):
             return evaluate_and_keep(self.folder)
 
-    def conclude(self, plan: Plan, evaluation: Evaluation) -> Result:
+    def conclude(self, plan: Plan, why: str, evaluation: Evaluation) -> Result:
         """Write the report and say what came out."""
         from forgefield.platform.reporting.report import write_report
 
-        with self._timed("report"):
+        with self.folder.timed("report"):
             write_report(self.folder, self.folder.report)
-        status = status_of(self.folder)
-        return Result(
-            folder=str(self.folder.root),
-            force_field=str(self.folder.force_field),
-            report=str(self.folder.report),
-            budget=plan.budget,
-            spent=plan.in_budget_units(status.spent),
-            left=plan.in_budget_units(status.left),
-            labels=tuple(_bought(row) for row in status.tiers),
-            evaluation=evaluation,
-        )
-
-    def _pool(self, molecule: Molecule, plan: Plan) -> Pool:
-        if not self.folder.pool.exists():
-            refuse_to_sample_again(self.folder)
-            settings = plan.recipe.sampling.model_copy(
-                update={"frames": max(plan.recipe.sampling.frames, pool_size(plan))}
-            )
-            self.reporter.say(f"Sampling {settings.frames} configurations with OpenMM …")
-            with self._timed("sampling"):
-                book = book_place(self.folder, plan.recipe.labels)
-                pool, note = sample_pool(molecule, settings, self._sampled, book)
-            save_pool(pool, self.folder.pool)
-            if note:
-                self.reporter.say(note)
-        return load_pool(molecule, self.folder.pool)
-
-    def _sampled(self, done: int, total: int) -> None:
-        self.reporter.bar("sampling", done, total)
+        return result_of(self.folder, plan, why, evaluation)
 
     @contextmanager
     def _labelling(
@@ -175,16 +144,9 @@ class Campaign:
         choice = choose_slots(self.machine, memory, threads, target)
         self.reporter.say(choice.why)
         with labelling(self.folder, molecule, recipe, costs, choice.slots, self.reporter) as phase:
-            with self._timed("loading workers"):
+            with self.folder.timed("loading workers"):
                 phase.dispatcher.warm()
             yield phase
-
-    @contextmanager
-    def _timed(self, step: str) -> Iterator[None]:
-        start = time.time()
-        self.folder.note(f"{step} began")
-        yield
-        self.folder.note(f"{step} ended", wall_s=round(time.time() - start, 2))
 
 
 @contextmanager
@@ -205,6 +167,7 @@ def calibrated_plan(request: Request, ray_address: str | None, reporter: Reporte
     known = known_plan(request)
     if known is not None:
         return known
+    _refuse_before_spending(request, ray_address)
     with driving(request, ray_address, reporter) as campaign:
         return campaign.calibrate(request)
 
@@ -212,10 +175,20 @@ def calibrated_plan(request: Request, ray_address: str | None, reporter: Reporte
 def run_campaign(request: Request, ray_address: str | None, reporter: Reporter) -> Result:
     """Everything from request to report, going on from whatever the folder holds."""
     known = known_plan(request)
+    if known is None:
+        _refuse_before_spending(request, ray_address)
     with driving(request, ray_address, reporter) as campaign:
         plan = known or campaign.calibrate(request)
-        campaign.label(plan)
-        return campaign.conclude(plan, campaign.train(plan))
+        why = campaign.label(plan)
+        return campaign.conclude(plan, why, campaign.train(plan))
+
+
+def _refuse_before_spending(request: Request, ray_address: str | None) -> None:
+    """Raise `InputError` where the estimated costs show already that nothing will come of it."""
+    costs, here = estimated_costs(request.molecule, request.recipe), this_machine()
+    if ray_address is None:
+        refuse_what_does_not_fit(costs, request.recipe, here)
+    request.plan(costs, here)
 
 
 def _provisional_cap(request: Request, estimates: Mapping[Tier, TierCost]) -> int:

@@ -18,6 +18,7 @@ from forgefield.platform.commands import (
     datasets,
     label,
     ledger,
+    rehearse,
     runs,
     split,
 )
@@ -27,6 +28,7 @@ from forgefield.storage.errors import ForgefieldError
 COMMANDS = (
     campaigns.plan,
     campaigns.run,
+    rehearse.rehearse,
     runs.status,
     runs.report,
     runs.evaluate,

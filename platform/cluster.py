@@ -6,7 +6,9 @@ On this machine the dashboard is bound to loopback, Ray's token authentication s
 its usage statistics are off.
 """
 
+import itertools
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +23,8 @@ from forgefield.storage.errors import ForgefieldError, InputError
 
 PATIENCE_S = 60.0
 METRICS_EVERY_MS = 2000
+NUMBERS = itertools.count(1)
+"""Tells apart shares that follow each other: Ray wants names to be unique."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,24 +106,59 @@ def cluster_machine() -> Machine:
     )
 
 
+class Place:
+    """One slot's share of the cluster, `cores` and `memory_bytes` on one node; it may be lent."""
+
+    def __init__(self, cores: int, memory_bytes: int) -> None:
+        self._bundle = {"CPU": cores, "memory": memory_bytes}
+        self._group: PlacementGroup | None = None
+
+    @property
+    def strategy(self) -> PlacementGroupSchedulingStrategy:
+        """Where actors of the slot start; only while it is reserved."""
+        return PlacementGroupSchedulingStrategy(self._group, placement_group_bundle_index=0)
+
+    def reserve(self) -> None:
+        """Ask the cluster for the share; it may take a while."""
+        if self._group is None:
+            name = f"label slot {next(NUMBERS)}"
+            self._group = placement_group([self._bundle], strategy="PACK", name=name)
+
+    def is_ready(self, patience_s: float = 0.0) -> bool:
+        """Whether the cluster has given it."""
+        return self._group is not None and bool(self._group.wait(patience_s))
+
+    def free(self) -> None:
+        """Give the share back to the cluster; actors in it end."""
+        if self._group is not None:
+            remove_placement_group(self._group)
+            self._group = None
+
+
 @contextmanager
-def slot_strategies(
-    slots: Slots, memory_bytes: int
-) -> Iterator[list[PlacementGroupSchedulingStrategy]]:
+def slot_places(slots: Slots, memory_bytes: int) -> Iterator[list[Place]]:
     """Reserve `slots` on the cluster; raises `InputError` where it can't hold them."""
-    bundle = {"CPU": slots.threads, "memory": memory_bytes}
-    group = placement_group([bundle] * slots.count, strategy="PACK", name="label slots")
+    places = [Place(slots.threads, memory_bytes) for _ in range(slots.count)]
+    end = time.monotonic() + PATIENCE_S
     try:
-        if not group.wait(PATIENCE_S):
+        for place in places:
+            place.reserve()
+        if not all(place.is_ready(max(1.0, end - time.monotonic())) for place in places):
             raise InputError(
                 f"The cluster did not free {slots.count} slots of {slots.threads} core(s) and "
                 f"{memory_bytes / 1e9:.1f} GB within {PATIENCE_S:.0f} s. Wait for other jobs to "
                 "end, or give fewer cores with --cores-per-node."
             )
-        yield [_in_bundle(group, index) for index in range(slots.count)]
+        yield places
     finally:
-        remove_placement_group(group)
+        for place in places:
+            place.free()
 
 
-def _in_bundle(group: PlacementGroup, index: int) -> PlacementGroupSchedulingStrategy:
-    return PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=index)
+@contextmanager
+def slot_strategies(
+    slots: Slots, memory_bytes: int
+) -> Iterator[list[PlacementGroupSchedulingStrategy]]:
+    """The same as fixed places that are never lent."""
+    with slot_places(slots, memory_bytes) as places:
+        yield [place.strategy for place in places]

@@ -8,6 +8,8 @@ import hashlib
 import json
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,6 +123,11 @@ class RunFolder:
         return self.root / "training"
 
     @property
+    def rounds(self) -> Path:
+        """One folder a round, where the campaign goes in rounds."""
+        return self.root / "rounds"
+
+    @property
     def outcome(self) -> Path:
         """What training left, as JSON."""
         return self.training / "outcome.json"
@@ -155,6 +162,14 @@ class RunFolder:
         line = json.dumps({"time": time.time(), "event": event, **facts})
         with self.timeline.open("a") as file:
             file.write(line + "\n")
+
+    @contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        """Note the beginning of a step, and its end with the wall time where it succeeds."""
+        start = time.time()
+        self.note(f"{step} began")
+        yield
+        self.note(f"{step} ended", wall_s=round(time.time() - start, 2))
 
     def events(self) -> list[dict[str, Any]]:
         """The timeline so far; a torn last line is left out."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from forgefield.platform.buying.saved_labels import saved_labels
 from forgefield.platform.planning.plan import Document, Plan, load_plan
+from forgefield.platform.rounds.documents import Band, Course, ended_rounds
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.ledger import Ledger
 from forgefield.storage.ledger.entries import Entry, EntryKind, TierTally
@@ -28,10 +29,27 @@ class TierStatus(Document):
     wasted: float
 
 
+class RoundStatus(Document):
+    """The last round that ended, and how many have: errors in kcal/mol/Å on validation frames.
+
+    `expected` is the band that the rounds before had forecast, null for the first; `ahead` that for
+    the labels that come next, null where the campaign stopped.
+    """
+
+    ended: int
+    target_labels: int
+    error: float
+    expected: Band | None
+    ahead: Band | None
+    decision: Course
+    why: str
+
+
 class Status(Document):
     """A run at one instant; money in core-seconds, rate in core-seconds a second of wall time.
 
-    `found` labels came from the label book and have cost `saved` where they were bought.
+    `found` labels came from the label book and have cost `saved` where they were bought. `round`
+    is null where the run doesn't go in rounds, or none has ended.
     """
 
     folder: str
@@ -50,6 +68,7 @@ class Status(Document):
     failures: tuple[str, ...]
     found: int = 0
     saved: float = 0.0
+    round: RoundStatus | None = None
 
 
 BUYING = frozenset({"calibration began", "labelling began"})
@@ -66,7 +85,8 @@ def status_of(folder: RunFolder) -> Status:
     tiers = tuple(_tier_status(tier, tally, plan) for tier in Tier)
     running = RunLock(folder.root).is_held()
     step = _step(folder)
-    rate = _rate(entries) if running and step in BUYING else None
+    buying = step in BUYING or step.startswith("round ")
+    rate = _rate(entries) if running and buying else None
     to_buy = _core_seconds_to_buy(tiers, plan) if plan else 0.0
     return Status(
         folder=str(folder.root),
@@ -87,6 +107,23 @@ def status_of(folder: RunFolder) -> Status:
         ),
         found=shared.labels,
         saved=shared.core_seconds,
+        round=_round(folder),
+    )
+
+
+def _round(folder: RunFolder) -> RoundStatus | None:
+    records = ended_rounds(folder)
+    if not records:
+        return None
+    last = records[-1]
+    return RoundStatus(
+        ended=len(records),
+        target_labels=last.counts.target,
+        error=last.error,
+        expected=last.expected,
+        ahead=last.ahead,
+        decision=last.decision,
+        why=last.why,
     )
 
 

@@ -2,16 +2,18 @@
 
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from forgefield.platform.evaluating import Evaluation, evaluate_run
 from forgefield.platform.planning.plan import Plan
+from forgefield.platform.replaying.measuring import measure_on_test_frames
+from forgefield.platform.rounds.snapshots import own_frames, snapshot
 from forgefield.platform.run_folder import RunFolder, write_atomically
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.storage.errors import BudgetExhausted
-from forgefield.storage.frame_store import load_frames
+from forgefield.storage.frame_store import dataset_version
 from forgefield.storage.frames import TRAINING_PURPOSES, Frames
 from forgefield.storage.records import Purpose, Tier
 from forgefield.trainers.ray_train import (
@@ -21,37 +23,55 @@ from forgefield.trainers.ray_train import (
     run_stages,
 )
 from forgefield.trainers.stages.asteroid import TrainingOutcome, train
+from forgefield.trainers.stages.asteroid_settings import Runner
 
 POLL_S = 1.0
 
 
 def train_run(folder: RunFolder, plan: Plan, cores: int, reporter: Reporter) -> TrainingOutcome:
     """All stages; what was trained before on the same frames is taken as it is."""
-    frames = load_frames(folder.frames)
-    refuse_untrainable(frames, plan.recipe.training.target, plan.budget)
-    cheap = [tier for tier in Tier if tier != plan.recipe.training.target]
-    at_hand = [tier for tier in cheap if len(frames.of_tier(tier))]
-
-    gpus = gpus_at_hand()
-    settings = RaySettings(
-        storage=folder.training / "ray",
-        progress=folder.training / "progress",
-        parallel=gpus or cores,
-        gpu=gpus > 0,
-    )
+    target = plan.recipe.training.target
+    frames, store = _trainable(folder, plan, reporter)
+    refuse_untrainable(frames, target, plan.budget)
+    at_hand = [tier for tier in Tier if tier != target and len(frames.of_tier(tier))]
     reporter.say("Training: baseline, pre-training and fine-tuning, chosen by validation …")
-    with progress_bars(settings.progress, folder.training, reporter):
-        outcome = train(
-            folder.frames,
-            folder.training,
-            plan.recipe.training,
-            lambda tasks: run_stages(tasks, settings),
-            cheap_tiers=at_hand,
-        )
+    with running_stages(folder.training, cores, reporter) as runner:
+        outcome = train(store, folder.training, plan.recipe.training, runner, cheap_tiers=at_hand)
     write_atomically(folder.outcome, outcome.model_dump_json(indent=1))
     _publish(outcome.force_field, folder.force_field)
     _publish(outcome.baseline.output, folder.baseline)
     return outcome
+
+
+def _trainable(folder: RunFolder, plan: Plan, reporter: Reporter) -> tuple[Frames, Path]:
+    """The run's frames of the plan's methods, and a store with nothing else."""
+    methods = {quote.tier: quote.method for quote in plan.tiers}
+    frames, left_out = own_frames(folder.frames, methods)
+    if not left_out:
+        return frames, folder.frames
+    for said in left_out:
+        reporter.say(f"{said}.")
+    version = dataset_version(folder.frames).hash[:12]
+    return frames, snapshot(frames, folder.training / f"frames-{version}.zarr")
+
+
+@contextmanager
+def running_stages(
+    folder: Path, cores: int, reporter: Reporter, check: Callable[[], None] | None = None
+) -> Iterator[Runner]:
+    """Stages under Ray Train into `folder`, `cores` side by side or one a GPU, with their bars.
+
+    `check` is called about once a second and may raise.
+    """
+    gpus = gpus_at_hand()
+    settings = RaySettings(
+        storage=folder / "ray",
+        progress=folder / "progress",
+        parallel=gpus or max(1, cores),
+        gpu=gpus > 0,
+    )
+    with progress_bars(settings.progress, folder, reporter):
+        yield lambda chains: run_stages(chains, settings, check)
 
 
 def refuse_untrainable(frames: Frames, target: Tier, budget: str) -> None:
@@ -93,7 +113,8 @@ def progress_bars(progress: Path, finished: Path, reporter: Reporter) -> Iterato
 
 
 def evaluate_and_keep(folder: RunFolder) -> Evaluation:
-    """Errors on the hold-out, written beside the force field."""
+    """Errors on the hold-out, and on a replay's test frames, written beside the force field."""
+    measure_on_test_frames(folder)
     found = evaluate_run(folder)
     write_atomically(folder.evaluation, found.model_dump_json(indent=1))
     return found

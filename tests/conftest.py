@@ -1,6 +1,7 @@
 """What tests of every room share: where the sources are, and a PostgreSQL server."""
 
 import importlib.util
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,12 @@ from postgres import PostgresServer, running_server, why_not
 
 ROOMS = ("storage", "labelers", "trainers", "platform")
 SKIPPED = "NOT TESTED on PostgreSQL: "
+
+
+@pytest.fixture(autouse=True, scope="session")
+def cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test reads or writes what this user's labels have cost; child processes neither."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="session")

@@ -72,6 +72,8 @@ class Dispatcher:
 
     def withdraw(self, place: int) -> bool:
         """Start nothing more in a slot; whether nothing runs there, so that it may be lent out."""
+        if not self._flights:
+            self._collect()  # a worker may have loaded in vain, after the last label was taken
         return self._bench.withdraw(place)
 
     def restore(self, place: int) -> None:

@@ -1,6 +1,6 @@
 """`platform plan` and `platform run`: from a molecule and a budget to a force field."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,7 +18,6 @@ from forgefield.platform.commands.shared import (
 from forgefield.storage.errors import InputError
 
 if TYPE_CHECKING:
-    from forgefield.platform.planning.machine import Machine
     from forgefield.platform.planning.request import Request
 
 Molecule = Annotated[
@@ -65,15 +64,26 @@ LabelBook = Annotated[
 NoLabelBook = Annotated[
     bool, typer.Option("--no-labels", help="Share no labels with other runs: buy them all.")
 ]
+TargetText = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        "-t",
+        help="The force error to reach: 0.3kcal (kcal/mol/Å) or 13meV (meV/Å). The quote says what "
+        "it costs; without --budget, that is the budget.",
+    ),
+]
 Nodes = Annotated[int, typer.Option(min=1, help="Quote the wall time on this many nodes too.")]
 CoresPerNode = Annotated[
-    int | None, typer.Option(min=1, help="Cores of each of those nodes. [default: as many as here]")
+    int | None,
+    typer.Option(min=1, help="Cores of each of the nodes quoted for. [default: as many as here]"),
 ]
 
 
 def plan(
     molecule: Molecule = None,
     budget: BudgetText = None,
+    target: TargetText = None,
     charge: Charge = None,
     multiplicity: Multiplicity = None,
     recipe: RecipeFile = None,
@@ -81,6 +91,10 @@ def plan(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Where to write the plan.", dir_okay=False)
     ] = Path("plan.json"),
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw the expected error against the budget, as .png, .svg or .pdf."),
+    ] = None,
     calibrate: Annotated[
         bool,
         typer.Option(
@@ -101,12 +115,15 @@ def plan(
     from forgefield.platform.campaign import calibrated_plan, quote
     from forgefield.platform.planning.machine import machines_asked
     from forgefield.platform.run_folder import write_atomically
-    from forgefield.platform.screen.console import show_plan
+    from forgefield.platform.screen.plan_plot import draw_plan, refuse_plot_name
+    from forgefield.platform.screen.plan_screen import show_plan
 
     if ledger is not None and not calibrate:
         raise InputError("--no-calibrate books nothing. Give --ledger to `platform run`.")
-    machines = machines_asked(nodes, cores_per_node)
-    request = _request(molecule, budget, charge, multiplicity, recipe, workdir, machines)
+    if plot is not None:
+        refuse_plot_name(plot)
+    asked = Asked(molecule, budget, target, charge, multiplicity, recipe, workdir)
+    request = replace(request_for(asked), elsewhere=machines_asked(nodes, cores_per_node))
     book = with_book(request.recipe, labels, none=no_labels)
     request = replace(request, ledger=ledger, recipe=book)
     if calibrate:
@@ -114,6 +131,8 @@ def plan(
     else:
         made = quote(request)
     write_atomically(out, made.model_dump_json(indent=1))
+    if plot is not None:
+        draw_plan(made, plot)
     if as_json:
         print_json(made)
         return
@@ -128,6 +147,7 @@ def run(
     ] = None,
     molecule: Molecule = None,
     budget: BudgetText = None,
+    target: TargetText = None,
     charge: Charge = None,
     multiplicity: Multiplicity = None,
     recipe: RecipeFile = None,
@@ -148,12 +168,13 @@ def run(
     from forgefield.platform.planning.request import request_of_plan
     from forgefield.platform.screen.console import show_result
 
-    if plan is not None and (molecule, budget, recipe) != (None, None, None):
-        raise InputError("Give a plan or --molecule and --budget, not both.")
+    if plan is not None and (molecule, budget, target, recipe) != (None, None, None, None):
+        raise InputError("Give a plan or --molecule with --budget or --target, not both.")
     if plan is None and molecule is None and workdir is not None:
         plan = workdir
     if plan is None:
-        request = _request(molecule, budget, charge, multiplicity, recipe, workdir)
+        asked = Asked(molecule, budget, target, charge, multiplicity, recipe, workdir)
+        request = request_for(asked)
     else:
         request = request_of_plan(plan, workdir)
     book = with_book(request.recipe, labels, none=no_labels)
@@ -162,24 +183,40 @@ def run(
     print_json(result) if as_json else show_result(screen, result)
 
 
-def _request(
-    molecule: str | None,
-    budget: str | None,
-    charge: int | None,
-    multiplicity: int | None,
-    recipe: Path | None,
-    workdir: Path | None,
-    machines: "tuple[Machine, ...]" = (),
-) -> "Request":
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Options that say what is wanted, as they were written."""
+
+    molecule: str | None
+    budget: str | None
+    target: str | None
+    charge: int | None
+    multiplicity: int | None
+    recipe: Path | None
+    workdir: Path | None
+
+
+def request_for(asked: Asked) -> "Request":
+    """What these options ask for; raises `InputError` for what can't be."""
     from forgefield.labelers.molecules import find_molecule
     from forgefield.platform.planning.budget import parse_budget
     from forgefield.platform.planning.recipe import load_recipe
     from forgefield.platform.planning.request import Request
+    from forgefield.platform.planning.target_budget import budget_for_target
+    from forgefield.platform.planning.targets import parse_target
     from forgefield.platform.run_folder import RunFolder, default_folder
 
-    if molecule is None or budget is None:
-        raise InputError("Say both --molecule and --budget, such as -m ethanol -b 20ccsd.")
-    parsed, settings = parse_budget(budget), load_recipe(recipe)
-    found = find_molecule(molecule, charge=charge, multiplicity=multiplicity)
-    folder = RunFolder.at(workdir or default_folder(found.name, str(parsed)))
-    return Request(found, parsed, settings, folder, machines)
+    if asked.molecule is None or (asked.budget, asked.target) == (None, None):
+        raise InputError(
+            "Say --molecule with --budget or --target (or both), such as -m ethanol -b 20ccsd or "
+            "-m ethanol -t 0.5kcal."
+        )
+    target = parse_target(asked.target) if asked.target is not None else None
+    budget = parse_budget(asked.budget) if asked.budget is not None else None
+    settings = load_recipe(asked.recipe)
+    found = find_molecule(asked.molecule, charge=asked.charge, multiplicity=asked.multiplicity)
+    if budget is None:
+        assert target is not None  # noqa: S101
+        budget = budget_for_target(found, settings, target)
+    folder = RunFolder.at(asked.workdir or default_folder(found.name, str(budget)))
+    return Request(found, budget, settings, folder, target=target)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from forgefield.platform.data_sets.import_levels import Stated
+from forgefield.platform.replaying.naming import cast_of
 from forgefield.storage.errors import InputError
 from forgefield.storage.formats.foreign import ForeignFrames
 from forgefield.storage.records import Method, Tier
@@ -46,7 +47,7 @@ def _one_method(in_file: str, tier_in_file: str, stated: Stated, path: Path) -> 
     name = " ".join(((stated.method if fuller else in_file) or "").split())
     if not name:
         raise InputError(f"{path} doesn't name its method. Say --method, such as PBE/def2-SVP.")
-    if stated.method and in_file and not _agree(stated.method, in_file):
+    if stated.method and in_file and not agree(stated.method, in_file):
         raise InputError(
             f"{path} says that it was labelled by {in_file!r}, --method says {stated.method!r}. "
             "Import it as what it is: labels of several methods must not pass for one."
@@ -66,7 +67,7 @@ def _one_method(in_file: str, tier_in_file: str, stated: Stated, path: Path) -> 
 
 def tier_of(method: str) -> str:
     """The tier that a method's name means; "" where the name says nothing."""
-    plain = method.lower().replace("(", "").replace(")", "")
+    plain = cast_of(method)[0].lower().replace("(", "").replace(")", "")
     if "ccsd" in plain or "fci" in plain:
         return Tier.CCSD.value
     if "xtb" in plain:
@@ -76,7 +77,7 @@ def tier_of(method: str) -> str:
     return Tier.DFT.value if "/" in plain else ""
 
 
-def _agree(one: str, other: str) -> bool:
+def agree(one: str, other: str) -> bool:
     """Only a program or a basis may be absent: "Psi4: CCSD(T), cc-pVTZ" is CCSD(T)/cc-pVTZ.
 
     A dispersion correction, a solvent or a frozen core that only one names is another method.

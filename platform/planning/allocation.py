@@ -5,6 +5,9 @@ e_H = C n_H^(−α) e_L^β after fine-tuning on n_H target-tier labels. With bud
 costs c, the error is least at n_H = (B/c_H)·α/(α+βα_L), n_D = (B/c_D)·βα_L/(α+βα_L).
 Cheap labels beyond a multiple of the accurate ones stop helping (the floor of e_L, which the
 closed form leaves out), so their number is capped and what is left goes to the target tier.
+
+Given a posterior of the error model, the split between the two dear tiers is the one with the least
+expected error (`forecasting.splitting`), with the price of validation and hold-out in it.
 """
 
 from collections.abc import Mapping
@@ -12,6 +15,9 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
+from forgefield.platform.forecasting.counts import Costs, Counts
+from forgefield.platform.forecasting.error_model import Posterior
+from forgefield.platform.forecasting.splitting import Limits, best_split
 from forgefield.storage.errors import BudgetTooSmall
 from forgefield.storage.records import Purpose, Tier
 
@@ -72,21 +78,73 @@ def calibration_core_seconds(
 
 
 def allocate(
-    core_seconds: float, label_cost: Mapping[Tier, float], settings: AllocationSettings
+    core_seconds: float,
+    label_cost: Mapping[Tier, float],
+    settings: AllocationSettings,
+    posterior: Posterior | None = None,
 ) -> Allocation:
     """Split `core_seconds` between the tiers; raises `BudgetTooSmall` naming the least budget."""
     cheap = {tier: _cheap_labels(core_seconds, label_cost[tier], settings) for tier in CHEAP}
     left = core_seconds * (1 - settings.spare_share)
     left -= sum((n + settings.calibration(t)) * label_cost[t] for t, n in cheap.items())
-    weight = settings.alpha / (settings.alpha + settings.beta * settings.alpha_cheap)
-    target = max(int(weight * left / label_cost[TARGET]), fewest_target_labels(settings))
-    middle = int((left - target * label_cost[TARGET]) / label_cost[MIDDLE])
+    middle = int((left - fewest_target_labels(settings) * label_cost[TARGET]) / label_cost[MIDDLE])
     if middle < settings.calibration_labels:
         raise BudgetTooSmall(_too_small(core_seconds, label_cost, settings))
-    middle = min(middle, _most_middle(target, label_cost, settings))
+    if posterior is None:
+        middle = min(middle, _closed_form_middle(left, label_cost, settings))
+    else:
+        middle = min(middle, _best_middle(posterior, left, label_cost, cheap, settings))
     target = int((left - middle * label_cost[MIDDLE]) / label_cost[TARGET])
     target = min(target, settings.most_target)
     return Allocation(_purposes(target, middle, cheap, settings))
+
+
+def _closed_form_middle(
+    left: float, label_cost: Mapping[Tier, float], settings: AllocationSettings
+) -> int:
+    weight = settings.alpha / (settings.alpha + settings.beta * settings.alpha_cheap)
+    target = max(int(weight * left / label_cost[TARGET]), fewest_target_labels(settings))
+    middle = int((left - target * label_cost[TARGET]) / label_cost[MIDDLE])
+    return min(max(middle, settings.calibration_labels), _most_middle(target, label_cost, settings))
+
+
+def _best_middle(
+    posterior: Posterior,
+    left: float,
+    label_cost: Mapping[Tier, float],
+    cheap: Mapping[Tier, int],
+    settings: AllocationSettings,
+) -> int:
+    """Middle-tier labels of the best split.
+
+    A training label of the target tier costs its share of validation and hold-out with it, until
+    these have their most; then they are a price of their own.
+    """
+    share = settings.validation_share + settings.holdout_share
+    most = settings.most_validation + settings.most_holdout
+    fewest = Counts(
+        settings.calibration_labels + settings.fewest_train, settings.calibration_labels
+    )
+    prices = Costs(label_cost[TARGET], label_cost[MIDDLE], 0.0)
+    limits = _limits(fewest, sum(cheap.values()), label_cost, settings)
+    shared = Costs(prices.target / (1 - share), prices.middle, 0.0)
+    kept = fewest_target_labels(settings) - fewest.target
+    if shared.of(fewest) > left:
+        split = best_split(posterior, left - kept * prices.target, prices, limits)
+    else:
+        split = best_split(posterior, left, shared, limits)
+    if share * split.target / (1 - share) > most:
+        split = best_split(posterior, left - most * prices.target, prices, limits)
+    return min(split.middle, _most_middle(split.target, label_cost, settings))
+
+
+def _limits(
+    fewest: Counts, cheap: int, label_cost: Mapping[Tier, float], settings: AllocationSettings
+) -> Limits:
+    dear = label_cost[TARGET] < settings.least_cost_ratio * label_cost[MIDDLE]
+    middle = fewest.middle if dear else int(settings.middle_per_target * settings.most_target)
+    most = Counts(settings.most_target, max(middle, fewest.middle), cheap)
+    return Limits(fewest, most.at_least(fewest), Counts(0, 0, cheap))
 
 
 def _most_middle(

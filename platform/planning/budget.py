@@ -41,7 +41,8 @@ class Budget:
 
     def __str__(self) -> str:
         """Written as it is parsed: `250ccsd`, `$120`."""
-        return f"${self.amount:g}" if self.unit == "$" else f"{self.amount:g}{self.unit}"
+        plain = f"{self.amount:.6f}".rstrip("0").rstrip(".")
+        return f"${plain}" if self.unit == "$" else f"{plain}{self.unit}"
 
 
 def parse_budget(text: str) -> Budget:

@@ -42,8 +42,9 @@ def _fresh(order: Order, pool: Pool, ledger: LedgerClient, count: int) -> list[J
     """Jobs from the end of the pool that no other run has bought; fewer where it is short."""
     if not count:
         return []
-    offered = min(len(pool) - len(order.jobs), 10 * count + 10)
-    start = len(pool) - offered
+    last = len(pool.of(order.tier))
+    offered = min(last - len(order.jobs), 10 * count + 10)
+    start = last - offered
     jobs = list(pool.jobs(order.jobs[0].method, Purpose.CALIBRATION, start, offered))[::-1]
     elsewhere = {known.key for known in ledger.known_labels(jobs) if not known.own}
     return [job for job in jobs if job.key() not in elsewhere][:count]

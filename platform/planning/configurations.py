@@ -1,18 +1,12 @@
-"""The pool of sampled configurations of a run, and which of them serves for what.
+"""Which configurations of a run's pool serve for what.
 
 The pool comes in random order, is saved, and then only sliced: calibration | hold-out |
 validation | training. So a resumed run buys the same geometries, and no hold-out or validation
 geometry is ever labelled at another tier.
 """
 
-import io
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from forgefield.labelers.sampling import SamplingSettings
 from forgefield.platform.buying.book_places import BookPlace
@@ -21,43 +15,27 @@ from forgefield.platform.buying.purchasing import Claim
 from forgefield.platform.buying.sharing_pools import shared_configurations
 from forgefield.platform.planning.allocation import CHEAP, MIDDLE, TARGET
 from forgefield.platform.planning.plan import Plan, TierCost
+from forgefield.platform.planning.pool import Pool, load_pool, save_pool
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.errors import InputError, StorageError
-from forgefield.storage.frame_store.durable_store import replace_file
 from forgefield.storage.ledger import Ledger
-from forgefield.storage.records import Configuration, Job, Method, Molecule, Purpose, Tier
+from forgefield.storage.records import Job, Method, Molecule, Purpose, Tier
+
+__all__ = [
+    "Pool",
+    "calibration_orders",
+    "campaign_orders",
+    "load_pool",
+    "pool_size",
+    "refuse_small_pool",
+    "refuse_to_sample_again",
+    "sample_pool",
+    "save_pool",
+]
 
 TOP_UP = 1000
 """Most configurations offered to a tier beyond its planned ones, while money is left."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Pool:
-    """Shuffled geometries `positions_FA3` (Å) of one molecule with their sampling temperature."""
-
-    molecule: Molecule
-    positions_FA3: NDArray[np.float64]
-    temperature_F: NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.positions_FA3)
-
-    def jobs(self, method: Method, purpose: Purpose, start: int, count: int) -> deque[Job]:
-        """Jobs for up to `count` configurations from `start` on."""
-        return deque(
-            Job(self._configuration(index), method, purpose)
-            for index in range(start, min(start + count, len(self)))
-        )
-
-    def _configuration(self, index: int) -> Configuration:
-        return Configuration(
-            self.molecule.name,
-            self.molecule.numbers,
-            self.positions_FA3[index],
-            self.molecule.charge,
-            self.molecule.multiplicity,
-        )
 
 
 def sample_pool(
@@ -72,13 +50,6 @@ def sample_pool(
     """
     part, note = shared_configurations(molecule, settings, progress, book)
     return Pool(molecule, part.positions_FA3, part.temperature_F), note
-
-
-def save_pool(pool: Pool, path: Path) -> None:
-    """Write the pool so that a crash leaves the whole file or none."""
-    body = io.BytesIO()
-    np.savez(body, positions_FA3=pool.positions_FA3, temperature_F=pool.temperature_F)
-    replace_file(path, [body.getvalue()])
 
 
 def refuse_to_sample_again(folder: RunFolder) -> None:
@@ -96,28 +67,34 @@ def refuse_to_sample_again(folder: RunFolder) -> None:
             )
 
 
-def load_pool(molecule: Molecule, path: Path) -> Pool:
-    """Read a pool; raises `InputError` if it belongs to another molecule."""
-    with np.load(path, allow_pickle=False) as arrays:
-        pool = Pool(molecule, arrays["positions_FA3"], arrays["temperature_F"])
-    if pool.positions_FA3.shape[1] != len(molecule.numbers):
-        raise InputError(
-            f"{path} holds configurations of another molecule; choose a new --workdir."
-        )
-    return pool
-
-
 def refuse_small_pool(pool: Pool, plan: Plan) -> None:
     """Raise `InputError` where sampling found too few distinct configurations for the plan."""
     kept = plan.labels(TARGET, Purpose.HOLDOUT) + plan.labels(TARGET, Purpose.VALIDATION)
     least = max(plan.labels(tier, Purpose.CALIBRATION) for tier in Tier) + kept
     least += plan.recipe.allocation.fewest_train
+    if plan.recipe.replay.tiers:
+        _refuse_short_files(pool, plan)
     if len(pool) < least:
         raise InputError(
             f"Sampling found {len(pool)} distinct configurations of {plan.molecule.name}; the plan "
             f"needs at least {least}. Lower the budget or sampling.threshold, or raise "
             "sampling.temperatures in the recipe."
         )
+
+
+def _refuse_short_files(pool: Pool, plan: Plan) -> None:
+    """Where a file ends, a quote of more labels would be wrong."""
+    judged = plan.labels(TARGET, Purpose.HOLDOUT) + plan.labels(TARGET, Purpose.VALIDATION)
+    first = max(plan.labels(tier, Purpose.CALIBRATION) for tier in Tier) + judged
+    for tier in Tier:
+        offered, wanted = len(pool.of(tier)) - first, plan.labels(tier, Purpose.TRAIN)
+        if wanted > offered:
+            raise InputError(
+                f"The plan wants {wanted:,} {tier} labels to train on; the files to replay offer "
+                f"{max(offered, 0):,} geometries for them. Lower the budget, a cap under "
+                "[allocation] (most_target, middle_per_target, cheap_labels) or "
+                "replay.test_frames, or give a longer file."
+            )
 
 
 def calibration_orders(pool: Pool, recipe: Recipe, costs: Mapping[Tier, TierCost]) -> list[Order]:
@@ -153,7 +130,8 @@ def campaign_orders(
     holdout_at = max(plan.labels(tier, Purpose.CALIBRATION) for tier in Tier)
     validation_at = holdout_at + holdout
     train_at = validation_at + validation
-    middle_at = train_at + targets if train_at + targets + middles <= len(pool) else train_at
+    shared = MIDDLE not in pool.apart and train_at + targets + middles <= len(pool)
+    middle_at = train_at + targets if shared else train_at
 
     def order(tier: Tier, purpose: Purpose, start: int, count: int, claim: Claim) -> Order:
         jobs = pool.jobs(_method(plan.recipe, tier), purpose, start, count)
@@ -185,7 +163,9 @@ def _known_first(
 ) -> list[Job]:
     """Middle-tier jobs on training geometries: those in the book, then the others in turn."""
     train_at, middle_at = starts
-    jobs = list(pool.jobs(_method(plan.recipe, MIDDLE), Purpose.TRAIN, train_at, len(pool)))
+    jobs = list(
+        pool.jobs(_method(plan.recipe, MIDDLE), Purpose.TRAIN, train_at, len(pool.of(MIDDLE)))
+    )
     keys = known(jobs)
     free = [job for job in jobs if job.key() in keys]
     return free + [job for job in jobs[middle_at - train_at :] if job.key() not in keys]

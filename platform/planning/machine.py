@@ -7,6 +7,8 @@ import psutil
 
 MEMORY_SHARE = 0.8
 """Share of a node's memory that labels may fill; the rest is the system's and Ray's."""
+QUOTED = (1, 4, 16, 64)
+"""Numbers of nodes that every quote names a wall time for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +37,15 @@ def this_machine() -> Machine:
 
 
 def machines_asked(nodes: int, cores_per_node: int | None) -> tuple[Machine, ...]:
-    """The nodes a quote was asked for beyond this one, with memory in proportion to cores."""
+    """The nodes that a quote is for beyond this one: `QUOTED` of them, and as many as were asked.
+
+    They have memory in proportion to their cores, and never less than this one.
+    """
     here = this_machine()
     cores = cores_per_node or here.cores
-    if (nodes, cores) == (1, here.cores):
-        return ()
-    return (Machine(nodes, cores, max(here.memory_bytes, here.memory_bytes * cores // here.cores)),)
+    memory = max(here.memory_bytes, here.memory_bytes * cores // here.cores)
+    numbers = sorted({*QUOTED, nodes} - ({1} if cores == here.cores else set()))
+    return tuple(Machine(number, cores, memory) for number in numbers)
 
 
 def wall_seconds(core_seconds: float, longest_core_seconds: float, slots: Slots) -> float:

@@ -21,7 +21,15 @@ from pydantic import (
     model_validator,
 )
 
-from forgefield.platform.planning.budget import parse_budget
+from forgefield.platform.planning.plan_checks import refuse_inconsistency
+from forgefield.platform.planning.quote_parts import (
+    Alternative,
+    DiskQuote,
+    ErrorForecast,
+    MemoryQuote,
+    TargetQuote,
+    WallTime,
+)
 from forgefield.platform.planning.recipe import Recipe, describe
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Molecule, Purpose, Tier
@@ -32,13 +40,17 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class TierCost:
-    """Cost of one label: mean and a 90 % range in core-seconds; `measured` labels behind it."""
+    """Cost of one label: mean and a 90 % range in core-seconds; `measured` labels behind it.
+
+    `source` says in words where it comes from.
+    """
 
     core_seconds: float
     low: float
     high: float
     memory_bytes: int
     measured: int = 0
+    source: str = ""
 
 
 class Document(BaseModel):
@@ -47,9 +59,13 @@ class Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+FINITE = ConfigDict(allow_inf_nan=False)
+
+
 class TierQuote(Document):
     """What one tier costs and how many of its labels are bought."""
 
+    model_config = FINITE
     tier: Tier
     method: str
     core_seconds: PositiveFloat
@@ -60,10 +76,13 @@ class TierQuote(Document):
     measured: NonNegativeInt
     fits: bool
     labels: dict[str, NonNegativeInt]
+    source: str = ""
 
     def to_cost(self) -> TierCost:
         """The cost alone."""
-        return TierCost(self.core_seconds, self.low, self.high, self.memory_bytes, self.measured)
+        return TierCost(
+            self.core_seconds, self.low, self.high, self.memory_bytes, self.measured, self.source
+        )
 
     @property
     def total(self) -> int:
@@ -99,17 +118,10 @@ class MoleculeDocument(Document):
         return Molecule(**facts)
 
 
-class WallTime(Document):
-    """Labelling time on a number of nodes of `cores` each; None where a label doesn't fit."""
-
-    nodes: int
-    cores: int
-    seconds: float | None
-
-
 class Plan(Document):
     """A quote that `platform run` executes; times in seconds, costs in core-seconds."""
 
+    model_config = FINITE
     format: int = FORMAT
     forgefield: str
     created: float
@@ -119,11 +131,17 @@ class Plan(Document):
     cap_micro: PositiveInt
     calibrated: bool
     tiers: tuple[TierQuote, ...]
-    slots: int
-    threads: int
+    slots: NonNegativeInt
+    threads: PositiveInt
     slots_why: str = ""
     wall: tuple[WallTime, ...]
-    expected_error: str
+    memory: MemoryQuote | None = None
+    disk: DiskQuote | None = None
+    expected_error: str = ""
+    forecast: ErrorForecast | None = None
+    alternatives: tuple[Alternative, ...] = ()
+    target: TargetQuote | None = None
+    warnings: tuple[str, ...] = ()
     workdir: str
     recipe: Recipe
 
@@ -181,7 +199,7 @@ def load_plan(path: str | Path) -> Plan:
     except (ValidationError, UnicodeDecodeError) as error:
         said = describe(error) if isinstance(error, ValidationError) else str(error)
         raise InputError(f"{path} is not a plan; it has {said}") from error
-    parse_budget(plan.budget)
     if plan.format != FORMAT:
         raise InputError(f"{path} has plan format {plan.format}; this version reads {FORMAT}.")
+    refuse_inconsistency(plan, path)
     return plan

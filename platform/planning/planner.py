@@ -4,14 +4,26 @@ import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
-from forgefield.platform.planning.allocation import TARGET, Allocation, allocate
-from forgefield.platform.planning.budget import Budget, unit_core_seconds, worth_micro
-from forgefield.platform.planning.machine import Machine, Slots, wall_seconds
-from forgefield.platform.planning.plan import Plan, TierCost, TierQuote, WallTime, to_document
+from forgefield.platform.planning.allocation import TARGET, Allocation
+from forgefield.platform.planning.budget import Budget, worth_micro
+from forgefield.platform.planning.expectations import Offer, expected
+from forgefield.platform.planning.machine import QUOTED, Machine, Slots
+from forgefield.platform.planning.outlook import Outlook
+from forgefield.platform.planning.plan import Plan, TierCost, TierQuote, to_document
+from forgefield.platform.planning.quote_parts import WallTime
 from forgefield.platform.planning.recipe import Recipe
+from forgefield.platform.planning.resources import disk_quote, memory_quote
 from forgefield.platform.planning.throughput import choose_slots
+from forgefield.platform.planning.wall import wall_of
+from forgefield.platform.screen.wording import three_digits
+from forgefield.storage.errors import InputError
 from forgefield.storage.records import Molecule, Purpose, Tier
-from forgefield.storage.units import from_micro
+from forgefield.storage.units import MICRO, from_micro
+
+LONGEST_YEARS = 1000.0
+YEAR_S = 365.25 * 86400
+MOST_MICRO = 2**63 - 1
+"""What a ledger can count to."""
 
 
 def make_plan(
@@ -21,24 +33,29 @@ def make_plan(
     machines: Sequence[Machine],
     recipe: Recipe,
     workdir: str,
+    target: float | None = None,
 ) -> Plan:
     """Split the budget at these costs; raises `BudgetTooSmall` where it is hopeless.
 
-    `machines[0]` is the one at hand; wall time is quoted for each.
+    `machines[0]` is the one at hand; wall time is quoted for each. `target` is a force error in
+    kcal/mol/Å. Raises `InputError` for a budget that nobody can spend.
     """
     label_cost = {tier: cost.core_seconds for tier, cost in costs.items()}
     cap_micro = worth_micro(budget, label_cost, recipe.prices)
-    allocation = allocate(from_micro(cap_micro), label_cost, recipe.allocation)
+    refuse_absurd(budget, cap_micro, machines[-1].cores)
+    outlook = Outlook.before_any_training(len(molecule.numbers), label_cost, recipe)
+    allocation = outlook.split(from_micro(cap_micro))
+    offer = Offer(outlook, budget, from_micro(cap_micro), allocation, machines[0], molecule)
     memory = max(cost.memory_bytes for cost in costs.values())
-    target = recipe.methods.of(TARGET)
-    choice = choose_slots(machines[0], memory, recipe.labels.threads, target)
+    found = expected(offer, target, memory)
+    choice = choose_slots(machines[0], memory, recipe.labels.threads, recipe.methods.of(TARGET))
     slots = choice.slots
     return Plan(
         forgefield=version("forgefield"),
         created=time.time(),
         molecule=to_document(molecule),
         budget=str(budget),
-        unit_core_seconds=unit_core_seconds(budget.unit, label_cost, recipe.prices),
+        unit_core_seconds=offer.unit_core_seconds,
         cap_micro=cap_micro,
         calibrated=all(cost.measured for cost in costs.values()),
         tiers=tuple(
@@ -47,11 +64,31 @@ def make_plan(
         slots=slots.count,
         threads=slots.threads,
         slots_why=choice.why,
-        wall=_wall_times(allocation, costs, machines, recipe),
-        expected_error=expected_error(molecule.name, allocation.of(TARGET, Purpose.TRAIN)),
+        wall=_wall_times(offer, machines, memory),
+        memory=memory_quote(memory, slots.count // machines[0].nodes, machines[0]),
+        disk=disk_quote(_labels(allocation), len(molecule.numbers), slots.count, recipe),
+        expected_error=found.sentence,
+        forecast=found.forecast,
+        alternatives=found.alternatives,
+        target=found.target,
+        warnings=found.warnings,
         workdir=workdir,
         recipe=recipe,
     )
+
+
+def refuse_absurd(budget: Budget, cap_micro: int, cores_per_node: int) -> None:
+    """Raise `InputError` for a budget that the largest quoted cluster spends in a millennium."""
+    years = cap_micro / MICRO / (max(QUOTED) * cores_per_node) / YEAR_S
+    if years > LONGEST_YEARS or cap_micro > MOST_MICRO:
+        raise InputError(
+            f"A budget of {budget} would keep {max(QUOTED)} nodes of {cores_per_node} cores busy "
+            f"for {three_digits(years)} years. Give one that can be spent, such as 250ccsd."
+        )
+
+
+def _labels(allocation: Allocation) -> int:
+    return sum(allocation.of(tier) for tier in Tier)
 
 
 def _quote(
@@ -74,46 +111,19 @@ def _quote(
         measured=cost.measured,
         fits=cost.memory_bytes <= machine.memory_bytes,
         labels=counts,
+        source=cost.source,
     )
 
 
 def _wall_times(
-    allocation: Allocation,
-    costs: Mapping[Tier, TierCost],
-    machines: Sequence[Machine],
-    recipe: Recipe,
+    offer: Offer, machines: Sequence[Machine], label_bytes: int
 ) -> tuple[WallTime, ...]:
-    work = allocation.cost({tier: cost.core_seconds for tier, cost in costs.items()})
-    longest = max(cost.core_seconds for cost in costs.values())
-    memory = max(cost.memory_bytes for cost in costs.values())
-    target = recipe.methods.of(TARGET)
-    wall = []
-    for machine in machines:
-        slots = choose_slots(machine, memory, recipe.labels.threads, target).slots
-        seconds = wall_seconds(work, longest, slots) if slots.count else None
-        wall.append(WallTime(nodes=machine.nodes, cores=machine.cores, seconds=seconds))
-    return tuple(wall)
-
-
-PUBLISHED = {
-    "aspirin": 0.908,
-    "benzene": 0.059,
-    "malonaldehyde": 0.338,
-    "toluene": 0.306,
-    "ethanol": 0.176,
-}
-"""Force MAE, kcal/mol/Å, of ASTEROID with GemNet at 200 + 50 labels (arXiv 2306.03109, Table 3)."""
-
-
-def expected_error(molecule: str, training_labels: int) -> str:
-    """What can honestly be said of the error before any model of this molecule exists."""
-    said = (
-        f"can't be said yet: no force field of {molecule} has been trained, and an error can't "
-        f"be derived from {training_labels} planned labels alone. The hold-out will measure it."
-    )
-    if molecule in PUBLISHED:
-        said += (
-            f" For orientation only: {PUBLISHED[molecule]} kcal/mol/Å is published for 200 "
-            "coupled-cluster and 2000 DFT labels (ASTEROID with GemNet, MD17 frames)."
+    recipe, costs = offer.outlook.recipe, offer.outlook.label_cost
+    return tuple(
+        WallTime(
+            nodes=machine.nodes,
+            cores=machine.cores,
+            seconds=wall_of(offer.allocation, costs, machine, label_bytes, recipe),
         )
-    return said
+        for machine in machines
+    )

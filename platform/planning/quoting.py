@@ -1,73 +1,114 @@
-"""Costs of a label at each tier: estimated before anything is spent, measured by calibration."""
+"""Costs of a label at each tier: estimated before anything is spent, measured by calibration.
 
+An estimate is the formula of the method, scaled by what its labels of other molecules have cost on
+this host (`cost_scaling`) where any have. What calibration measures is kept for later plans.
+"""
+
+import math
+import platform
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from forgefield.labelers.registry import labeler_for
-from forgefield.platform.planning.machine import Machine
+from forgefield.labelers.labeler import Estimate
+from forgefield.platform.planning.cost_scaling import Measured, Scaled, measured_cost, scaled_cost
+from forgefield.platform.planning.cost_store import CostRecord, known_costs
+from forgefield.platform.planning.machine import Machine, this_machine
 from forgefield.platform.planning.plan import TierCost
 from forgefield.platform.planning.recipe import Recipe
+from forgefield.platform.planning.throughput import choose_slots
+from forgefield.platform.screen.wording import counted, gigabytes
 from forgefield.storage.errors import InputError
 from forgefield.storage.ledger.entries import TierTally
 from forgefield.storage.records import Molecule, Purpose, Tier
 
-SPREAD_OF_A_FEW = 1.3
-"""Factor around the mean of two or three measured labels that nine in ten stay within."""
+GENERAL = "general model"
+STATED = "stated price"
+"""Of labels that are replayed from a file, or pose as others at a price."""
 
 
-def estimated_costs(molecule: Molecule, recipe: Recipe) -> dict[Tier, TierCost]:
-    """Cost-model estimates; raises `InputError` where a method can't do this molecule."""
-    costs = {}
-    for tier in Tier:
-        labeler = labeler_for(recipe.methods.of(tier))
-        labeler.available()
-        labeler.check(molecule)
-        guess = labeler.estimate(molecule)
-        costs[tier] = TierCost(guess.core_seconds, guess.low, guess.high, guess.memory_bytes)
-    return costs
+def estimated_costs(
+    molecule: Molecule, recipe: Recipe, machine: Machine | None = None
+) -> dict[Tier, TierCost]:
+    """What labels should cost here; raises `InputError` where a method can't do this molecule.
+
+    Nothing is computed: formulas, and what labels of other molecules have cost on this host.
+    """
+    threads = _threads(molecule, recipe, machine or this_machine())
+    name = composition(molecule)
+    return {
+        tier: replace(cost, source=STATED) if recipe.is_priced(tier) else cost
+        for tier, guess in _general(molecule, recipe, threads).items()
+        for cost in [_estimated(name, guess, _known(tier, recipe, threads))]
+    }
 
 
 def measured_costs(
     estimates: Mapping[Tier, TierCost],
     tally: Sequence[TierTally],
     found: Mapping[Tier, Sequence[float]] | None = None,
+    others: Mapping[Tier, Sequence[Measured]] | None = None,
 ) -> dict[Tier, TierCost]:
     """Means of the calibration labels; raises `InputError` where a tier has none.
 
     `found` holds the core-seconds of labels that earlier runs measured on this machine; labels
-    that were taken over at no cost measure nothing themselves.
+    that were taken over at no cost measure nothing themselves. `others` lend their scatter where
+    fewer than three labels are known.
     """
-    known = {tier: _measurements(tier, tally, (found or {}).get(tier, ())) for tier in Tier}
-    missing = [tier.value for tier in Tier if not known[tier][0]]
+    own = {tier: _measurements(tier, tally, (found or {}).get(tier, ())) for tier in Tier}
+    missing = [tier.value for tier in Tier if own[tier] is None]
     if missing:
         raise InputError(
             f"No calibration label of {', '.join(missing)} succeeded; `platform status` shows why. "
             "Choose another method in the recipe or another starting geometry."
         )
-    return {tier: _measured(estimates[tier], *known[tier]) for tier in Tier}
+    return {
+        tier: _measured(estimates[tier], each, (others or {}).get(tier, ()))
+        for tier, each in own.items()
+        if each is not None
+    }
 
 
-def _measurements(
-    tier: Tier, tally: Sequence[TierTally], found: Sequence[float]
-) -> tuple[int, float]:
-    """How many labels measure the cost of a tier, and the core-seconds of all of them."""
-    number, total = len(found), float(sum(found))
-    for row in tally:
-        bought = row.done - row.adopted
-        if (row.tier, row.purpose) == (tier, Purpose.CALIBRATION) and bought > 0:
-            number += bought
-            total += bought * row.mean_core_seconds
-    return number, total
+def other_molecules(
+    molecule: Molecule, recipe: Recipe, threads: int
+) -> dict[Tier, tuple[Measured, ...]]:
+    """What this host knows of the methods from molecules of another composition."""
+    name = composition(molecule)
+    known = {tier: _known(tier, recipe, threads) for tier in Tier}
+    return {t: tuple(m for m in each if m.molecule != name) for t, each in known.items()}
 
 
-def _measured(estimate: TierCost, number: int, total: float) -> TierCost:
-    mean = total / number
-    return TierCost(
-        core_seconds=mean,
-        low=mean / SPREAD_OF_A_FEW,
-        high=mean * SPREAD_OF_A_FEW,
-        memory_bytes=estimate.memory_bytes,
-        measured=number,
-    )
+def cost_records(
+    molecule: Molecule,
+    recipe: Recipe,
+    threads: int,
+    tally: Sequence[TierTally],
+    found: Mapping[Tier, Sequence[float]] | None = None,
+) -> list[CostRecord]:
+    """What the calibration measured, to be remembered on this host."""
+    general = _general(molecule, recipe, threads)
+    own = {tier: _measurements(tier, tally, (found or {}).get(tier, ())) for tier in Tier}
+    return [
+        CostRecord(
+            host=platform.node(),
+            method=recipe.methods.of(tier),
+            threads=threads,
+            molecule=composition(molecule),
+            predicted=general[tier].core_seconds,
+            core_seconds=each.core_seconds,
+            labels=each.labels,
+            scatter=each.scatter if math.isfinite(each.scatter) else None,
+            at=time.time(),
+        )
+        for tier, each in own.items()
+        if each is not None and recipe.stand_in(tier) is None
+    ]
+
+
+def composition(molecule: Molecule) -> str:
+    """What a formula for the cost sees of a molecule: `8 1 1`, and charge and multiplicity."""
+    numbers = " ".join(map(str, sorted(molecule.numbers, reverse=True)))
+    return f"{numbers}, charge {molecule.charge}, multiplicity {molecule.multiplicity}"
 
 
 def refuse_what_does_not_fit(
@@ -77,8 +118,8 @@ def refuse_what_does_not_fit(
     for tier, cost in costs.items():
         if cost.memory_bytes > machine.memory_bytes:
             raise InputError(
-                f"A {recipe.methods.of(tier)} label needs about {cost.memory_bytes / 1e9:.0f} GB; "
-                f"a node here offers {machine.memory_bytes / 1e9:.0f} GB to labels. Join a larger "
+                f"A {recipe.methods.of(tier)} label needs about {gigabytes(cost.memory_bytes)}; a "
+                f"node here offers {gigabytes(machine.memory_bytes)} to labels. Join a larger "
                 "one with --ray-address, or choose another method in the recipe; "
                 "`platform plan --no-calibrate` still quotes it."
             )
@@ -87,3 +128,71 @@ def refuse_what_does_not_fit(
         raise InputError(
             f"labels.threads = {threads}, but a node here has {machine.cores} cores. Lower it."
         )
+
+
+def _threads(molecule: Molecule, recipe: Recipe, machine: Machine) -> int:
+    """Threads that labels would have on `machine`."""
+    memory = max(guess.memory_bytes for guess in _general(molecule, recipe, 1).values())
+    target = recipe.methods.of(Tier.CCSD)
+    return choose_slots(machine, memory, recipe.labels.threads, target).slots.threads
+
+
+def _known(tier: Tier, recipe: Recipe, threads: int) -> tuple[Measured, ...]:
+    """What this host has measured of a tier's method; nothing of labels at a stated price."""
+    return () if recipe.stand_in(tier) else known_costs(recipe.methods.of(tier), threads)
+
+
+def _general(molecule: Molecule, recipe: Recipe, threads: int) -> dict[Tier, Estimate]:
+    """The formulas alone."""
+    guesses = {}
+    for tier in Tier:
+        labeler = recipe.labeler(tier)
+        labeler.available()
+        labeler.check(molecule)
+        guesses[tier] = labeler.estimate(molecule, threads)
+    return guesses
+
+
+def _estimated(name: str, guess: Estimate, known: Sequence[Measured]) -> TierCost:
+    if not known:
+        return TierCost(guess.core_seconds, guess.low, guess.high, guess.memory_bytes, 0, GENERAL)
+    own = next((each for each in known if each.molecule == name), None)
+    if own is not None:
+        others = [each for each in known if each is not own]
+        source = f"measured here before ({counted(own.labels, 'label')})"
+        return _cost(measured_cost(own, others), guess.memory_bytes, 0, source)
+    labels = counted(sum(each.labels for each in known), "label")
+    source = f"scaled from {labels} of {counted(len(known), 'molecule')} measured here"
+    return _cost(scaled_cost(guess.core_seconds, known), guess.memory_bytes, 0, source)
+
+
+def _measured(estimate: TierCost, own: Measured, others: Sequence[Measured]) -> TierCost:
+    if estimate.source == STATED:
+        low, high = min(estimate.low, own.core_seconds), max(estimate.high, own.core_seconds)
+        stated = Scaled(own.core_seconds, low, high)
+        return _cost(stated, estimate.memory_bytes, own.labels, STATED)
+    source = f"measured here ({counted(own.labels, 'label')})"
+    return _cost(measured_cost(own, others), estimate.memory_bytes, own.labels, source)
+
+
+def _cost(scaled: Scaled, memory_bytes: int, measured: int, source: str) -> TierCost:
+    return TierCost(scaled.core_seconds, scaled.low, scaled.high, memory_bytes, measured, source)
+
+
+def _measurements(
+    tier: Tier, tally: Sequence[TierTally], found: Sequence[float]
+) -> Measured | None:
+    """How many labels measure the cost of a tier, their mean and scatter; none where none do."""
+    groups = [(1, each, 0.0) for each in found]
+    for row in tally:
+        bought = row.done - row.adopted
+        if (row.tier, row.purpose) == (tier, Purpose.CALIBRATION) and bought > 0:
+            deviation = row.std_core_seconds if math.isfinite(row.std_core_seconds) else 0.0
+            groups.append((bought, row.mean_core_seconds, deviation))
+    labels = sum(number for number, _, _ in groups)
+    if not labels:
+        return None
+    mean = sum(number * each for number, each, _ in groups) / labels
+    squares = sum((n - 1) * s**2 + n * (each - mean) ** 2 for n, each, s in groups)
+    scatter = math.nan if labels == 1 else math.sqrt(math.log1p(squares / (labels - 1) / mean**2))
+    return Measured("", mean, mean, labels, scatter)

@@ -7,6 +7,7 @@ saved resolved, as JSON, inside every plan.
 import re
 import tomllib
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import (
     BaseModel,
@@ -18,15 +19,30 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
-from forgefield.labelers.registry import labeler_for
 from forgefield.labelers.sampling import SamplingSettings
+from forgefield.platform.choosing.settings import ExploreSettings
+from forgefield.platform.forecasting.error_model import ErrorModelSettings
+from forgefield.platform.forecasting.stopping import StopRules
 from forgefield.platform.planning.allocation import AllocationSettings
 from forgefield.platform.planning.budget import Prices
+from forgefield.platform.replaying.naming import at_its_tier, is_posing, is_real, is_replayed
+from forgefield.platform.replaying.settings import (
+    Posed,
+    PosingSettings,
+    Replayed,
+    ReplaySettings,
+    named_as_replayed,
+)
+from forgefield.platform.rounds.settings import RoundSettings
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Tier
 from forgefield.trainers.stages.asteroid import AsteroidSettings
+
+if TYPE_CHECKING:
+    from forgefield.labelers.labeler import Labeler
 
 DEFAULT_BOOK = "labels.sqlite"
 
@@ -49,13 +65,7 @@ class Methods(Section):
     @classmethod
     def _known_at_its_tier(cls, name: str, info: ValidationInfo) -> str:
         """The name in its one spelling."""
-        labeler = labeler_for(name)
-        method = labeler.method
-        if labeler.energy_only:
-            raise ValueError(f"campaigns train on forces, and {method.name} has none")
-        if method.tier != info.field_name:
-            raise ValueError(f"{method.name} is a method of the tier {method.tier}")
-        return method.name
+        return at_its_tier(name, str(info.field_name))
 
     def of(self, tier: Tier) -> str:
         """Name of the method at `tier`."""
@@ -106,6 +116,52 @@ class Recipe(Section):
     allocation: AllocationSettings = AllocationSettings()
     training: AsteroidSettings = AsteroidSettings()
     prices: Prices = Prices()
+    forecast: ErrorModelSettings = ErrorModelSettings()
+    stopping: StopRules = StopRules()
+    rounds: RoundSettings = RoundSettings()
+    explore: ExploreSettings = ExploreSettings()
+    replay: ReplaySettings = ReplaySettings()
+    posing: PosingSettings = PosingSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _called_so(cls, recipe: Any) -> Any:  # noqa: ANN401
+        return named_as_replayed(recipe) if isinstance(recipe, dict) else recipe
+
+    @model_validator(mode="after")
+    def _stand_ins_are_called_so(self) -> Self:
+        for tier in Tier:
+            name = self.methods.of(tier)
+            if is_replayed(name) and self.replay.of(tier) is None:
+                raise ValueError(f"{name!r} needs a file and a price, in replay.{tier}")
+            if self.posing.of(tier) is not None and not is_posing(name):
+                raise ValueError(f"posing.{tier} has a price, but {name!r} poses as nothing")
+        if self.has_stand_ins and self.labels.book:
+            if self.labels.book != DEFAULT_BOOK:
+                raise ValueError("labels of stand-ins enter no label book: leave labels.book out")
+            bookless = self.labels.model_copy(update={"book": ""})
+            object.__setattr__(self, "labels", bookless)
+        return self
+
+    @property
+    def has_stand_ins(self) -> bool:
+        """Whether labels of some tier are replayed from a file, or pose as another method's."""
+        return not all(is_real(self.methods.of(tier)) for tier in Tier)
+
+    def stand_in(self, tier: Tier) -> Replayed | Posed | None:
+        """What stands in for the method of a tier; nothing where it is computed as called."""
+        return self.replay.of(tier) or self.posing.of(tier)
+
+    def is_priced(self, tier: Tier) -> bool:
+        """Whether labels of a tier are charged a stated price, not what they take."""
+        stand_in = self.stand_in(tier)
+        return stand_in is not None and stand_in.price is not None
+
+    def labeler(self, tier: Tier) -> "Labeler":
+        """The labeler of a tier's method."""
+        from forgefield.platform.replaying.stand_ins import stand_in_or_real
+
+        return stand_in_or_real(self.methods.of(tier), tier, self.stand_in(tier))
 
 
 def load_recipe(path: str | Path | None) -> Recipe:
@@ -113,7 +169,9 @@ def load_recipe(path: str | Path | None) -> Recipe:
     if path is None:
         return Recipe()
     try:
-        return Recipe.model_validate(tomllib.loads(Path(path).read_text(encoding="utf-8")))
+        read = Recipe.model_validate(tomllib.loads(Path(path).read_text(encoding="utf-8")))
+        replay = read.replay.anchored(Path(path).resolve().parent)
+        return read.model_copy(update={"replay": replay}) if replay.tiers else read
     except OSError as error:
         raise InputError(f"Can't read the recipe {path}: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from forgefield.platform.ledger_place import claim_ledger
 from forgefield.platform.planning.budget import Budget, parse_budget
-from forgefield.platform.planning.machine import Machine
+from forgefield.platform.planning.machine import Machine, machines_asked
 from forgefield.platform.planning.plan import (
     Document,
     MoleculeDocument,
@@ -32,7 +32,8 @@ from forgefield.storage.records import Molecule, Tier
 class Request:
     """A molecule, a budget and a recipe, for one folder; `elsewhere` is quoted for, not used.
 
-    `ledger` is the URL of a database for a ledger that isn't to lie in the folder.
+    `ledger` is the URL of a database for a ledger that isn't to lie in the folder; `target` is the
+    force error that was asked for, kcal/mol/Å.
     """
 
     molecule: Molecule
@@ -41,11 +42,15 @@ class Request:
     folder: RunFolder
     elsewhere: tuple[Machine, ...] = ()
     ledger: str | None = None
+    target: float | None = None
 
     def plan(self, costs: Mapping[Tier, TierCost], here: Machine) -> Plan:
         """What the budget buys at these costs, with wall times here and elsewhere."""
-        machines, folder = (here, *self.elsewhere), str(self.folder.root)
-        return make_plan(self.molecule, self.budget, costs, machines, self.recipe, folder)
+        elsewhere = self.elsewhere or machines_asked(1, None)
+        machines, folder = (here, *elsewhere), str(self.folder.root)
+        return make_plan(
+            self.molecule, self.budget, costs, machines, self.recipe, folder, self.target
+        )
 
 
 class FolderIdentity(Document):
@@ -97,18 +102,30 @@ def known_plan(request: Request) -> Plan | None:
     if not plan.calibrated:
         return None
     recipe = request.recipe
-    same = (plan.budget, plan.recipe.allocation, plan.recipe.sampling)
-    if same != (str(request.budget), recipe.allocation, recipe.sampling):
+    same = (plan.budget, *_settled(plan.recipe))
+    if same != (str(request.budget), *_settled(recipe)):
         raise InputError(
-            f"{request.folder.root} executes a plan of {plan.budget}, whose budget, allocation and "
-            "sampling are settled. Choose a new --workdir, or resume it with "
+            f"{request.folder.root} executes a plan of {plan.budget}, whose budget, allocation, "
+            "sampling and prices are settled. Choose a new --workdir, or resume it with "
             f"`platform run {request.folder.root}`."
         )
     return plan.model_copy(update={"recipe": recipe})
+
+
+def _settled(recipe: Recipe) -> tuple[object, ...]:
+    """What of a recipe may not change once its labels are planned."""
+    return recipe.allocation, recipe.sampling, recipe.replay, recipe.posing
 
 
 def request_of_plan(path: Path, workdir: Path | None) -> Request:
     """What a plan file, or the plan in a run folder, asks for."""
     plan = load_plan(RunFolder.at(path).plan if path.is_dir() else path)
     folder = RunFolder.at(workdir or (path if path.is_dir() else plan.workdir))
-    return Request(plan.molecule.to_record(), parse_budget(plan.budget), plan.recipe, folder)
+    target = plan.target.asked if plan.target else None
+    return Request(
+        plan.molecule.to_record(),
+        parse_budget(plan.budget),
+        plan.recipe,
+        folder,
+        target=target,
+    )

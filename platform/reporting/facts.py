@@ -15,12 +15,13 @@ from pydantic import BaseModel, ValidationError
 from forgefield.platform.buying.saved_labels import Saved, saved_labels
 from forgefield.platform.evaluating import Evaluation
 from forgefield.platform.planning.plan import Plan, load_plan
+from forgefield.platform.rounds.documents import Round, ended_rounds
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.errors import InputError, StorageError
 from forgefield.storage.frame_store import load_frames
 from forgefield.storage.frames import Frames
 from forgefield.storage.ledger import Ledger
-from forgefield.storage.ledger.entries import Balance, Entry, FailureRow, TierTally
+from forgefield.storage.ledger.entries import Balance, Entry, FailureRow, Payment, TierTally
 from forgefield.storage.records import Purpose
 from forgefield.storage.units import CORE_SECONDS_PER_CORE_HOUR
 from forgefield.trainers.stages.asteroid import TrainingOutcome
@@ -48,7 +49,10 @@ class Span:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Facts:
-    """A run as its files show it; `frames` holds all purposes, the hold-out included."""
+    """A run as its files show it; `frames` holds all purposes, the hold-out included.
+
+    `rounds` are those that have ended; none where everything was bought at once.
+    """
 
     folder: RunFolder
     plan: Plan | None
@@ -61,6 +65,8 @@ class Facts:
     outcome: TrainingOutcome | None
     spans: tuple[Span, ...]
     saved: Saved = field(default_factory=Saved)
+    payments: tuple[Payment, ...] = ()
+    rounds: tuple[Round, ...] = ()
 
     @property
     def unit(self) -> str:
@@ -89,7 +95,7 @@ class Facts:
     @property
     def wall_s(self) -> float:
         """Seconds in which some step was at work; steps inside others count once."""
-        return sum(end - start for start, end in _merged(self.spans))
+        return sum(end - start for start, end in merged(self.spans))
 
 
 def read_facts(folder: RunFolder) -> Facts:
@@ -97,7 +103,7 @@ def read_facts(folder: RunFolder) -> Facts:
     with Ledger(folder.ledger_url, read_only=True) as ledger:
         balance, tally = ledger.balance(), ledger.tally()
         entries, failures = ledger.entries(), ledger.failures()
-        saved = saved_labels(ledger)
+        saved, payments = saved_labels(ledger), ledger.payments()
     return Facts(
         folder=folder,
         plan=_plan(folder),
@@ -110,6 +116,8 @@ def read_facts(folder: RunFolder) -> Facts:
         outcome=_document(folder.training / OUTCOME, TrainingOutcome),
         spans=spans_of(folder.events(), [entry.at for entry in entries]),
         saved=saved,
+        payments=payments,
+        rounds=tuple(ended_rounds(folder)),
     )
 
 
@@ -177,11 +185,12 @@ def _cut_off(
     return Span(name, start, end, finished=False)
 
 
-def _merged(spans: Sequence[Span]) -> list[tuple[float, float]]:
-    merged: list[tuple[float, float]] = []
+def merged(spans: Sequence[Span]) -> list[tuple[float, float]]:
+    """Beginnings and ends of times in which one of the spans ran."""
+    found: list[tuple[float, float]] = []
     for span in spans:
-        if merged and span.start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], span.end))
+        if found and span.start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], span.end))
         else:
-            merged.append((span.start, span.end))
-    return merged
+            found.append((span.start, span.end))
+    return found

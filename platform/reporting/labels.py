@@ -12,6 +12,7 @@ from forgefield.platform.reporting.parts import (
     core_hours,
     count,
     listed,
+    money,
     percent,
 )
 from forgefield.platform.screen.wording import duration, three_digits
@@ -125,10 +126,9 @@ def failures_section(facts: Facts) -> Section:
         for (tier, kind, message), used in ordered
     )
     cost = from_micro(sum(row.used_micro for row in facts.failures))
-    lead = (
-        f"{count(len(facts.failures), 'failed attempt')}, {core_hours(cost)} "
-        f"({percent(cost / max(from_micro(facts.balance.spent_micro), 1e-9))} of the spend)."
-    )
+    share = percent(cost / max(from_micro(facts.balance.spent_micro), 1e-9))
+    number = count(len(facts.failures), "failed attempt")
+    lead = f"{number}, {money(facts, cost)} or {core_hours(cost)} ({share} of the spend)."
     head = ("kind", "message", "tier", "attempts", "cost")
     return Section("failures", "Failures", lead, tables=(Table(head, rows, left=3),))
 

@@ -14,13 +14,18 @@ from markupsafe import Markup
 
 from forgefield.labelers.depiction import formula, structure
 from forgefield.platform.evaluating import UNIT
+from forgefield.platform.reporting.arm_errors import round_arms
+from forgefield.platform.reporting.arms import arms_section
 from forgefield.platform.reporting.citations import References
 from forgefield.platform.reporting.errors import atoms_section, parity_section
+from forgefield.platform.reporting.errors_seen import errors_seen
 from forgefield.platform.reporting.facts import Facts, read_facts
 from forgefield.platform.reporting.figures import drawing, drawn
 from forgefield.platform.reporting.labels import failures_section, labels_section
+from forgefield.platform.reporting.learning_curve import curve_section
 from forgefield.platform.reporting.parts import DASH, Section, core_hours, digits, money
 from forgefield.platform.reporting.predictions import curve_points, hold_out, tier_biases
+from forgefield.platform.reporting.quote import quote_section
 from forgefield.platform.reporting.spend import spend_section
 from forgefield.platform.reporting.text import headline, methods_text, usage
 from forgefield.platform.reporting.timeline import timeline_section
@@ -86,6 +91,9 @@ def sections(facts: Facts) -> tuple[Section, ...]:
     parts = (
         parity_section(held),
         atoms_section(facts, held),
+        curve_section(facts, errors_seen(facts)),
+        quote_section(facts),
+        arms_section(facts, round_arms(facts)),
         learning_section(facts, curve_points(facts)),
         weights_section(facts, tier_biases(facts)),
         spend_section(facts),
@@ -93,7 +101,8 @@ def sections(facts: Facts) -> tuple[Section, ...]:
         failures_section(facts),
         timeline_section(facts),
     )
-    return tuple(sorted(parts, key=lambda part: bool(part.missing)))
+    said = (part for part in parts if part is not None)
+    return tuple(sorted(said, key=lambda part: bool(part.missing)))
 
 
 def _facts_line(facts: Facts) -> tuple[str, ...]:

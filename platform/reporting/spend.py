@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 from matplotlib.axes import Axes
 
 from forgefield.platform.reporting.facts import Facts
 from forgefield.platform.reporting.figures import (
     COLOURS,
     FAILED,
-    INK,
     PAPER,
     SOFT,
     Picture,
@@ -21,14 +19,11 @@ from forgefield.platform.reporting.parts import (
     Section,
     core_hours,
     money,
-    time_unit,
 )
-from forgefield.platform.screen.wording import duration
-from forgefield.storage.ledger.entries import EntryKind, TierTally
+from forgefield.platform.reporting.spend_over_time import over_time_picture
+from forgefield.storage.ledger.entries import TierTally
 from forgefield.storage.records import Tier
 from forgefield.storage.units import CORE_SECONDS_PER_CORE_HOUR, from_micro
-
-MOST_POINTS = 500
 
 
 def spend_section(facts: Facts) -> Section:
@@ -46,7 +41,7 @@ def spend_section(facts: Facts) -> Section:
         one = core_hours(facts.unit_core_seconds)
         lead += f" One {facts.unit} is what a {method} label costs, {one}."
     pictures = [_by_tier(facts)]
-    over_time = _over_time(facts)
+    over_time = over_time_picture(facts)
     if over_time is not None:
         pictures.append(over_time)
     return Section("spend", "Spend", lead, tuple(pictures))
@@ -107,49 +102,3 @@ def _spent(tally: Sequence[TierTally], tier: Tier) -> tuple[float, float]:
     rows = [row for row in tally if row.tier == tier]
     bad = sum(row.spent_on_failures_micro for row in rows)
     return from_micro(sum(row.spent_micro for row in rows) - bad), from_micro(bad)
-
-
-def _over_time(facts: Facts) -> Picture | None:
-    """Spent, and spent + reserved, against time; None for a single moment."""
-    at, spent, held, cap = _balances(facts)
-    if len(at) < 2 or at[-1] <= at[0]:
-        return None
-    size, word = time_unit(at[-1] - at[0])
-    time, unit = (at - at[0]) / size, facts.unit_core_seconds
-    keep = np.unique(np.linspace(0, len(at) - 1, MOST_POINTS).astype(int))
-    figure = blank(2.7)
-    axes = figure.subplots()
-    top = min(float(cap.max()), max(1.5 * float(cap[-1]), float(held.max()))) / unit
-    low, high = spent[keep] / unit, held[keep] / unit
-    axes.fill_between(time[keep], low, high, step="post", color=SOFT, alpha=0.3, lw=0)
-    axes.plot(time[keep], spent[keep] / unit, drawstyle="steps-post", color=INK, label="spent")
-    axes.plot(
-        time[keep], cap[keep] / unit, drawstyle="steps-post", color=SOFT, lw=1, ls="--", label="cap"
-    )
-    axes.set(xlim=(0, time[-1]), ylim=(0, top * 1.08), xlabel=f"time since the first label, {word}")
-    axes.set_ylabel("dollars" if facts.unit == "$" else facts.unit)
-    axes.grid(axis="y")
-    axes.legend(loc="upper left", ncols=2, bbox_to_anchor=(0, 1.14), borderaxespad=0)
-    alt = f"Spend over {duration(float(at[-1] - at[0]))}, never above the cap."
-    caption = "Every line of the money log. Grey is reserved for labels in flight."
-    return picture(figure, "spend-over-time", alt, caption)
-
-
-def _balances(facts: Facts) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Times from the first reservation on, and spent, spent + reserved and cap, core-seconds."""
-    moves = {
-        EntryKind.CAP: (0, 0, 1),
-        EntryKind.RESERVE: (0, 1, 0),
-        EntryKind.LABEL: (1, 0, 0),
-        EntryKind.FAILED: (1, 0, 0),
-        EntryKind.RELEASE: (0, -1, 0),
-        EntryKind.OVERRUN: (0, 0, 0),
-        EntryKind.IMPORT: (0, 0, 0),
-        EntryKind.WITHDRAW: (0, 0, 0),
-    }
-    steps = [[from_micro(e.amount_micro) * sign for sign in moves[e.kind]] for e in facts.entries]
-    spent, held, cap = np.cumsum(np.array(steps).reshape(-1, 3), axis=0).T
-    kinds = [entry.kind for entry in facts.entries]
-    first = kinds.index(EntryKind.RESERVE) if EntryKind.RESERVE in kinds else len(kinds)
-    at = np.array([entry.at for entry in facts.entries])
-    return at[first:], spent[first:], held[first:], cap[first:]

@@ -7,6 +7,7 @@ from forgefield.platform.reporting.citations import References, keys_of_method
 from forgefield.platform.reporting.facts import Facts
 from forgefield.platform.reporting.parts import core_hours, count, digits, listed, money
 from forgefield.platform.reporting.predictions import description, gammas
+from forgefield.platform.reporting.stand_ins import disclaimer, source_of_files
 from forgefield.storage.records import Purpose, Tier
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV, from_micro
 from forgefield.trainers.evaluation import FEWEST_TO_DRAW
@@ -35,6 +36,8 @@ def methods_text(facts: Facts, cite: References) -> list[str]:
 
 
 def _sampling(plan: Plan, cite: References) -> str:
+    if plan.recipe.replay.tiers:
+        return source_of_files(plan)
     settings = plan.recipe.sampling
     kelvins = listed([f"{kelvin:g}" for kelvin in settings.temperatures])
     return (
@@ -66,6 +69,7 @@ def _labels(facts: Facts, plan: Plan, cite: References) -> str:
         f"budget of {plan.budget} ({core_hours(plan.cap)}), of which {money(facts, spent)} was "
         f"spent. Of the {target} labels, {split[Purpose.HOLDOUT]} were held out for the "
         f"final error and {split[Purpose.VALIDATION]} served for validation."
+        f"{disclaimer(plan)}"
     )
 
 

@@ -35,6 +35,9 @@ def timeline_section(facts: Facts) -> Section:
             f" From the first label to the last, workers already loaded, {percent(share)} of the "
             "time of the cores that label went into labels, failed ones included."
         )
+    trained = sum(record.trained_s for record in facts.rounds)
+    if trained:
+        lead += f" The rounds trained for {duration(trained)} on cores that labels lent them."
     return Section("timeline", "Timeline", lead, (_gantt(facts),))
 
 

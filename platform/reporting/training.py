@@ -24,13 +24,14 @@ from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 from forgefield.trainers.stages.asteroid_settings import TrainingOutcome
 from forgefield.trainers.stages.tasks import StageResult
 
+TITLE = "The last training"
 CURVE_NAMES = {"finetuned": "force field", "standard": "standard training"}
 
 
 def learning_section(facts: Facts, points: Sequence[CurvePoint]) -> Section:
     """Hold-out error against accurate labels, and how each stage went."""
     if facts.outcome is None:
-        return Section("learning", "Learning curve", missing=NOT_TRAINED)
+        return Section("learning", TITLE, missing=NOT_TRAINED)
     best = facts.outcome.best
     stages = [
         ("1 bias identification (also the standard training)", facts.outcome.baseline),
@@ -45,11 +46,11 @@ def learning_section(facts: Facts, points: Sequence[CurvePoint]) -> Section:
     table = Table(head, rows)
     if not points:
         missing = "The force fields of the curve, or the hold-out, are not in the run folder."
-        return Section("learning", "Learning curve", tables=(table,), missing=missing)
+        return Section("learning", TITLE, tables=(table,), missing=missing)
     lead = "Force MAE on the hold-out after training on nested parts of the accurate labels. "
     lead += "Every force field uses all cheap labels; the standard training uses none. "
     lead += _start_of_curve(facts.outcome)
-    return Section("learning", "Learning curve", lead, (_curve(points),), (table,))
+    return Section("learning", TITLE, lead, (_curve(points),), (table,))
 
 
 def _start_of_curve(outcome: TrainingOutcome) -> str:

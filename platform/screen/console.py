@@ -1,94 +1,22 @@
-"""Screens: the quote, the state of a run, its result, drawn with rich."""
+"""Screens: the state of a run and its result, drawn with rich."""
 
 import time
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from forgefield.platform.buying.saved_labels import saved_words
-from forgefield.platform.campaign import Result
 from forgefield.platform.doctor import Checkup
 from forgefield.platform.evaluating import Evaluation, verdict
-from forgefield.platform.planning.plan import Plan, TierQuote
+from forgefield.platform.results import Result
 from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.screen.distance_table import by_distance_table
 from forgefield.platform.screen.panels import grid, panel
 from forgefield.platform.screen.wording import amount, duration, gigabytes, three_digits
 from forgefield.platform.status import Status, status_of
-
-
-def show_plan(console: Console, plan: Plan) -> None:
-    """The quote of a plan."""
-    console.print(panel("Quote", _facts(plan), _tiers(plan), _notes(plan)))
-
-
-def _facts(plan: Plan) -> Table:
-    basis = "measured on this machine" if plan.calibrated else "estimated, nothing was computed"
-    cost = amount(plan.in_budget_units(plan.cost), plan.budget)
-    rows: list[tuple[str, RenderableType]] = [
-        ("molecule", f"{plan.molecule.name} ({len(plan.molecule.numbers)} atoms)"),
-        ("budget", f"{plan.budget} = {three_digits(plan.cap / 3600)} core-hours"),
-        ("planned cost", f"{cost} = {three_digits(plan.cost / 3600)} core-hours"),
-        ("costs are", basis),
-        ("labelling takes", _wall(plan)),
-        ("expected error", plan.expected_error),
-    ]
-    return grid(rows)
-
-
-def _wall(plan: Plan) -> str:
-    parts = []
-    for wall in plan.wall:
-        nodes = "1 node" if wall.nodes == 1 else f"{wall.nodes} nodes"
-        cores = "1 core" if wall.cores == 1 else f"{wall.cores} cores"
-        said = duration(wall.seconds) if wall.seconds is not None else "a label doesn't fit"
-        parts.append(f"{said} on {nodes} of {cores}")
-    return "; ".join(parts)
-
-
-def _tiers(plan: Plan) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("tier", no_wrap=True)
-    table.add_column("method", min_width=16)
-    for name in ("a label", "×/÷", "memory", "labels", "core-hours"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for quote in plan.tiers:
-        table.add_row(
-            quote.tier.value,
-            quote.method,
-            duration(quote.core_seconds),
-            three_digits(quote.high / quote.core_seconds),
-            Text(gigabytes(quote.memory_bytes), style="" if quote.fits else "bold red"),
-            f"{quote.total:,}",
-            three_digits(quote.cost / 3600),
-        )
-    return table
-
-
-def _notes(plan: Plan) -> RenderableType:
-    target = plan.tiers[-1]
-    split = ", ".join(f"{n} {name}" for name, n in target.labels.items())
-    here = plan.slots_why or f"{plan.slots} workers × {plan.threads} threads"
-    lines = [
-        Text(f"The {target.total} {target.tier} labels: {split}."),
-        Text(
-            "A label costs core-seconds; nine in ten lie within the factor ×/÷.",
-            style="dim",
-        ),
-        Text(f"Here: {here}.", style="dim"),
-    ]
-    lines += [Text(_too_large(quote), style="bold red") for quote in plan.tiers if not quote.fits]
-    return Group(*lines)
-
-
-def _too_large(quote: TierQuote) -> str:
-    return (
-        f"A {quote.method} label needs about {gigabytes(quote.memory_bytes)}, more than a node "
-        "here has for labels. Join a larger one with --ray-address, or choose another method."
-    )
 
 
 def show_status(console: Console, status: Status) -> None:
@@ -118,6 +46,7 @@ def status_panel(status: Status) -> Panel:
             ("state", status.step if status.step == "finished" else f"{doing}; {status.step}"),
             ("money", _money(status)),
             ("rate", _rate(status)),
+            *_rounds(status),
             *_shared(status),
         ]
     )
@@ -132,6 +61,18 @@ def _money(status: Status) -> str:
     unit = status.unit_core_seconds
     said = ", ".join(f"{amount(value / unit, status.budget)} {name}" for name, value in shares)
     return f"{said} of {amount(status.cap / unit, status.budget)}"
+
+
+def _rounds(status: Status) -> list[tuple[str, RenderableType]]:
+    """The last round's error beside what was forecast for it, and what it decided."""
+    last = status.round
+    if last is None:
+        return []
+    said = f"{last.ended} ended; {three_digits(last.error)} kcal/mol/Å on validation frames"
+    if last.expected is not None:
+        low, high = three_digits(last.expected.low), three_digits(last.expected.high)
+        said += f" (forecast: {low} to {high})"
+    return [("rounds", f"{said} with {last.target_labels} target labels"), ("decision", last.why)]
 
 
 def _shared(status: Status) -> list[tuple[str, RenderableType]]:
@@ -223,6 +164,7 @@ def show_result(console: Console, result: Result) -> None:
     rows: list[tuple[str, RenderableType]] = [
         ("spent", spent),
         ("labels", "; ".join(result.labels)),
+        *([("the end", result.why)] if result.why else []),
     ]
     console.print(grid(rows))
     for name, place in (("force field", result.force_field), ("report", result.report)):

@@ -27,3 +27,8 @@ def amount(value: float, budget: str) -> str:
 def gigabytes(count: int) -> str:
     """Bytes as `0.65 GB`, with two significant digits."""
     return f"{count / 1e9:.2g} GB" if count < 1e11 else f"{count / 1e9:,.0f} GB"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and its noun: `1 label`, `1,200 labels`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

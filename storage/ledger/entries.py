@@ -135,6 +135,15 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Payment:
+    """What one attempt at a label was charged, failed ones too; `at` is Unix time."""
+
+    at: float
+    tier: Tier
+    used_micro: int
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """The books at one instant: balance, labels by tier and purpose, the end of the money log.
 

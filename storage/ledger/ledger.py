@@ -33,6 +33,7 @@ from forgefield.storage.ledger.entries import (
     JobState,
     OpenReservation,
     Overview,
+    Payment,
     State,
     TierTally,
     Withdrawal,
@@ -196,6 +197,10 @@ class Ledger:
     def entries(self) -> tuple[Entry, ...]:
         """The money log, oldest first."""
         return self._database.read(queries.entries)
+
+    def payments(self) -> tuple[Payment, ...]:
+        """What every attempt was charged, in the order of settling."""
+        return self._database.read(queries.payments)
 
     def withdrawals(self, *, unpacked_only: bool = False) -> tuple[Withdrawal, ...]:
         """Labels that were taken back, oldest first; only those the store doesn't know of yet."""

@@ -13,6 +13,7 @@ from forgefield.storage.ledger.entries import (
     FailureRow,
     JobState,
     OpenReservation,
+    Payment,
     State,
     TierTally,
 )
@@ -101,6 +102,14 @@ def entries(connection: Connection, last: int | None = None) -> tuple[Entry, ...
         Entry(row.id, row.at, EntryKind(row.kind), row.reservation, row.amount_micro, row.note)
         for row in reversed(found)
     )
+
+
+def payments(connection: Connection) -> tuple[Payment, ...]:
+    """Every attempt's charge in the order of settling; they add up to what is spent."""
+    found = connection.execute(
+        select(attempt.c.at, attempt.c.tier, attempt.c.used_micro).order_by(attempt.c.seq)
+    )
+    return tuple(Payment(row.at, Tier(row.tier), row.used_micro) for row in found)
 
 
 def entry_count(connection: Connection) -> int:

@@ -30,7 +30,8 @@ from forgefield.storage.run_lock import RunLock
 from forgefield.storage.testing import CCSD, labelled, make_job, make_jobs
 
 CAP = 3_600_000_000
-COSTS = {tier: TierCost(2.0 ** (5 * rank), 1.0, 99.0, 10**8, 2) for rank, tier in enumerate(Tier)}
+SECONDS = {tier: 2.0 ** (5 * rank) for rank, tier in enumerate(Tier)}
+COSTS = {tier: TierCost(s, s / 2, 2 * s, 10**8, 2) for tier, s in SECONDS.items()}
 CCSD_S = 32768.0
 
 

@@ -1,0 +1,111 @@
+"""What labels have cost on this host, kept from run to run: one small JSON file a user.
+
+It lies in the user's cache (`$XDG_CACHE_HOME` or `~/.cache`, `forgefield/costs.json`), not in the
+label book: costs belong to a machine while labels belong to molecules, a book may be a server that
+many hosts share or may be switched off, and what is lost here is measured again by the next
+calibration. For the same reason nothing here ever stops a run: a file that can't be read counts as
+empty, one that can't be written is said and left. Writers take turns by a lock, and a crash leaves
+the old file or the new one.
+
+One record a host, method, threads and molecule, replaced by the latest; core-seconds a label.
+"""
+
+import fcntl
+import math
+import os
+import platform
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import ValidationError as Invalid
+
+from forgefield.platform.planning.cost_scaling import Measured
+from forgefield.platform.replaying.naming import is_real
+from forgefield.storage.frame_store.durable_store import replace_file
+
+MOST_RECORDS = 2000
+
+
+class CostRecord(BaseModel):
+    """Labels of one molecule by one method: their cost beside the formula's, and its scatter.
+
+    `molecule` is the composition and the charge, since the formula knows no more; `scatter` is the
+    sample deviation of ln cost, None for fewer than two labels; `at` is Unix time.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+    host: str
+    method: str
+    threads: PositiveInt
+    molecule: str
+    predicted: PositiveFloat
+    core_seconds: PositiveFloat
+    labels: PositiveInt
+    scatter: NonNegativeFloat | None
+    at: float
+
+    @property
+    def place(self) -> tuple[str, str, int, str]:
+        """What there is one record of."""
+        return self.host, self.method, self.threads, self.molecule
+
+    def to_measured(self) -> Measured:
+        """Without host, method and time."""
+        scatter = math.nan if self.scatter is None else self.scatter
+        return Measured(self.molecule, self.predicted, self.core_seconds, self.labels, scatter)
+
+
+class _CostFile(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    format: int = 1
+    records: tuple[CostRecord, ...] = ()
+
+
+def cost_file() -> Path:
+    """Where this user's costs are kept."""
+    cache = os.environ.get("XDG_CACHE_HOME", "")
+    folder = Path(cache) if Path(cache).is_absolute() else Path.home() / ".cache"
+    return folder / "forgefield" / "costs.json"
+
+
+def known_costs(method: str, threads: int) -> tuple[Measured, ...]:
+    """What was measured on this host by `method`: with as many threads, else with any number."""
+    if not is_real(method):  # a stated price says nothing of this host
+        return ()
+    here = [r for r in _read(cost_file()) if (r.host, r.method) == (platform.node(), method)]
+    alike = [record for record in here if record.threads == threads]
+    return tuple(record.to_measured() for record in alike or here)
+
+
+def remember_costs(records: Sequence[CostRecord]) -> str:
+    """Keep the records; why that wasn't possible in words, else nothing."""
+    path = cost_file()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(path.with_suffix(".lock")):
+            real = [record for record in records if is_real(record.method)]
+            kept = {record.place: record for record in (*_read(path), *real)}
+            latest = sorted(kept.values(), key=lambda record: record.at)[-MOST_RECORDS:]
+            body = _CostFile(records=tuple(latest)).model_dump_json(indent=1)
+            replace_file(path, [body.encode()])
+    except OSError as error:
+        return f"Costs of labels can't be kept in {path} ({error.strerror}); set XDG_CACHE_HOME."
+    return ""
+
+
+def _read(path: Path) -> tuple[CostRecord, ...]:
+    try:
+        return _CostFile.model_validate_json(path.read_bytes()).records
+    except (OSError, Invalid):
+        return ()
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,166 @@
+"""What a plan says of the error at its end, of other budgets, and when not to spend at all.
+
+Errors are forecast by the error model before any training on this molecule, from what other
+molecules have shown; rounds of the run refit it. They are mean absolute errors of force components
+in kcal/mol/Å.
+"""
+
+import math
+from dataclasses import dataclass
+
+from forgefield.platform.forecasting.counts import Counts
+from forgefield.platform.planning.allocation import Allocation
+from forgefield.platform.planning.budget import Budget, unit_core_seconds
+from forgefield.platform.planning.machine import Machine
+from forgefield.platform.planning.outlook import Outlook
+from forgefield.platform.planning.quote_parts import Alternative, ErrorForecast, TargetQuote
+from forgefield.platform.planning.wall import wall_of
+from forgefield.platform.screen.wording import duration, three_digits
+from forgefield.storage.errors import BudgetTooSmall
+from forgefield.storage.records import Molecule
+
+FACTORS = (0.5, 2.0, 10.0)
+"""Budgets that are quoted beside the one asked for."""
+USELESS = 1.0
+"""kcal/mol/Å; above it a force field is nearer to the cheap tiers than to the target."""
+SLIGHT = 0.1
+"""Chance below which a plan is called hopeless."""
+FOUNDATION = 0.4
+"""kcal/mol/Å: how near foundation models come to their own DFT for organic molecules, to about a
+factor of two either way. An order of magnitude, not measured here."""
+FOUNDATION_ELEMENTS = frozenset({1, 6, 7, 8, 9, 15, 16, 17, 35, 53})
+"""Elements of MACE-OFF, arXiv 2312.15211."""
+UNIT = "kcal/mol/Å"
+ROUNDING = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """All that a plan says of errors."""
+
+    forecast: ErrorForecast
+    sentence: str
+    alternatives: tuple[Alternative, ...]
+    target: TargetQuote | None
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A budget with its split, for one molecule on one machine."""
+
+    outlook: Outlook
+    budget: Budget
+    cap: float
+    allocation: Allocation
+    machine: Machine
+    molecule: Molecule
+
+    @property
+    def unit_core_seconds(self) -> float:
+        """What one unit of the budget is worth."""
+        prices = self.outlook.recipe.prices
+        return unit_core_seconds(self.budget.unit, self.outlook.label_cost, prices)
+
+
+def expected(offer: Offer, target: float | None, label_bytes: int) -> Expected:
+    """Forecast, alternatives, target and warnings of an offer."""
+    forecast = as_document(offer.outlook, offer.allocation)
+    quote = None if target is None else target_quote(offer, target)
+    sentence = (
+        f"{three_digits(forecast.median)} {UNIT}; in 8 of 10 cases between "
+        f"{three_digits(forecast.low)} and {three_digits(forecast.high)}"
+    )
+    others = (alternative(offer, factor, label_bytes) for factor in FACTORS)
+    return Expected(
+        forecast,
+        sentence,
+        tuple(other for other in others if other is not None),
+        quote,
+        tuple(_warnings(offer, forecast, quote)),
+    )
+
+
+def as_document(outlook: Outlook, allocation: Allocation) -> ErrorForecast:
+    """The forecast as a part of the plan."""
+    found = outlook.forecast(allocation)
+    return ErrorForecast(low=found.low, median=found.median, high=found.high)
+
+
+def alternative(offer: Offer, factor: float, label_bytes: int) -> Alternative | None:
+    """What `factor` times the budget brings; None where that is too little for a campaign."""
+    outlook, core_seconds = offer.outlook, factor * offer.cap
+    try:
+        allocation = outlook.split(core_seconds)
+    except BudgetTooSmall:
+        return None
+    counts = outlook.counts(allocation)
+    return Alternative(
+        budget=str(Budget(factor * offer.budget.amount, offer.budget.unit)),
+        core_seconds=core_seconds,
+        target=counts.target,
+        middle=counts.middle,
+        error=as_document(outlook, allocation),
+        wall_s=wall_of(allocation, outlook.label_cost, offer.machine, label_bytes, outlook.recipe),
+    )
+
+
+def target_quote(offer: Offer, target: float) -> TargetQuote:
+    """The budget for a target error in the offer's unit, and the chance that this one has."""
+    core_seconds = offer.outlook.budget_for(target)
+    budget = None
+    if core_seconds is not None:
+        amount = rounded_up(core_seconds / offer.unit_core_seconds)
+        budget = str(Budget(amount, offer.budget.unit))
+    counts = offer.outlook.counts(offer.allocation)
+    chance = offer.outlook.posterior.chance_below(target, counts)
+    return TargetQuote(asked=target, budget=budget, core_seconds=core_seconds, chance=chance)
+
+
+def rounded_up(amount: float) -> float:
+    """Two significant digits, never less."""
+    size = 10.0 ** (math.floor(math.log10(amount)) - 1)
+    return float(f"{math.ceil(amount / size - ROUNDING) * size:.6g}")
+
+
+def _warnings(offer: Offer, forecast: ErrorForecast, target: TargetQuote | None) -> list[str]:
+    said = []
+    if target is not None and target.chance < SLIGHT:
+        said.append(_hopeless_target(offer, target))
+    elif offer.outlook.posterior.chance_below(USELESS, _counts(offer)) < SLIGHT:
+        said.append(
+            f"Hopeless: more than {USELESS:g} {UNIT} is expected in nine of ten cases. "
+            "Raise the budget, or name a target error with --target to learn what it costs."
+        )
+    if _foundation_would_do(offer.molecule, forecast):
+        said.append(
+            "A plain foundation model may do: MACE-OFF and its like cost no labels and follow "
+            f"their own DFT to some tenths of a {UNIT} for molecules like this, and this budget "
+            "isn't expected to do better. A few target labels show how far they are from it."
+        )
+    unspent = offer.cap - offer.allocation.cost(offer.outlook.label_cost)
+    if unspent > offer.cap / 2:
+        most = offer.outlook.recipe.allocation.most_target
+        said.append(
+            f"More than half of the budget, {duration(unspent)} of a core, stays unspent: a plan "
+            f"has {most:,} target labels at most (allocation.most_target in the recipe)."
+        )
+    return said
+
+
+def _hopeless_target(offer: Offer, target: TargetQuote) -> str:
+    said = (
+        f"Hopeless: {offer.budget} reaches {target.asked:g} {UNIT} in less than one case in ten. "
+    )
+    if target.budget is None:
+        return said + "No budget is expected to: labels or the model's own limits stand against it."
+    return said + f"Give {target.budget}, or a larger target."
+
+
+def _counts(offer: Offer) -> Counts:
+    return offer.outlook.counts(offer.allocation)
+
+
+def _foundation_would_do(molecule: Molecule, forecast: ErrorForecast) -> bool:
+    plain = molecule.charge == 0 and molecule.multiplicity == 1
+    return plain and {*molecule.numbers} <= FOUNDATION_ELEMENTS and forecast.median >= FOUNDATION

@@ -1,0 +1,75 @@
+"""Parts of a plan that say what it takes and what it should bring.
+
+Times in seconds, costs in core-seconds, sizes in bytes, errors in kcal/mol/Å (mean absolute error
+of force components). All of them are optional in a plan: older ones have none.
+"""
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+
+class Part(BaseModel):
+    """A frozen JSON document of finite numbers that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class WallTime(Part):
+    """Labelling time on a number of nodes of `cores` each; None where a label doesn't fit."""
+
+    nodes: PositiveInt
+    cores: PositiveInt
+    seconds: float | None
+
+
+class MemoryQuote(Part):
+    """The largest label times the workers of a node, beside what a node has for labels."""
+
+    label_bytes: PositiveInt
+    workers: NonNegativeInt
+    needed_bytes: NonNegativeInt
+    node_bytes: PositiveInt
+
+
+class DiskQuote(Part):
+    """What a run folder holds at most when it is done."""
+
+    frames: NonNegativeInt
+    ledger: NonNegativeInt
+    spool: NonNegativeInt
+    training: NonNegativeInt
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.frames + self.ledger + self.spool + self.training
+
+
+class ErrorForecast(Part):
+    """The error at the end: 10, 50 and 90 %."""
+
+    low: PositiveFloat
+    median: PositiveFloat
+    high: PositiveFloat
+
+
+class Alternative(Part):
+    """What another budget would bring; `target` and `middle` are training labels."""
+
+    budget: str
+    core_seconds: PositiveFloat
+    target: NonNegativeInt
+    middle: NonNegativeInt
+    error: ErrorForecast
+    wall_s: float | None
+
+
+class TargetQuote(Part):
+    """The error that was asked for, and the budget whose median forecast reaches it.
+
+    No budget where no plan reaches it; `chance` is that of this plan's budget.
+    """
+
+    asked: PositiveFloat
+    budget: str | None
+    core_seconds: PositiveFloat | None
+    chance: float = Field(ge=0, le=1)

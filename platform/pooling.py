@@ -1,0 +1,56 @@
+"""The pool of configurations of a run: sampled, or read from the files of a replay, once."""
+
+from forgefield.platform.buying.book_places import book_place
+from forgefield.platform.planning.configurations import (
+    Pool,
+    load_pool,
+    pool_size,
+    refuse_to_sample_again,
+    sample_pool,
+    save_pool,
+)
+from forgefield.platform.planning.plan import Plan
+from forgefield.platform.run_folder import RunFolder
+from forgefield.platform.screen.reporter import Reporter
+from forgefield.storage.records import Molecule
+
+
+def pool_for(folder: RunFolder, molecule: Molecule, plan: Plan, reporter: Reporter) -> Pool:
+    """The run's pool, made where there is none, with enough configurations for a plan.
+
+    Raises `StorageError` where labels of a pool that is gone were bought.
+    """
+    if not folder.pool.exists():
+        refuse_to_sample_again(folder)
+        make = _replayed if plan.recipe.replay.tiers else _sampled
+        pool, note = make(folder, molecule, plan, reporter)
+        save_pool(pool, folder.pool)
+        if note:
+            reporter.say(note)
+    return load_pool(molecule, folder.pool)
+
+
+def _sampled(
+    folder: RunFolder, molecule: Molecule, plan: Plan, reporter: Reporter
+) -> tuple[Pool, str]:
+    settings = plan.recipe.sampling.model_copy(
+        update={"frames": max(plan.recipe.sampling.frames, pool_size(plan))}
+    )
+    reporter.say(f"Sampling {settings.frames} configurations with OpenMM …")
+
+    def show(done: int, total: int) -> None:
+        reporter.bar("sampling", done, total)
+
+    with folder.timed("sampling"):
+        return sample_pool(molecule, settings, show, book_place(folder, plan.recipe.labels))
+
+
+def _replayed(
+    folder: RunFolder, molecule: Molecule, plan: Plan, reporter: Reporter
+) -> tuple[Pool, str]:
+    from forgefield.platform.replaying.pools import replayed_pool
+
+    tiers = " and ".join(plan.recipe.replay.tiers)
+    reporter.say(f"Reading the files that {tiers} labels are replayed from …")
+    with folder.timed("reading files"):
+        return replayed_pool(molecule, plan.recipe), ""

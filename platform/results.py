@@ -1,0 +1,65 @@
+"""What a finished run tells: labels, money, why no more was bought, and the errors."""
+
+from forgefield.platform.buying.purchasing import TIGHTEST_LIMIT
+from forgefield.platform.evaluating import Evaluation
+from forgefield.platform.planning.allocation import TARGET
+from forgefield.platform.planning.plan import Document, Plan
+from forgefield.platform.rounds.policy import goes_in_rounds
+from forgefield.platform.run_folder import RunFolder
+from forgefield.platform.screen.wording import amount
+from forgefield.platform.status import TierStatus, status_of
+from forgefield.storage.ledger.entries import Balance
+from forgefield.storage.units import from_micro
+
+
+class Result(Document):
+    """A finished run; money in units of the budget, and why no more of it was spent."""
+
+    folder: str
+    force_field: str
+    report: str
+    budget: str
+    spent: float
+    left: float
+    labels: tuple[str, ...]
+    why: str = ""
+    evaluation: Evaluation
+
+
+def result_of(folder: RunFolder, plan: Plan, why: str, evaluation: Evaluation) -> Result:
+    """The result of a run whose report is written."""
+    status = status_of(folder)
+    in_rounds = goes_in_rounds(plan, plan.recipe.rounds)
+    return Result(
+        folder=str(folder.root),
+        force_field=str(folder.force_field),
+        report=str(folder.report),
+        budget=plan.budget,
+        spent=plan.in_budget_units(status.spent),
+        left=plan.in_budget_units(status.left),
+        labels=tuple(_bought(row, in_rounds=in_rounds) for row in status.tiers),
+        why=why,
+        evaluation=evaluation,
+    )
+
+
+def _bought(row: TierStatus, *, in_rounds: bool) -> str:
+    """`ccsd 12`, or `dft 13 of 30 planned: …` where the plan was not reached."""
+    if row.done >= row.planned:
+        return f"{row.tier} {row.done:,}"
+    why = "as the rounds decided" if in_rounds else "labels cost more than the calibration said"
+    why = f"{row.failed} failed" if row.failed else why
+    return f"{row.tier} {row.done:,} of {row.planned:,} planned ({why})"
+
+
+def spent_words(plan: Plan, balance: Balance) -> str:
+    """Why nothing more is bought where nothing was stopped: money, or the recipe's most labels."""
+    left = from_micro(balance.left_micro)
+    if left < TIGHTEST_LIMIT * plan.tier(TARGET).core_seconds:
+        return "the budget is spent to the last label that fits"
+    returned = amount(plan.in_budget_units(left), plan.budget)
+    most = plan.recipe.allocation.most_target
+    return (
+        f"all labels that the recipe allows are bought (at most {most:,} of {TARGET}); "
+        f"{returned} returned"
+    )

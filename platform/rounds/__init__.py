@@ -1,0 +1,1 @@
+"""Rounds of train → explore → choose → label → settle, and the reasoned stop."""

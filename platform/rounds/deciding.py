@@ -1,0 +1,134 @@
+"""What a round decides: stop, go on, or buy a last time and end. Pure; money in core-seconds.
+
+The next batch is what the rounds' growth allows, split by the posterior. Where it would leave too
+little for another round, or rounds are used up, it takes all that is left: training once more
+before the end would change nothing that is bought.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from forgefield.platform.buying.purchasing import running_cost
+from forgefield.platform.forecasting.counts import Costs, Counts
+from forgefield.platform.forecasting.error_model import Forecast, Posterior
+from forgefield.platform.forecasting.splitting import Limits
+from forgefield.platform.forecasting.stopping import GoOn, Money, Reason, Stop, StopRules, decide
+from forgefield.platform.planning.allocation import MIDDLE, TARGET
+from forgefield.platform.planning.plan import Plan
+from forgefield.platform.rounds.documents import Course
+from forgefield.platform.rounds.policy import largest_buy, learnt_tiers
+from forgefield.platform.rounds.settings import RoundSettings
+from forgefield.platform.screen.wording import three_digits
+from forgefield.storage.ledger.entries import TierTally
+from forgefield.storage.records import Purpose, Tier
+from forgefield.storage.units import from_micro
+
+PRIOR_LABELS = 2
+WORTH_A_ROUND = 0.5
+"""Of the next batch's cost: with less than that left behind it, the next batch is the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a campaign is: labels, core-seconds `left`, costs, and how many rounds have ended."""
+
+    counts: Counts
+    left: float
+    costs: Costs
+    limits: Limits
+    money: Money
+    target: float | None
+    rounds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`buy` is what the next round adds; `spend_rest`: what is left then goes into a top-up."""
+
+    course: Course
+    why: str
+    buy: Counts
+    spend_rest: bool
+    ahead: Forecast | None
+
+
+def decided(
+    posterior: Posterior, standing: Standing, rules: StopRules, settings: RoundSettings
+) -> Decision:
+    """Stop for a reason, or the next labels."""
+    found = _asked(posterior, standing, _with_batch(standing, rules, settings))
+    if isinstance(found, Stop):
+        # Nothing fits: the top-up tries to the last label.
+        rest = found.kind is Reason.BUDGET
+        return Decision(Course.STOP, found.reason, Counts(0), rest, None)
+    last = _is_last(standing, found.buy, settings)
+    if last:
+        whole = _asked(posterior, standing, rules.model_copy(update={"batch": 1.0}))
+        found = whole if isinstance(whole, GoOn) else found
+    ahead = posterior.forecast(standing.counts.plus(found.buy))
+    course = Course.LAST if last else Course.ON
+    return Decision(course, _words(found.buy, ahead, last=last), found.buy, last, ahead)
+
+
+def _asked(posterior: Posterior, standing: Standing, rules: StopRules) -> Stop | GoOn:
+    return decide(
+        posterior,
+        standing.counts,
+        standing.left,
+        standing.costs,
+        standing.target,
+        rules,
+        limits=standing.limits,
+        money=standing.money,
+    )
+
+
+def _with_batch(standing: Standing, rules: StopRules, settings: RoundSettings) -> StopRules:
+    """A batch worth the growth of a round, as a share of the budget."""
+    worth = standing.costs.of(largest_buy(standing.counts, settings))
+    share = min(1.0, max(worth / standing.money.budget, 1e-6))
+    return rules.model_copy(update={"batch": share})
+
+
+def _is_last(standing: Standing, buy: Counts, settings: RoundSettings) -> bool:
+    price = standing.costs.of(buy)
+    behind = standing.left - price
+    return standing.rounds >= settings.most_rounds or behind < WORTH_A_ROUND * price
+
+
+def _words(buy: Counts, ahead: Forecast, *, last: bool) -> str:
+    until = "the rest of the budget" if last else "the next round"
+    target = f"{buy.target:,} target labels" if buy.target else ""
+    middle = f"{buy.middle:,} of the tier below" if buy.middle else ""
+    bought = " and ".join(part for part in (target, middle) if part) or "what is under way"
+    return (
+        f"{until} buys {bought}: the error should be {three_digits(ahead.median)} kcal/mol/Å then "
+        f"({three_digits(ahead.low)} to {three_digits(ahead.high)})"
+    )
+
+
+def limits_of(plan: Plan, counts: Counts, offered: Counts) -> Limits:
+    """What rounds may reach: the recipe's most target labels, no more cheap ones than there are.
+
+    Nor more than `offered` beyond those at hand, which is what the pool has. The middle tier grows
+    only where the plan buys it beyond calibration: elsewhere nothing trains on it, or it hardly
+    costs less than the target.
+    """
+    kept = plan.labels(TARGET, Purpose.HOLDOUT) + plan.labels(TARGET, Purpose.VALIDATION)
+    target = max(counts.target, plan.recipe.allocation.most_target - kept)
+    worth = plan.labels(MIDDLE, Purpose.TRAIN) > 0 and MIDDLE in learnt_tiers(plan.recipe)
+    middle = int(plan.recipe.allocation.middle_per_target * target) if worth else counts.middle
+    most = Counts(target, middle, counts.cheap).at_most(counts.plus(offered))
+    return Limits(Counts(0), most.at_least(counts), counts)
+
+
+def costs_since(plan: Plan, tally: Sequence[TierTally]) -> Costs:
+    """What a label costs by now, failures included: the plan's cost and what was paid since."""
+
+    def of(tier: Tier) -> float:
+        rows = [row for row in tally if row.tier == tier]
+        spent = from_micro(sum(row.spent_micro for row in rows))
+        bought = sum(max(0, row.done - row.adopted) for row in rows)
+        return running_cost(plan.tier(tier).core_seconds, PRIOR_LABELS, spent, bought)
+
+    return Costs(of(TARGET), of(MIDDLE), of(Tier.XTB))

@@ -1,0 +1,113 @@
+"""What a round trains, and the errors that it saw.
+
+The ladder of the last training with fewer steps and no weights, and a committee: the best
+pre-training fine-tuned again with other seeds. Every stage is found again by its key.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from forgefield.platform.forecasting.counts import Counts
+from forgefield.platform.forecasting.outcomes import Kind, Outcome
+from forgefield.platform.planning.allocation import CHEAP, MIDDLE
+from forgefield.platform.rounds.settings import RoundSettings
+from forgefield.storage.records import Tier
+from forgefield.storage.units import KCAL_PER_MOL_PER_EV
+from forgefield.trainers.settings import FitSettings
+from forgefield.trainers.stages.asteroid import AsteroidSettings, TrainingOutcome, Trial, train
+from forgefield.trainers.stages.asteroid_settings import Runner
+from forgefield.trainers.stages.committee import committee
+from forgefield.trainers.stages.ladder import Ladder
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """The ladder's outcome, and folders of the committee's force fields, the chosen one first."""
+
+    outcome: TrainingOutcome
+    members: tuple[Path, ...]
+
+
+def learn(
+    frames: Path,
+    folder: Path,
+    training: AsteroidSettings,
+    rounds: RoundSettings,
+    cheap: Sequence[Tier],
+    runner: Runner,
+) -> Learnt:
+    """Train a round's force fields on a snapshot."""
+    settings = shorter(training, rounds)
+    outcome = train(frames, folder, settings, runner, cheap_tiers=cheap)
+    best = outcome.best
+    task = Ladder(frames, folder, settings, tuple(cheap)).finetune(best.pretrain.output, 1.0)
+    others = runner(committee(task, rounds.committee)[1:])
+    members = (best.finetune.output, *(result.output for (result,) in others))
+    return Learnt(outcome, members)
+
+
+def shorter(training: AsteroidSettings, rounds: RoundSettings) -> AsteroidSettings:
+    """The settings of a round's stages: no weights, a short curve, `effort` times the steps."""
+    fit = _shortened(rounds.effort)
+    phases = tuple(
+        phase.model_copy(update={"fit": fit(phase.fit), "c_grid": None})
+        for phase in training.pretrain
+    )
+    update = {
+        "pretrain": phases,
+        "standard": fit(training.standard),
+        "finetune": fit(training.finetune),
+        "c_grid": (None,),
+        "curve": rounds.curve,
+    }
+    return training.model_copy(update=update)
+
+
+def _shortened(effort: float) -> Callable[[FitSettings], FitSettings]:
+    def shortened(fit: FitSettings) -> FitSettings:
+        steps = max(1, round(effort * fit.steps))
+        return fit.model_copy(update={"steps": steps, "warm_up": round(effort * fit.warm_up)})
+
+    return shortened
+
+
+def outcomes_of(outcome: TrainingOutcome, counts: Counts, validation: int) -> tuple[Outcome, ...]:
+    """Every error that a training saw on `validation` frames, with the labels behind it.
+
+    Fine-tunings of the whole are the trials', one a rung; the curve adds those on parts.
+    """
+    curve = [point for point in outcome.curve if point.validation is not None]
+    scratch = [
+        _outcome(Counts(point.frames), Kind.SCRATCH, point.validation, validation)
+        for point in curve
+        if point.kind == "standard"
+    ]
+    tuned = [
+        _outcome(_behind(outcome.curve_start, point.frames, counts), Kind.TUNED, e, validation)
+        for point, e in ((point, point.validation) for point in curve)
+        if point.kind == "finetuned" and point.fraction < 1
+    ]
+    trials = [
+        _outcome(_behind(trial, counts.target, counts), Kind.TUNED, e, validation)
+        for trial, e in ((trial, trial.finetune.validation) for trial in outcome.trials)
+        if e is not None
+    ]
+    return (*scratch, *tuned, *trials)
+
+
+def best_error(outcome: TrainingOutcome) -> float:
+    """Validation error of the chosen force field, kcal/mol/Å."""
+    found = outcome.best.finetune.validation
+    return float("inf") if found is None else found * KCAL_PER_MOL_PER_EV
+
+
+def _outcome(counts: Counts, kind: Kind, error: float | None, frames: int) -> Outcome:
+    return Outcome(counts, kind, (error or 0.0) * KCAL_PER_MOL_PER_EV, frames)
+
+
+def _behind(trial: Trial, target: int, counts: Counts) -> Counts:
+    """The labels that a fine-tuned rung knows of."""
+    middle = counts.middle if MIDDLE in trial.tiers else 0
+    cheap = counts.cheap if any(tier in CHEAP for tier in trial.tiers) else 0
+    return Counts(target, middle, cheap)

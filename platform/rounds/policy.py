@@ -1,0 +1,64 @@
+"""How large rounds are and when one may train: pure functions of counts.
+
+`Counts` are training labels, calibration included; what is returned are increments.
+"""
+
+from forgefield.platform.forecasting.counts import Counts
+from forgefield.platform.planning.allocation import CHEAP, MIDDLE, TARGET
+from forgefield.platform.planning.plan import Plan
+from forgefield.platform.planning.recipe import Recipe
+from forgefield.platform.rounds.settings import RoundSettings
+from forgefield.storage.records import Purpose, Tier
+
+LEAST_FIRST = 8
+"""Target-tier labels that even the first round trains on, where the plan has them."""
+
+
+def learnt_tiers(recipe: Recipe) -> frozenset[Tier]:
+    """Tiers that pre-training reads."""
+    return frozenset(tier for phase in recipe.training.pretrain for tier in phase.tiers)
+
+
+def planned_counts(plan: Plan) -> Counts:
+    """Training labels that a plan foresees, of the tiers that training reads."""
+    learnt = {TARGET, *learnt_tiers(plan.recipe)}
+
+    def fitted(tier: Tier) -> int:
+        buys = plan.labels(tier, Purpose.TRAIN) + plan.labels(tier, Purpose.CALIBRATION)
+        return buys if tier in learnt else 0
+
+    return Counts(fitted(TARGET), fitted(MIDDLE), sum(fitted(tier) for tier in CHEAP))
+
+
+def goes_in_rounds(plan: Plan, settings: RoundSettings) -> bool:
+    """Whether there are enough target labels that watching them come pays."""
+    return planned_counts(plan).target >= settings.fewest
+
+
+def first_buy(planned: Counts, at_hand: Counts, settings: RoundSettings) -> Counts:
+    """What round 0 adds to calibration and imports: a share of the dear labels, all cheap ones."""
+    share = settings.first_share
+    target = min(planned.target, max(LEAST_FIRST, round(share * planned.target)))
+    return Counts(target, round(share * planned.middle), planned.cheap).beyond(at_hand)
+
+
+def largest_buy(counts: Counts, settings: RoundSettings) -> Counts:
+    """The most that the next round may add at each tier."""
+    most = max(1, round(settings.growth * counts.target))
+    return Counts(most, max(most, round(settings.growth * counts.middle)), counts.cheap)
+
+
+def ahead_buy(counts: Counts, planned: Counts, settings: RoundSettings) -> Counts:
+    """Random labels that the next round will want whatever this one's training says."""
+    most = largest_buy(counts, settings).at_most(planned.beyond(counts))
+    return Counts(int(settings.ahead * most.target), int(settings.ahead * most.middle))
+
+
+def may_train(wanted: int, settled: int, queued: int, patience: float) -> bool:
+    """Whether a round has its labels, but for a few slow ones that are at work."""
+    return queued == 0 and wanted - settled <= int(patience * wanted)
+
+
+def random_half(count: int) -> int:
+    """Of a round's labels of a tier those that are taken at random."""
+    return (count + 1) // 2

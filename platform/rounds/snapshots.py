@@ -1,0 +1,61 @@
+"""The frames a round trains on: a copy that doesn't grow, without the hold-out.
+
+The run's store grows while a round trains, and a stage is known by its data set; so it trains on a
+copy, which is complete or absent. Only frames of the plan's own methods get in: a tier may also
+hold labels of another level of theory that somebody imported, and those say something else.
+"""
+
+import shutil
+from collections import Counter
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from forgefield.platform.forecasting.counts import Counts
+from forgefield.platform.planning.allocation import CHEAP, MIDDLE, TARGET
+from forgefield.storage.frame_store import FrameStore, load_frames
+from forgefield.storage.frames import Frames
+from forgefield.storage.records import Purpose, Tier
+from forgefield.storage.settled_frames import to_stored
+from forgefield.trainers.stages.data import with_forces
+
+FITTED = (Purpose.CALIBRATION, Purpose.TRAIN)
+
+
+def snapshot(frames: Frames, place: Path) -> Path:
+    """The store at `place`, made of these frames where it isn't there."""
+    if place.exists():
+        return place
+    partial = place.with_name(f".{place.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    with FrameStore.open_for_writing(partial) as store:
+        store.append([to_stored(frames, at) for at in range(len(frames))])
+    partial.rename(place)
+    partial.with_name(f"{partial.name}.lock").unlink(missing_ok=True)
+    return place
+
+
+def own_frames(store: Path, methods: Mapping[Tier, str]) -> tuple[Frames, tuple[str, ...]]:
+    """Frames to train and choose by, of the plan's methods; and what was left out, in words."""
+    frames = load_frames(store)
+    own = np.array([methods[method.tier] == method.name for method in frames.methods], dtype=bool)
+    mask_F = own[frames.method_F] if len(own) else np.zeros(0, dtype=bool)
+    strange = Counter(frames.methods[place] for place in frames.method_F[~mask_F].tolist())
+    said = tuple(
+        f"{count:,} {method.tier} frames of {method.name} are left out: this run's {method.tier} "
+        f"method is {methods[method.tier]}"
+        for method, count in sorted(strange.items(), key=lambda item: item[0].name)
+    )
+    return (frames.select(mask_F) if said else frames), said
+
+
+def counts_of(frames: Frames, learnt: Collection[Tier]) -> Counts:
+    """Training labels with forces at hand, of the target and of tiers that pre-training reads."""
+    fitted = frames.of_purpose(*FITTED)
+
+    def at(tier: Tier) -> int:
+        part = fitted.of_tier(tier) if tier in {TARGET, *learnt} else Frames.empty()
+        return int(with_forces(part).sum()) if len(part) else 0
+
+    return Counts(at(TARGET), at(MIDDLE), sum(at(tier) for tier in CHEAP))

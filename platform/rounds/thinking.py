@@ -1,0 +1,156 @@
+"""The loop of a campaign in rounds: choose → label → freeze → train → decide, in a thread.
+
+It asks the desk for labels and waits for them; another thread buys. Every step is skipped where the
+file it leaves is there (`documents`), and a choice is saved before any of its labels is asked for.
+So a run that was killed anywhere chooses what it had chosen, and repeats at most what was at work.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from forgefield.platform.buying.labelling import Labelling
+from forgefield.platform.buying.serving import lent
+from forgefield.platform.planning.allocation import TARGET
+from forgefield.platform.planning.plan import Plan
+from forgefield.platform.rounds.choices import Choice, load_choice
+from forgefield.platform.rounds.chooser import Chooser
+from forgefield.platform.rounds.closing import Account, ended
+from forgefield.platform.rounds.desk import Desk
+from forgefield.platform.rounds.documents import Course, Round, RoundFolder, ended_rounds
+from forgefield.platform.rounds.learning import Learnt, learn
+from forgefield.platform.rounds.policy import learnt_tiers, may_train
+from forgefield.platform.rounds.snapshots import counts_of, own_frames, snapshot
+from forgefield.platform.run_folder import RunFolder
+from forgefield.platform.screen.reporter import Reporter
+from forgefield.platform.training import refuse_untrainable
+from forgefield.storage.frame_store import load_frames
+from forgefield.storage.frames import Frames
+from forgefield.storage.ledger.entries import State
+from forgefield.storage.records import Job, Purpose, Tier
+from forgefield.trainers.stages.asteroid_settings import Runner
+
+POLL_S = 0.5
+Stages = Callable[[Path, int, Reporter, Callable[[], None]], AbstractContextManager[Runner]]
+"""Runs stages into a folder on so many cores; see `training.running_stages`."""
+OVER = frozenset({State.DONE, State.FAILED})
+
+
+@dataclass(slots=True)
+class Thinker:
+    """One campaign's thread of thought; `check` raises where it must not go on."""
+
+    chooser: Chooser
+    phase: Labelling
+    desk: Desk
+    reporter: Reporter
+    check: Callable[[], None]
+    stages: Stages
+    asked: set[str] = field(default_factory=set)
+
+    @property
+    def plan(self) -> Plan:
+        """What the campaign executes."""
+        return self.chooser.plan
+
+    @property
+    def folder(self) -> RunFolder:
+        """The run's."""
+        return self.chooser.folder
+
+    def think(self) -> Round:
+        """Rounds until one decides to stop; the last one's record, all its labels settled."""
+        records = ended_rounds(self.folder)
+        for number in range(len(records)):
+            self._ask(load_choice(self.chooser.place(number).choice) or ())
+        while not records or records[-1].decision is Course.ON:
+            records.append(self._round(records))
+        if records[-1].decision is Course.LAST:
+            self._labelled(self.chooser.place(len(records)), records)
+        return records[-1]
+
+    def _round(self, records: Sequence[Round]) -> Round:
+        place, began = self.chooser.place(len(records)), time.time()
+        after = self.chooser.place(place.number + 1)
+        self.folder.note(f"round {place.number} began")
+        self._labelled(place, records)
+        frames, left_out = self._frozen(place)
+        counts = counts_of(frames, learnt_tiers(self.plan.recipe))
+        self._ask(self.chooser.ahead(after, counts), ahead=True)
+        with lent(self.phase, self._slots_to_lend(), self.check) as cores:
+            learnt, trained_s = self._learn(place, frames, cores)
+            record = self._ended(records, place, frames, learnt)
+            wall_s = round(time.time() - began, 2)
+            update = {"left_out": left_out, "trained_s": trained_s, "wall_s": wall_s}
+            record = record.model_copy(update=update)
+            place.write(record)
+            self.reporter.say(f"Round {place.number}: {record.why}.")
+            if record.decision is not Course.STOP:
+                self.chooser.choice(after, [*records, record])
+        self.folder.note(f"round {place.number} ended", error=record.error, why=record.why)
+        return record
+
+    def _ended(
+        self, records: Sequence[Round], place: RoundFolder, frames: Frames, learnt: Learnt
+    ) -> Round:
+        ledger = self.phase.ledger
+        ahead = self.chooser.jobs(load_choice(self.chooser.place(place.number + 1).ahead) or ())
+        states = ledger.job_states([job.key() for job in ahead])
+        offered = self.chooser.supply.offered(self.chooser.taken(place.number + 1))
+        account = Account(ledger.balance(), ledger.tally(), ahead, states, offered)
+        validation = len(frames.of_tier(TARGET).of_purpose(Purpose.VALIDATION))
+        counts = counts_of(frames, learnt_tiers(self.plan.recipe))
+        return ended(self.plan, records, counts, learnt, validation, account, place.root)
+
+    def _labelled(self, place: RoundFolder, records: Sequence[Round]) -> None:
+        """Choose, ask, and wait until all but the slowest labels are there or nothing fits."""
+        choice = self.chooser.choice(place, records)
+        self.desk.promote()
+        self._ask(choice)
+        if not records:
+            self._wait_for(self.chooser.supply.first, 0.0)
+        last = bool(records) and records[-1].decision is Course.LAST
+        self._wait_for(self.chooser.jobs(choice), 0.0 if last else self.plan.recipe.rounds.patience)
+
+    def _frozen(self, place: RoundFolder) -> tuple[Frames, tuple[str, ...]]:
+        self.phase.ledger.pack()
+        frames, left_out = own_frames(self.folder.frames, self.chooser.methods)
+        refuse_untrainable(frames, TARGET, self.plan.budget)
+        place.create()
+        return load_frames(snapshot(frames, place.frames)), left_out
+
+    def _learn(self, place: RoundFolder, frames: Frames, cores: int) -> tuple[Learnt, float]:
+        recipe, start = self.plan.recipe, time.time()
+        cheap = [tier for tier in Tier if tier != TARGET and len(frames.of_tier(tier))]
+        self.reporter.say(
+            f"Round {place.number}: training on {len(frames.of_tier(TARGET))} {TARGET} frames …"
+        )
+        with self.stages(place.training, cores, self.reporter, self.check) as runner:
+            learnt = learn(
+                place.frames, place.training, recipe.training, recipe.rounds, cheap, runner
+            )
+        return learnt, round(time.time() - start, 2)
+
+    def _slots_to_lend(self) -> int:
+        """One at least; all of them where nothing is left to label meanwhile."""
+        slots = len(self.phase.slots)
+        most = slots if self.desk.is_empty else slots - 1
+        return max(1, min(self.plan.recipe.rounds.lend, most))
+
+    def _ask(self, choice: Choice, *, ahead: bool = False) -> None:
+        new = [job for job in self.chooser.jobs(choice) if job.key() not in self.asked]
+        self.asked |= {job.key() for job in new}
+        self.desk.want(self.phase.is_wanted(new), ahead=ahead)
+
+    def _wait_for(self, jobs: Sequence[Job], patience: float) -> None:
+        keys = [job.key() for job in jobs]
+        while not self.desk.starved:
+            states = self.phase.ledger.job_states(keys)
+            over = sum(state.state in OVER for state in states.values())
+            at_work = sum(state.state is State.RESERVED for state in states.values())
+            if may_train(len(keys), over, len(keys) - over - at_work, patience):
+                return
+            self.check()
+            time.sleep(POLL_S)

@@ -1,0 +1,189 @@
+"""The quote on a screen: what a budget buys, where every figure comes from, and what else there is.
+
+Errors are mean absolute errors of force components in kcal/mol/Å; ranges hold 8 of 10 cases.
+"""
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from forgefield.platform.planning.plan import Plan, TierQuote
+from forgefield.platform.planning.quote_parts import ErrorForecast
+from forgefield.platform.screen.panels import grid, panel
+from forgefield.platform.screen.wording import amount, counted, duration, gigabytes, three_digits
+
+UNIT = "kcal/mol/Å"
+ONE_IN_TWO_HUNDRED = 0.005
+
+
+def show_plan(console: Console, plan: Plan) -> None:
+    """The quote of a plan."""
+    parts: list[RenderableType] = [_facts(plan), _tiers(plan)]
+    if plan.alternatives:
+        parts.append(_budgets(plan))
+    console.print(panel("Quote", *parts, _notes(plan)))
+
+
+def _facts(plan: Plan) -> Table:
+    cost = amount(plan.in_budget_units(plan.cost), plan.budget)
+    rows: list[tuple[str, RenderableType]] = [
+        ("molecule", f"{plan.molecule.name} ({len(plan.molecule.numbers)} atoms)"),
+        ("budget", f"{plan.budget} = {three_digits(plan.cap / 3600)} core-hours"),
+        ("planned cost", f"{cost} = {three_digits(plan.cost / 3600)} core-hours"),
+        ("labelling takes", _wall(plan)),
+        *_resources(plan),
+        ("expected error", plan.expected_error),
+        *_target(plan),
+    ]
+    return grid(rows)
+
+
+def _wall(plan: Plan) -> str:
+    if all(wall.seconds is None for wall in plan.wall):
+        return "without end: a label doesn't fit into a node"
+    parts: list[str] = []
+    for wall in plan.wall:
+        nodes = "1 node" if wall.nodes == 1 else f"{wall.nodes} nodes"
+        cores = "1 core" if wall.cores == 1 else f"{wall.cores} cores"
+        said = duration(wall.seconds) if wall.seconds is not None else "a label doesn't fit"
+        again = parts and wall.cores == plan.wall[0].cores
+        parts.append(f"{said} on {nodes}" if again else f"{said} on {nodes} of {cores}")
+    return ", ".join(parts)
+
+
+def _resources(plan: Plan) -> list[tuple[str, RenderableType]]:
+    rows: list[tuple[str, RenderableType]] = []
+    if plan.memory is not None:
+        memory = plan.memory
+        workers = counted(memory.workers, "worker") if memory.workers else "a single label"
+        needed, have = gigabytes(memory.needed_bytes), gigabytes(memory.node_bytes)
+        rows.append(("memory", f"{needed} for {workers}; a node here has {have} for labels"))
+    if plan.disk is not None:
+        training = gigabytes(plan.disk.training)
+        rows.append(("disk", f"{gigabytes(plan.disk.total)} at most, {training} of it training"))
+    return rows
+
+
+def _target(plan: Plan) -> list[tuple[str, RenderableType]]:
+    target = plan.target
+    if target is None:
+        return []
+    said = f"{target.asked:g} {UNIT}: {_chance(target.chance)} with this budget; "
+    if target.core_seconds is None or target.budget is None:
+        return [("target error", said + "no budget makes it likelier than not")]
+    hours = three_digits(target.core_seconds / 3600)
+    return [("target error", f"{said}{target.budget} ({hours} core-hours) make it an even chance")]
+
+
+def _chance(chance: float) -> str:
+    if chance < ONE_IN_TWO_HUNDRED:
+        return "out of reach"
+    return (
+        "as good as certain" if chance > 1 - ONE_IN_TWO_HUNDRED else f"{100 * chance:.0f} % likely"
+    )
+
+
+def _tiers(plan: Plan) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("tier", no_wrap=True)
+    table.add_column("method", min_width=16)
+    for name in ("a label", "×/÷", "memory", "labels", "core-hours"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for quote in plan.tiers:
+        table.add_row(
+            quote.tier.value,
+            quote.method,
+            duration(quote.core_seconds),
+            three_digits(quote.high / quote.core_seconds),
+            Text(gigabytes(quote.memory_bytes), style="" if quote.fits else "bold red"),
+            f"{quote.total:,}",
+            three_digits(quote.cost / 3600),
+        )
+    return table
+
+
+def _budgets(plan: Plan) -> Table:
+    """This budget among others."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    names = ("budget", "core-h", "ccsd + dft to train on", "error", "8 of 10", "takes")
+    for name in names:
+        table.add_column(name, justify="right", no_wrap=name != names[2])
+    for _, row, style in sorted(_rows(plan), key=lambda row: row[0]):
+        table.add_row(*row, style=style)
+    return table
+
+
+def _rows(plan: Plan) -> list[tuple[float, tuple[str, ...], str]]:
+    """(core-seconds, cells, style) of every budget with a forecast."""
+    rows: list[tuple[float, tuple[str, ...], str]] = [
+        (
+            other.core_seconds,
+            (
+                other.budget,
+                three_digits(other.core_seconds / 3600),
+                _labels(other.target, other.middle),
+                *_error(other.error),
+                duration(other.wall_s),
+            ),
+            "",
+        )
+        for other in plan.alternatives
+    ]
+    if plan.forecast is not None:
+        rows.append((plan.cap, _own_row(plan, plan.forecast), "bold"))
+    return rows
+
+
+def _own_row(plan: Plan, forecast: ErrorForecast) -> tuple[str, ...]:
+    target, middle = (
+        quote.labels.get("train", 0) + quote.labels.get("calibration", 0)
+        for quote in (plan.tiers[-1], plan.tiers[-2])
+    )
+    return (
+        plan.budget,
+        three_digits(plan.cap / 3600),
+        _labels(target, middle),
+        *_error(forecast),
+        duration(plan.wall[0].seconds),
+    )
+
+
+def _labels(target: int, middle: int) -> str:
+    return f"{target:,} + {middle:,}"
+
+
+def _error(error: ErrorForecast) -> tuple[str, str]:
+    low, high = three_digits(error.low), three_digits(error.high)
+    return three_digits(error.median), f"{low}–{high}"
+
+
+def _notes(plan: Plan) -> RenderableType:
+    target = plan.tiers[-1]
+    split = ", ".join(f"{n} {name}" for name, n in target.labels.items())
+    here = plan.slots_why or f"{plan.slots} workers × {plan.threads} threads"
+    lines = [
+        Text(f"The {target.total} {target.tier} labels: {split}."),
+        Text(f"Costs: {_sources(plan)}. Nine labels in ten lie within the factor ×/÷.", "dim"),
+        Text(f"Here: {here}.", "dim"),
+    ]
+    if plan.forecast is not None:
+        lines.append(Text(f"Errors: force MAE, {UNIT}, forecast before any training.", "dim"))
+    lines += [Text(warning, style="yellow") for warning in plan.warnings]
+    lines += [Text(_too_large(quote), style="bold red") for quote in plan.tiers if not quote.fits]
+    return Group(*lines)
+
+
+def _sources(plan: Plan) -> str:
+    """`ccsd, dft: measured here (2 labels); xtb: general model`."""
+    by_source: dict[str, list[str]] = {}
+    for quote in reversed(plan.tiers):
+        old = "measured here" if quote.measured else "general model"
+        by_source.setdefault(quote.source or old, []).append(quote.tier.value)
+    return "; ".join(f"{', '.join(tiers)} {source}" for source, tiers in by_source.items())
+
+
+def _too_large(quote: TierQuote) -> str:
+    return (
+        f"A {quote.method} label needs about {gigabytes(quote.memory_bytes)}, more than a node "
+        "here has for labels. Join a larger one with --ray-address, or choose another method."
+    )

@@ -1,0 +1,111 @@
+"""A round's choice: both arms, nothing that judges, and files where labels come from files."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from graphs_at_hand import CUTOFF
+from spring_campaign import MOLECULE, make_campaign, recipe_with
+from spring_frames import NUMBERS
+
+from forgefield.platform.choosing.picking import ALIKE_A, Arm
+from forgefield.platform.choosing.settings import ExploreSettings
+from forgefield.platform.choosing.shapes import nearest, shape_features
+from forgefield.platform.forecasting.counts import Counts
+from forgefield.platform.rounds.candidates import Scene, random_choice, round_choice
+from forgefield.platform.rounds.choices import jobs_of
+from forgefield.platform.rounds.supply import Supply
+from forgefield.storage.frames import Frames
+from forgefield.storage.records import Job, Purpose, Tier
+from forgefield.storage.settled_frames import StoredFrame, from_stored
+from forgefield.storage.testing import labelled
+from forgefield.trainers.force_field import ForceField, Metadata
+from forgefield.trainers.model_settings import EGNNSettings
+
+MODEL = EGNNSettings(layers=1, channels=8, radial=6, cutoff=CUTOFF, elements=(1, 6, 8))
+BUY = Counts(6, 8)
+
+
+def member(seed: int) -> ForceField:
+    about = Metadata(
+        method="springs", scale=1.0, references={1: 0.0, 6: 0.0, 8: 0.0}, model=MODEL, seed=seed
+    )
+    return ForceField.fresh(about)
+
+
+def frames_of_jobs(jobs: list[Job]) -> Frames:
+    stored = [
+        StoredFrame(at, job, labelled(job).result, 1000)  # type: ignore[arg-type]
+        for at, job in enumerate(jobs, 1)
+    ]
+    return from_stored(stored)
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    _, plan, pool = make_campaign(tmp_path_factory.mktemp("scene"), "80ccsd", recipe_with())
+    supply = Supply.of(pool, plan, lambda _: ())
+    known = random_choice(supply, Counts(5, 5), frozenset())
+    jobs = [*jobs_of(known, MOLECULE, supply.methods(plan))]
+    judging = [job for order in supply.firm for job in order.jobs if job.purpose != Purpose.TRAIN]
+    seen = [job for job in judging if job.purpose == Purpose.VALIDATION]
+    return Scene(
+        molecule=MOLECULE,
+        supply=supply,
+        frames=frames_of_jobs([*jobs, *seen]),
+        members=(member(0), member(1)),
+        settings=ExploreSettings(walkers=2, length=5.0, every=2.5, modes=10, pool=50),
+        taken=frozenset(job.key() for job in jobs),
+        ahead=(),
+        seed=3,
+    )
+
+
+def positions(scene: Scene, tier: Tier) -> set[bytes]:
+    return {job.configuration.positions_A3.tobytes() for job in scene.supply.jobs[tier]}
+
+
+def test_half_is_drawn_at_random_and_half_is_chosen(scene: Scene) -> None:
+    choice = round_choice(scene, BUY)
+    for tier, count in ((Tier.CCSD, 6), (Tier.DFT, 8)):
+        arms = [each.arm for each in choice if each.tier == tier]
+        assert arms.count(Arm.RANDOM) == arms.count(Arm.CHOSEN) == count / 2
+    assert all(each.disagreement > 0 for each in choice if each.arm is Arm.CHOSEN)
+    again = round_choice(scene, BUY)
+    assert [w.positions_A3.tobytes() for w in again] == [w.positions_A3.tobytes() for w in choice]
+
+
+def test_what_was_bought_ahead_is_the_beginning_of_the_random_arm(scene: Scene) -> None:
+    plain = [w for w in round_choice(scene, BUY) if w.arm is Arm.RANDOM and w.tier == Tier.CCSD]
+    ahead = random_choice(scene.supply, Counts(2), scene.taken)
+    own = {tier: jobs[0].method for tier, jobs in scene.supply.jobs.items()}
+    taken = scene.taken | {job.key() for job in jobs_of(ahead, MOLECULE, own)}
+    choice = round_choice(replace(scene, ahead=ahead, taken=taken), BUY)
+    drawn = [w for w in choice if w.arm is Arm.RANDOM and w.tier == Tier.CCSD]
+    assert [w.positions_A3.tobytes() for w in drawn] == [w.positions_A3.tobytes() for w in plain]
+
+
+def test_nothing_is_like_a_geometry_that_judges_or_is_labelled(scene: Scene) -> None:
+    choice = [w for w in round_choice(scene, Counts(40, 0)) if w.arm is Arm.CHOSEN]
+    assert len(choice) > 10
+    features_FD = shape_features(NUMBERS.tolist(), np.array([w.positions_A3 for w in choice]))
+    kept = shape_features(NUMBERS.tolist(), np.array(scene.supply.kept))
+    own = scene.frames.of_tier(Tier.CCSD).positions_A3.reshape(-1, len(NUMBERS), 3)
+    for barred in (kept, shape_features(NUMBERS.tolist(), own)):
+        assert (nearest(features_FD, barred, "largest") > ALIKE_A).all()
+
+
+def test_labels_from_a_file_are_chosen_among_its_geometries(scene: Scene) -> None:
+    filed = replace(scene, from_file=frozenset({Tier.CCSD}))
+    choice = [w for w in round_choice(filed, Counts(20, 0)) if w.tier == Tier.CCSD]
+    assert {w.arm for w in choice} == set(Arm)
+    assert {w.positions_A3.tobytes() for w in choice} <= positions(scene, Tier.CCSD)
+    free = [w for w in round_choice(scene, Counts(20, 0)) if w.tier == Tier.CCSD]
+    assert not {w.positions_A3.tobytes() for w in free} <= positions(scene, Tier.CCSD)
+
+
+def test_random_ones_stand_in_where_candidates_run_out(scene: Scene) -> None:
+    few = replace(scene, settings=ExploreSettings(walkers=0, modes=0, pool=4))
+    choice = round_choice(few, Counts(20, 0))
+    assert len(choice) == 20
+    assert len({w.positions_A3.tobytes() for w in choice}) == 20
