@@ -36,7 +36,7 @@ def train_run(folder: RunFolder, plan: Plan, cores: int, reporter: Reporter) -> 
     at_hand = [tier for tier in Tier if tier != target and len(frames.of_tier(tier))]
     reporter.say("Training: baseline, pre-training and fine-tuning, chosen by validation …")
     with running_stages(folder.training, cores, reporter) as runner:
-        outcome = train(store, folder.training, plan.recipe.training, runner, cheap_tiers=at_hand)
+        outcome = train(store, folder.training, plan.training, runner, cheap_tiers=at_hand)
     write_atomically(folder.outcome, outcome.model_dump_json(indent=1))
     _publish(outcome.force_field, folder.force_field)
     _publish(outcome.baseline.output, folder.baseline)

@@ -34,6 +34,7 @@ from forgefield.platform.planning.recipe import Recipe, describe
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Molecule, Purpose, Tier
 from forgefield.storage.units import from_micro
+from forgefield.trainers.stages.asteroid_settings import AsteroidSettings
 
 FORMAT = 1
 
@@ -143,6 +144,7 @@ class Plan(Document):
     target: TargetQuote | None = None
     warnings: tuple[str, ...] = ()
     workdir: str
+    training_effort: PositiveFloat = 1.0
     recipe: Recipe
 
     @field_validator("tiers")
@@ -159,6 +161,11 @@ class Plan(Document):
     def labels(self, tier: Tier, purpose: Purpose) -> int:
         """Planned labels of a tier for one purpose."""
         return self.tier(tier).labels.get(purpose.name.lower(), 0)
+
+    @property
+    def training(self) -> AsteroidSettings:
+        """The stages, as long as this budget deserves."""
+        return self.recipe.training.longer(self.training_effort)
 
     @property
     def cost(self) -> float:

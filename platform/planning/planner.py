@@ -14,6 +14,7 @@ from forgefield.platform.planning.quote_parts import WallTime
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.resources import disk_quote, memory_quote
 from forgefield.platform.planning.throughput import choose_slots
+from forgefield.platform.planning.training_length import training_effort
 from forgefield.platform.planning.wall import wall_of
 from forgefield.platform.screen.wording import three_digits
 from forgefield.storage.errors import InputError
@@ -73,6 +74,7 @@ def make_plan(
         target=found.target,
         warnings=found.warnings,
         workdir=workdir,
+        training_effort=training_effort(from_micro(cap_micro), len(molecule.numbers), recipe),
         recipe=recipe,
     )
 

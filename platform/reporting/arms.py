@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from forgefield.platform.choosing.arms import ArmResult
 from forgefield.platform.choosing.picking import Arm
 from forgefield.platform.evaluating import UNIT
+from forgefield.platform.planning.allocation import TARGET
 from forgefield.platform.reporting.arm_errors import RoundArms
 from forgefield.platform.reporting.facts import Facts
 from forgefield.platform.reporting.figures import (
@@ -25,7 +26,7 @@ from forgefield.trainers.evaluation import Interval
 COLOUR = {Arm.RANDOM: SOFT, Arm.CHOSEN: FORCE_FIELD}
 SHIFT = {Arm.RANDOM: -0.17, Arm.CHOSEN: 0.17}
 TITLE = "Chosen against random"
-MOST_CORRELATED = 1.0
+MINUS = "−"
 
 
 def arms_section(facts: Facts, arms: Sequence[RoundArms]) -> Section | None:
@@ -36,49 +37,44 @@ def arms_section(facts: Facts, arms: Sequence[RoundArms]) -> Section | None:
         missing = "No round after the first has labels yet, or its force fields are gone."
         return Section("arms", TITLE, missing=missing)
     lead = (
-        "Half of a round's labels are drawn at random, half where the committee disagreed. Judged "
-        "by the force field before the round, which has seen none of them. "
+        "At least half of a later round's labels are drawn at random, the others where the "
+        "committee disagreed most. The force field before the round, which has seen none of them, "
+        "shows which were harder for it. "
     )
     return Section("arms", TITLE, lead + together(arms), (_picture(arms),), (_table(arms),))
 
 
 def together(arms: Sequence[RoundArms]) -> str:
     """The verdict over all rounds, in a sentence or two."""
-    if len(arms) == 1:
-        return arms[0].compared.sentence()
     strata: list[Stratum] = [(each.of(Arm.CHOSEN), each.of(Arm.RANDOM)) for each in arms]
     found = difference_within(strata)
-    if found is None:
-        return "Too few labels to compare the arms."
-    ends = f"95 %: {found.low:+.2f} to {found.high:+.2f}"
-    rounds = count(len(arms), "round")
+    if found is None or len(arms) == 1:
+        return (
+            max(arms, key=lambda each: len(each.errors_F)).compared.sentence().replace("-", MINUS)
+        )
+    ends = f"95 %: {plus(found.low)} to {plus(found.high)}"
+    rounds = count(len({each.number for each in arms}), "round")
     if found.low <= 0 <= found.high:
         return (
             f"Over {rounds} choosing found no frames that are harder than chance's beyond doubt: "
-            f"{found.value:+.2f} {UNIT} ({ends})."
+            f"{plus(found.value)} {UNIT} ({ends})."
         )
     share = relative_difference(strata)
     word = "harder" if found.value > 0 else "easier"
-    said = f"Over {rounds} the chosen frames were {word}: {found.value:+.2f} {UNIT} ({ends}), "
+    said = f"Over {rounds} the chosen frames were {word}: {plus(found.value)} {UNIT} ({ends}), "
     said += f"{percent(abs(share))} {'more' if share > 0 else 'less'} than the random ones."
     return said + ("" if found.value > 0 else " Choosing didn't do what it is for.")
 
 
 def _table(arms: Sequence[RoundArms]) -> Table:
-    head = (
-        "round",
-        "labels",
-        "random",
-        "chosen",
-        "chosen − random",
-        "they are",
-        "rank correlation",
-    )
+    head = ("round", "labels", "random", "chosen", "difference", "they are", "rank corr.")
     rows = tuple(_row(each) for each in arms)
     note = (
-        f"Mean force errors in {UNIT} with 95 % intervals. Rank correlation (Spearman): of the "
+        f"Mean force errors in {UNIT}, on so many frames. Rank correlation (Spearman): of the "
         "committee's disagreement with the error, over both arms; 1 is a committee that knows."
     )
+    if any(each.tier is not TARGET for each in arms):
+        note += " Below the target tier errors contain the difference of the methods, in both arms."
     return Table(head, rows, note=note)
 
 
@@ -88,46 +84,48 @@ def _row(each: RoundArms) -> tuple[str, ...]:
     labels = f"{number}" if number == each.wanted else f"{number} of {each.wanted}"
     rank = found.rank_correlation
     return (
-        str(each.number),
+        f"{each.number}, {each.tier}",
         labels,
         _result(found.random),
         _result(found.chosen),
         _signed(gap),
         found.verdict,
-        f"{rank:+.2f}" if np.isfinite(rank) else DASH,
+        plus(rank) if np.isfinite(rank) else DASH,
     )
 
 
 def _result(found: ArmResult | None) -> str:
-    if found is None:
-        return DASH
-    error = found.error_kcal
-    if not np.isfinite(error.high):
-        return digits(error.value)
-    return f"{digits(error.value)} ({digits(error.low)} to {digits(error.high)})"
+    return DASH if found is None else f"{digits(found.error_kcal.value)} on {found.frames:,}"
 
 
 def _signed(gap: Interval) -> str:
     if not np.isfinite(gap.value):
         return DASH
     if not np.isfinite(gap.low):
-        return f"{gap.value:+.2f}"
-    return f"{gap.value:+.2f} ({gap.low:+.2f} to {gap.high:+.2f})"
+        return plus(gap.value)
+    return f"{plus(gap.value)} ({plus(gap.low)} to {plus(gap.high)})"
+
+
+def plus(value: float) -> str:
+    """A number with its sign."""
+    return f"{value:+.2f}".replace("-", MINUS)
 
 
 def _picture(arms: Sequence[RoundArms]) -> Picture:
     """Every frame a dot, the arm's mean with its interval beside them."""
     figure = blank(2.9)
     axes = figure.subplots()
-    said = []
+    said, named = [], set()
     for place, each in enumerate(arms):
         for arm, found in ((Arm.RANDOM, each.compared.random), (Arm.CHOSEN, each.compared.chosen)):
             if found is not None:
-                _arm(axes, place + SHIFT[arm], each.of(arm), found, label=place == 0)
-                said.append(f"round {each.number} {arm} {digits(found.error_kcal.value)}")
+                _arm(axes, place + SHIFT[arm], each.of(arm), found, label=arm not in named)
+                named.add(arm)
+                what = f"round {each.number} {each.tier} {arm}"
+                said.append(f"{what} {digits(found.error_kcal.value)}")
     axes.set_yscale("log")
     plain_numbers(axes)
-    axes.set_xticks(range(len(arms)), [f"round {each.number}" for each in arms])
+    axes.set_xticks(range(len(arms)), [f"round {each.number}, {each.tier}" for each in arms])
     axes.set_xlim(-0.6, len(arms) - 0.4)
     axes.tick_params(axis="x", length=0)
     axes.set_ylabel(f"force error before, {UNIT}")

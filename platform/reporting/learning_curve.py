@@ -27,7 +27,7 @@ from forgefield.platform.reporting.figures import (
     picture,
     plain_numbers,
 )
-from forgefield.platform.reporting.parts import Section, count, digits, money
+from forgefield.platform.reporting.parts import Section, count, digits, money, percent
 from forgefield.platform.reporting.round_tables import decisions_table, rounds_table
 
 TITLE = "Learning curve"
@@ -57,10 +57,14 @@ def _lead(facts: Facts, seen: ErrorsSeen) -> str:
         return said + f"Forecast for all labels at hand: {_ends(band.low, band.median, band.high)}."
     band, error = seen.forecast(), found.force_field.force_mae
     place = "inside" if band.low <= error <= band.high else "outside"
-    return (
+    said = (
         f"{said}The hold-out had no part in it: its error of {digits(error)} {UNIT} at the end is "
         f"{place} the band there, {_ends(band.low, band.median, band.high)}."
     )
+    effort = facts.plan.recipe.rounds.effort if facts.plan else 1.0
+    if error < band.low and facts.rounds and effort < 1:
+        said += f" Rounds train for {percent(effort)} of the last training's steps."
+    return said
 
 
 def _ends(low: float, median: float, high: float) -> str:
@@ -88,7 +92,7 @@ def _picture(facts: Facts, plan: Plan, seen: ErrorsSeen) -> Picture:
         "validation errors of few scatter more. Hollow points were trained on a part of the labels "
         "or without some tiers."
     )
-    if facts.rounds:
+    if facts.rounds and plan.recipe.rounds.effort < 1:
         caption += " Rounds train for fewer steps than the end."
     return picture(figure, "curve", alt, caption)
 

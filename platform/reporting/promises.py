@@ -96,11 +96,11 @@ def _errors(facts: Facts, plan: Plan) -> list[Promise]:
     if plan.forecast is not None:
         band = plan.forecast
         quoted = Ends(band.median, band.low, band.high)
-        said.append(Promise("error, by the plan", Unit.ERROR, quoted, found, "80 %"))
+        said.append(Promise("error (plan)", Unit.ERROR, quoted, found, "80 %"))
     if facts.rounds:
         last = facts.rounds[-1].ahead or facts.rounds[-1].band
         quoted = Ends(last.median, last.low, last.high)
-        said.append(Promise("error, by the last round", Unit.ERROR, quoted, found, "80 %"))
+        said.append(Promise("error (last round)", Unit.ERROR, quoted, found, "80 %"))
     return said
 
 

@@ -42,7 +42,8 @@ from forgefield.storage.units import from_micro
 
 TITLE = "Quote and outcome"
 WIDEST = (0.25, 4.0)
-RATIOS = (0.1, 0.2, 0.25, 0.33, 0.5, 0.67, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 10, 20)
+FINE = (0.25, 0.33, 0.5, 0.67, 0.8, 1, 1.25, 1.5, 2, 3, 4)
+COARSE = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
 
 
 def quote_section(facts: Facts) -> Section:
@@ -67,7 +68,7 @@ def _lead(facts: Facts, plan: Plan, found: Sequence[Promise]) -> str:
     why, left = why_it_ended(facts, plan), from_micro(facts.balance.left_micro)
     said = "Labels are still being bought."
     if why:
-        back = "" if "returned" in why else f"; {money(facts, left)} of the budget returned"
+        back = "" if "returned" in why else f"; {money(facts, left)} is left"
         said = f"Why labels ended: {why}{back}."
     held = [each for each in found if each.kept is not None]
     if held:
@@ -99,7 +100,7 @@ def _labels(facts: Facts, plan: Plan) -> Table:
 
 
 def _numbers(facts: Facts, found: Sequence[Promise]) -> Table:
-    head = ("", "quoted", "happened", "ratio", "|ln ratio|", "the quoted range")
+    head = ("", "quoted", "happened", "ratio", "|ln\u00a0ratio|", "quoted range")
     rows = tuple(
         (
             each.name,
@@ -150,7 +151,7 @@ def _picture(found: Sequence[Promise]) -> Picture:
         ends += _row(axes, row, each)
     axes.set(xscale="log", xlim=(0.9 * min(ends), 1.5 * max(ends)), ylim=(len(found) - 0.4, -0.6))
     axes.set_yticks(range(len(found)), [each.name for each in found])
-    axes.xaxis.set_major_locator(FixedLocator(RATIOS))
+    axes.xaxis.set_major_locator(FixedLocator(COARSE if max(ends) / min(ends) > 20 else FINE))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: three_digits(value)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("happened ÷ quoted")

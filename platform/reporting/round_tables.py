@@ -1,7 +1,7 @@
 """Rounds in numbers and words: what each was trained on, saw, had been forecast, and decided."""
 
 from forgefield.platform.evaluating import UNIT
-from forgefield.platform.planning.allocation import TARGET
+from forgefield.platform.planning.allocation import MIDDLE, TARGET
 from forgefield.platform.reporting.facts import Facts
 from forgefield.platform.reporting.parts import DASH, Table, digits, money
 from forgefield.platform.rounds.documents import Band, Round
@@ -13,7 +13,7 @@ def rounds_table(facts: Facts) -> Table:
     head = (
         "round",
         TARGET.value,
-        "tier below",
+        MIDDLE.value,
         "cheap",
         f"error, {UNIT}",
         "forecast",

@@ -25,6 +25,9 @@ from forgefield.storage.ledger.entries import TierTally
 from forgefield.storage.records import Tier
 from forgefield.storage.units import CORE_SECONDS_PER_CORE_HOUR, from_micro
 
+MOST_BESIDE = 0.65
+"""Share of the budget up to which words fit beside a bar; those of a longer one stand on it."""
+
 
 def spend_section(facts: Facts) -> Section:
     """Where the money went, by tier and over time."""
@@ -62,7 +65,8 @@ def _by_tier(facts: Facts) -> Picture:
         start += (good + bad) / unit
         text = f"{money(facts, good + bad)}  ·  {core_hours(good + bad)}"
         text += f"  ·  {money(facts, bad)} on failures" if bad else ""
-        beside(axes, text, (good + bad) / unit, place)
+        end = (good + bad) / unit
+        beside(axes, text, end if end < MOST_BESIDE * cap else 0.0, place)
         said.append(f"{tier} {money(facts, good + bad)}")
     _dress_tiers(axes, facts, cap)
     alt = f"Bars of spend by tier: {', '.join(said)}; cap {money(facts, cap * unit)}."

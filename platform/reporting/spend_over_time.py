@@ -81,8 +81,8 @@ def _rounds(axes: Axes, facts: Facts, start: float, size: float) -> bool:
     for name, end in ends:
         axes.axvline(end, color=INK, lw=0.8, ls=":")
         axes.annotate(
-            name, (end, 1), xycoords=("data", "axes fraction"), xytext=(0, 2), ha="center",
-            textcoords="offset points", fontsize=8, color=SOFT,
+            f"{ROUND}{name}", (end, 1), xycoords=("data", "axes fraction"), xytext=(0, 2),
+            textcoords="offset points", ha="center", fontsize=8, color=SOFT,
         )  # fmt: skip
     return bool(ends)
 

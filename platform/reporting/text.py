@@ -27,6 +27,8 @@ def methods_text(facts: Facts, cite: References) -> list[str]:
     if facts.plan is None:
         return []
     paragraphs = [_sampling(facts.plan, cite), _labels(facts, facts.plan, cite)]
+    if facts.rounds:
+        paragraphs.append(_rounds(facts, facts.plan))
     about = description(facts.folder.force_field)
     if facts.outcome is not None and about is not None:
         paragraphs.append(_training(facts, about, cite))
@@ -70,6 +72,18 @@ def _labels(facts: Facts, plan: Plan, cite: References) -> str:
         f"spent. Of the {target} labels, {split[Purpose.HOLDOUT]} were held out for the "
         f"final error and {split[Purpose.VALIDATION]} served for validation."
         f"{disclaimer(plan)}"
+    )
+
+
+def _rounds(facts: Facts, plan: Plan) -> str:
+    rounds, first = plan.recipe.rounds, facts.rounds[0].counts.target
+    return (
+        f"Training labels were bought in {count(len(facts.rounds), 'round')}, the first with "
+        f"{first} of the target tier, all at random. Later rounds took half of their labels at "
+        f"random and half greedily where the disagreement of {rounds.committee} fine-tuned force "
+        "fields, times the distance to the nearest labelled geometry, was largest. How many of "
+        "each tier followed from a model of the error, refitted to the validation errors after "
+        "every round."
     )
 
 

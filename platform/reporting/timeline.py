@@ -20,7 +20,7 @@ from forgefield.platform.reporting.parts import (
     time_unit,
 )
 from forgefield.platform.screen.wording import duration
-from forgefield.storage.records import Purpose
+from forgefield.storage.records import Purpose, Tier
 from forgefield.storage.units import from_micro
 
 
@@ -44,10 +44,13 @@ def timeline_section(facts: Facts) -> Section:
 def labelling_share(facts: Facts) -> float | None:
     """Core-seconds inside labels per core-second of the labelling step.
 
-    Neither counts calibration or the loading of workers, which are steps of their own.
+    Neither counts calibration or the loading of workers, which are steps of their own. At stated
+    prices there is no such share.
     """
     spans = [span for span in facts.spans if span.name == "labelling"]
     if facts.plan is None or not spans or not all(span.finished for span in spans):
+        return None
+    if any(facts.plan.recipe.is_priced(tier) for tier in Tier):
         return None
     bought = [row for row in facts.tally if row.purpose != Purpose.CALIBRATION]
     spent = from_micro(sum(row.spent_micro for row in bought))

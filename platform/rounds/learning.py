@@ -4,7 +4,7 @@ The ladder of the last training with fewer steps and no weights, and a committee
 pre-training fine-tuned again with other seeds. Every stage is found again by its key.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,6 @@ from forgefield.platform.planning.allocation import CHEAP, MIDDLE
 from forgefield.platform.rounds.settings import RoundSettings
 from forgefield.storage.records import Tier
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
-from forgefield.trainers.settings import FitSettings
 from forgefield.trainers.stages.asteroid import AsteroidSettings, TrainingOutcome, Trial, train
 from forgefield.trainers.stages.asteroid_settings import Runner
 from forgefield.trainers.stages.committee import committee
@@ -49,27 +48,10 @@ def learn(
 
 def shorter(training: AsteroidSettings, rounds: RoundSettings) -> AsteroidSettings:
     """The settings of a round's stages: no weights, a short curve, `effort` times the steps."""
-    fit = _shortened(rounds.effort)
-    phases = tuple(
-        phase.model_copy(update={"fit": fit(phase.fit), "c_grid": None})
-        for phase in training.pretrain
-    )
-    update = {
-        "pretrain": phases,
-        "standard": fit(training.standard),
-        "finetune": fit(training.finetune),
-        "c_grid": (None,),
-        "curve": rounds.curve,
-    }
-    return training.model_copy(update=update)
-
-
-def _shortened(effort: float) -> Callable[[FitSettings], FitSettings]:
-    def shortened(fit: FitSettings) -> FitSettings:
-        steps = max(1, round(effort * fit.steps))
-        return fit.model_copy(update={"steps": steps, "warm_up": round(effort * fit.warm_up)})
-
-    return shortened
+    settings = training.longer(rounds.effort)
+    phases = tuple(phase.model_copy(update={"c_grid": None}) for phase in settings.pretrain)
+    update = {"pretrain": phases, "c_grid": (None,), "curve": rounds.curve}
+    return settings.model_copy(update=update)
 
 
 def outcomes_of(outcome: TrainingOutcome, counts: Counts, validation: int) -> tuple[Outcome, ...]:

@@ -129,7 +129,7 @@ class Thinker:
         )
         with self.stages(place.training, cores, self.reporter, self.check) as runner:
             learnt = learn(
-                place.frames, place.training, recipe.training, recipe.rounds, cheap, runner
+                place.frames, place.training, self.plan.training, recipe.rounds, cheap, runner
             )
         return learnt, round(time.time() - start, 2)
 

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from forgefield.platform.planning.plan import Plan, TierQuote
 from forgefield.platform.planning.quote_parts import ErrorForecast
+from forgefield.platform.planning.training_length import training_core_seconds
 from forgefield.platform.screen.panels import grid, panel
 from forgefield.platform.screen.wording import amount, counted, duration, gigabytes, three_digits
 
@@ -31,6 +32,7 @@ def _facts(plan: Plan) -> Table:
         ("budget", f"{plan.budget} = {three_digits(plan.cap / 3600)} core-hours"),
         ("planned cost", f"{cost} = {three_digits(plan.cost / 3600)} core-hours"),
         ("labelling takes", _wall(plan)),
+        ("training takes", _training(plan)),
         *_resources(plan),
         ("expected error", plan.expected_error),
         *_target(plan),
@@ -49,6 +51,13 @@ def _wall(plan: Plan) -> str:
         again = parts and wall.cores == plan.wall[0].cores
         parts.append(f"{said} on {nodes}" if again else f"{said} on {nodes} of {cores}")
     return ", ".join(parts)
+
+
+def _training(plan: Plan) -> str:
+    effort = plan.training_effort
+    seconds = training_core_seconds(effort, len(plan.molecule.numbers))
+    said = f"about {duration(seconds)} of a core in the end, free of charge"
+    return said if effort == 1 else f"{said} ({three_digits(effort)} times the recipe's steps)"
 
 
 def _resources(plan: Plan) -> list[tuple[str, RenderableType]]:

@@ -1,7 +1,8 @@
-"""The ASTEROID benchmark on small files, run once for all tests of it."""
+"""What tests share and is run once: the ASTEROID benchmark on small files, a reported run."""
 
 import numpy as np
 import pytest
+import report_runs as runs
 import spring_files as springs
 from spring_benchmark import ACCURATE_FRAMES, CHEAP_FRAMES, TERMS
 from spring_files import RECIPE, Listener
@@ -9,6 +10,8 @@ from spring_files import RECIPE, Listener
 from forgefield.platform.benchmarking.asked import Asked
 from forgefield.platform.benchmarking.asteroid import benchmark_asteroid
 from forgefield.platform.benchmarking.results import Results
+from forgefield.platform.reporting.report import write_report
+from forgefield.platform.run_folder import RunFolder
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +38,22 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Asked:
 def results(asked: Asked) -> Results:
     """Every row of two seeds; takes ten seconds."""
     return benchmark_asteroid(asked, TERMS, Listener())
+
+
+@pytest.fixture(scope="session")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A run of one round that went through all its steps; tests that change it take a copy."""
+    folder = RunFolder.at(tmp_path_factory.mktemp("finished") / "methanol-20ccsd")
+    folder.create()
+    plan = runs.toy_plan(folder)
+    folder.plan.write_text(plan.model_dump_json())
+    runs.buy(folder, plan, runs.BOUGHT, failures=3)
+    runs.teach(folder, runs.few_steps())
+    runs.note(folder, runs.TIMELINE)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def page(reported: RunFolder) -> runs.Page:
+    """Its report."""
+    return runs.read(write_report(reported, reported.report))

@@ -22,10 +22,12 @@ from forgefield.platform.planning.planner import make_plan
 from forgefield.platform.planning.quoting import cost_records, estimated_costs, measured_costs
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.resources import disk_quote
+from forgefield.platform.planning.training_length import LONGEST, training_effort
 from forgefield.platform.screen.plan_plot import error_curve
 from forgefield.platform.screen.plan_screen import show_plan
 from forgefield.storage.ledger.entries import TierTally
 from forgefield.storage.records import Purpose, Tier
+from forgefield.trainers.stages.asteroid import AsteroidSettings
 
 HERE = Machine(nodes=1, cores=2, memory_bytes=16 * 10**9)
 SECONDS = {Tier.EMPIRICAL: 1e-4, Tier.XTB: 3e-3, Tier.DFT: 2.0, Tier.CCSD: 16.0}
@@ -222,3 +224,25 @@ def test_a_target_alone_finds_the_budget_and_draws_it(
     assert plan["target"]["chance"] >= 0.5
     assert plan["forecast"]["median"] <= 0.4
     assert (tmp_path / "e.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("core_seconds", "effort"), [(200.0, 1.0), (9_000.0, 5.0), (1e7, LONGEST)]
+)
+def test_training_is_as_long_as_labels_deserve(core_seconds: float, effort: float) -> None:
+    """At most 15 % of what they cost, 270 core-seconds for nine atoms at least."""
+    assert training_effort(core_seconds, 9, Recipe()) == effort
+    asked = Recipe(training=AsteroidSettings(effort=2.5))
+    assert training_effort(core_seconds, 9, asked) == 2.5
+
+
+def test_longer_stages_keep_their_shares() -> None:
+    settings = AsteroidSettings()
+    longer = settings.longer(4)
+    for short, long in zip(settings.pretrain, longer.pretrain, strict=True):
+        assert long.fit.steps == 4 * short.fit.steps
+        assert long.fit.evaluate_every == 4 * short.fit.evaluate_every
+        assert (long.fit.rate, long.fit.batch) == (short.fit.rate, short.fit.batch)
+    assert longer.standard.steps == 4 * settings.standard.steps
+    assert longer.finetune.steps == 2 * settings.finetune.steps
+    assert settings.longer(1) == settings

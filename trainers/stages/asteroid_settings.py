@@ -1,5 +1,6 @@
 """Settings and outcome of the three stages of ASTEROID: data alone, no torch."""
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -69,7 +70,8 @@ class PhaseSettings(Frozen):
 class AsteroidSettings(Frozen):
     """Settings of all stages. `c_grid` is searched in γ = c·median(B); null is unweighted.
 
-    `curve` are the fractions of the accurate training frames of the learning curve, below 1.
+    `effort` multiplies the steps of every stage; null lets the campaign's plan decide. `curve` are
+    the fractions of the accurate training frames of the learning curve, below 1.
     """
 
     model: ModelSettings = NequIPSettings()
@@ -85,6 +87,36 @@ class AsteroidSettings(Frozen):
     c_grid: Grid = (1.0, None)
     curve: tuple[float, ...] = (0.25, 0.5)
     seed: int = 0
+    effort: float | None = Field(default=None, gt=0)
+
+    def longer(self, effort: float) -> Self:
+        """All stages with `effort` times the steps, fine-tuning with its square root.
+
+        Fine-tuning is on few frames and ends early. Evaluations keep their share, so patience does.
+        """
+        phases = tuple(
+            phase.model_copy(update={"fit": _longer(phase.fit, effort)}) for phase in self.pretrain
+        )
+        return self.model_copy(
+            update={
+                "standard": _longer(self.standard, effort),
+                "pretrain": phases,
+                "finetune": _longer(self.finetune, math.sqrt(effort)),
+            }
+        )
+
+
+def _longer(fit: FitSettings, effort: float) -> FitSettings:
+    def times(count: int, least: int = 1) -> int:
+        return max(least, round(effort * count))
+
+    return fit.model_copy(
+        update={
+            "steps": times(fit.steps),
+            "warm_up": times(fit.warm_up, 0),
+            "evaluate_every": times(fit.evaluate_every),
+        }
+    )
 
 
 class Trial(Frozen):

@@ -38,7 +38,7 @@ from forgefield.trainers.stages.asteroid import plain_runner, train
 from forgefield.trainers.stages.ladder import Ladder
 from forgefield.trainers.stages.tasks import StageResult
 
-PROGRAM = Path(sys.executable).with_name("platform")
+CHILD = Path(__file__).with_name("compare_child.py")
 
 
 @dataclass(frozen=True)
@@ -148,11 +148,10 @@ def _places(file: LabelledFile, positions_FA3: Array) -> Sequence[int]:
 
 
 def campaign(place: Place, pair: Pair, blank: Compared) -> Compared:
-    """`platform run` to its end; killed before, it goes on."""
+    """A campaign to its end; killed before, it goes on."""
     start, budget = time.monotonic(), f"{blank.budget:g}ccsd"
     folder = RunFolder.at(place.root / f"run{blank.note}-{budget}")
-    ask = ["-m", pair.molecule, "-b", budget, "--recipe", str(place.recipe_file)]
-    said = _platform("run", *ask, "--workdir", str(folder.root))
+    said = _run(pair.molecule, budget, str(place.recipe_file), str(folder.root))
     found = json.loads(errors_of_test_frames(folder).read_text(encoding="utf-8"))
     plan = load_plan(folder.plan)
     return blank.model_copy(
@@ -170,14 +169,18 @@ def campaign(place: Place, pair: Pair, blank: Compared) -> Compared:
     )
 
 
-def _platform(*words: str) -> dict[str, object]:
+def _run(*words: str) -> dict[str, object]:
     env = {**os.environ, "OMP_NUM_THREADS": "1", "RAY_worker_niceness": "0"}
-    done = subprocess.run(  # noqa: S603
-        [str(PROGRAM), *words, "--json"], capture_output=True, text=True, check=False, env=env
+    done = subprocess.run(
+        [sys.executable, str(CHILD), *words],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+        env=env,
     )
     if done.returncode:
-        raise SystemExit(f"platform {' '.join(words)} ended with {done.returncode}:\n{done.stderr}")
-    return dict(json.loads(done.stdout))
+        raise SystemExit(f"{' '.join(words)} ended with {done.returncode}.")
+    return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 def _labels(folder: RunFolder) -> dict[str, int]:

@@ -1,0 +1,115 @@
+"""Quote against outcome for a run of one round, and for folders of older versions."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from report_runs import COSTS, Page, copy_of, read
+
+from forgefield.platform.forecasting.outcomes import Kind
+from forgefield.platform.planning.plan import Plan, load_plan
+from forgefield.platform.reporting.errors_seen import errors_seen
+from forgefield.platform.reporting.facts import Facts, Span, read_facts
+from forgefield.platform.reporting.promises import Ends, Promise, Unit, labelling_s, promises
+from forgefield.platform.reporting.report import write_report
+from forgefield.platform.run_folder import RunFolder
+from forgefield.storage.frame_store import load_frames
+from forgefield.storage.records import Purpose, Tier
+from forgefield.storage.units import KCAL_PER_MOL_PER_EV
+
+
+@pytest.fixture
+def facts(reported: RunFolder) -> Facts:
+    return read_facts(reported)
+
+
+def plan_of(facts: Facts) -> Plan:
+    assert facts.plan is not None
+    return facts.plan
+
+
+def test_costs_are_those_of_the_labels_bought(
+    reported: RunFolder, facts: Facts, page: Page
+) -> None:
+    frames = load_frames(reported.frames, tuple(Purpose)).of_tier(Tier.CCSD)
+    cost_F = frames.of_purpose(Purpose.TRAIN, Purpose.VALIDATION, Purpose.HOLDOUT).cost_F
+    found = next(p for p in promises(facts, plan_of(facts)) if p.name == "ccsd label")
+    assert found.found.value == pytest.approx(cost_F.mean(), rel=1e-6)
+    half = 1.96 * cost_F.std(ddof=1) / math.sqrt(len(cost_F))
+    assert found.found.high - found.found.value == pytest.approx(half, rel=1e-4)
+    quoted = COSTS[Tier.CCSD]
+    assert found.kept == (quoted.low <= cost_F.mean() <= quoted.high)
+    row = page.row("quote", "ccsd label")
+    assert row[3] == f"{cost_F.mean() / quoted.core_seconds:#.3g}"
+    assert row[4] == f"{abs(math.log(cost_F.mean() / quoted.core_seconds)):.2f}"
+
+
+def test_labels_planned_and_done(facts: Facts, page: Page) -> None:
+    for quote in plan_of(facts).tiers:
+        done = sum(row.done for row in facts.tally if row.tier == quote.tier)
+        assert page.row("quote", quote.tier.value)[1:3] == [f"{quote.total:,}", f"{done:,}"]
+    assert page.row("quote", "dft")[3] == "3"
+
+
+def test_the_forecast_is_held_against_the_hold_out(facts: Facts, page: Page) -> None:
+    forecast, found = plan_of(facts).forecast, facts.evaluation
+    assert forecast is not None
+    assert found is not None
+    error = found.force_field.force_mae
+    inside = forecast.low <= error <= forecast.high
+    assert page.row("quote", "error (plan)")[5] == ("held" if inside else "did not hold")
+    log_ratio = abs(math.log(error / forecast.median))
+    assert f"|ln(measured/forecast)| is {log_ratio:.2f}" in page.text["quote"]
+    assert "error (last round)" not in page.text["quote"]
+
+
+def test_one_round_has_a_band_of_its_own_training(facts: Facts, page: Page) -> None:
+    seen, outcome = errors_seen(facts), facts.outcome
+    assert seen is not None
+    assert outcome is not None
+    whole = [o.error for o in seen.outcomes if o.kind is Kind.TUNED and o.counts == seen.end]
+    best = outcome.best.finetune.validation
+    assert best is not None
+    assert any(error == pytest.approx(best * KCAL_PER_MOL_PER_EV) for error in whole)
+    band = seen.band(Kind.TUNED)
+    medians = [each.median for each in band.forecasts]
+    assert (np.diff(medians) <= 1e-9).all(), "more labels never make it worse"
+    assert "Validation errors of the one training" in page.text["curve"]
+    assert "arms" not in page.text
+    assert "round 0" not in page.text["timeline"]
+
+
+def test_older_plans_without_a_forecast_have_a_report(reported: RunFolder, tmp_path: Path) -> None:
+    folder = copy_of(reported, tmp_path)
+    plan = load_plan(folder.plan)
+    old = plan.model_copy(update={"forecast": None, "alternatives": ()})
+    folder.plan.write_text(old.model_dump_json())
+    page = read(write_report(folder, folder.report))
+    assert "error (plan)" not in page.text["quote"]
+    assert "the plan's forecast" not in page.text["curve"]
+    assert page.row("quote", "ccsd label")
+
+
+def test_times_of_lives_that_overlap_count_once(facts: Facts) -> None:
+    spans = (
+        Span("calibration", 0.0, 10.0, finished=True),
+        Span("labelling", 10.0, 40.0, finished=False),
+        Span("labelling", 30.0, 60.0, finished=True),
+        Span("training", 60.0, 90.0, finished=True),
+    )
+    assert labelling_s(replace(facts, spans=spans)) == 60.0
+
+
+def test_a_quote_without_a_range_neither_holds_nor_fails() -> None:
+    open_ended = Promise("all labels", Unit.MONEY, Ends(50.0), Ends(40.0))
+    assert open_ended.kept is None
+    assert open_ended.log_error == pytest.approx(math.log(1.25))
+    assert Promise("e", Unit.ERROR, Ends(1, 0.5, 2), Ends(2.1)).kept is False
+    assert Promise("e", Unit.ERROR, Ends(1, 0.5, 2), Ends(2.0)).kept is True
+
+
+def test_failures_have_a_price_in_the_budgets_unit(page: Page) -> None:
+    price = 27.0 / COSTS[Tier.CCSD].core_seconds
+    assert f"3 failed attempts, {price:.3g} ccsd or 27 core-s" in page.text["failures"]
