@@ -13,7 +13,7 @@ from forgefield.platform.buying.crew import Crew, Ended
 from forgefield.storage.errors import StorageError
 from forgefield.storage.records import Tier
 
-LOAD_PATIENCE_S = 120.0
+LOAD_PATIENCE_S = 600.0
 
 logger = logging.getLogger(__name__)
 

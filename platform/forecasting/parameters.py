@@ -60,7 +60,7 @@ class ErrorModelSettings(BaseModel):
     alpha_delta: Prior = (0.50, 0.40)
     lower: Prior = (0.30, 0.50)
     atoms_power: float = 0.5
-    model_spread: PositiveFloat = 0.12
+    model_spread: PositiveFloat = 0.09
     frame_spread: PositiveFloat = 0.40
     frame_likeness: float = Field(0.7, ge=0, le=1)
     particles: int = Field(20_000, ge=1000)

@@ -20,7 +20,7 @@ from forgefield.storage.ledger.spool import read_spool
 from forgefield.storage.records import Job
 from forgefield.storage.units import from_micro
 
-LOAD_PATIENCE_S = 120.0
+LOAD_PATIENCE_S = 600.0
 
 
 class Crew:

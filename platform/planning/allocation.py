@@ -46,7 +46,7 @@ class AllocationSettings(BaseModel):
     most_target: PositiveInt = 10_000
     cheap_labels: PositiveInt = 2000
     cheap_cost_share: float = Field(0.05, gt=0, lt=0.5)
-    middle_per_target: PositiveFloat = 10.0
+    middle_per_target: PositiveFloat = 50.0
     least_cost_ratio: PositiveFloat = 2.0
     spare_share: float = Field(0.02, ge=0, lt=0.5)
 
@@ -93,7 +93,8 @@ def allocate(
     if posterior is None:
         middle = min(middle, _closed_form_middle(left, label_cost, settings))
     else:
-        middle = min(middle, _best_middle(posterior, left, label_cost, cheap, settings))
+        best = _best_middle(posterior, left, label_cost, cheap, settings)
+        middle = min(middle, best, _most_beside(left, label_cost, settings))
     target = int((left - middle * label_cost[MIDDLE]) / label_cost[TARGET])
     target = min(target, settings.most_target)
     return Allocation(_purposes(target, middle, cheap, settings))
@@ -135,7 +136,7 @@ def _best_middle(
         split = best_split(posterior, left, shared, limits)
     if share * split.target / (1 - share) > most:
         split = best_split(posterior, left - most * prices.target, prices, limits)
-    return min(split.middle, _most_middle(split.target, label_cost, settings))
+    return split.middle
 
 
 def _limits(
@@ -154,6 +155,14 @@ def _most_middle(
     if label_cost[TARGET] < settings.least_cost_ratio * label_cost[MIDDLE]:
         return settings.calibration_labels
     return max(settings.calibration_labels, int(settings.middle_per_target * target))
+
+
+def _most_beside(
+    left: float, label_cost: Mapping[Tier, float], settings: AllocationSettings
+) -> int:
+    """The most middle labels where the target tier gets all the money that they leave."""
+    price = label_cost[TARGET] + settings.middle_per_target * label_cost[MIDDLE]
+    return _most_middle(int(left / price), label_cost, settings)
 
 
 def fewest_target_labels(settings: AllocationSettings) -> int:

@@ -40,7 +40,8 @@ class RoundArms:
 
     def of(self, arm: Arm) -> Array:
         """Errors of one arm."""
-        return self.errors_F[np.array([each is arm for each in self.arms_F], dtype=bool)]
+        mask_F = np.array([each is arm for each in self.arms_F], dtype=bool)
+        return np.asarray(self.errors_F[mask_F])
 
 
 def round_arms(facts: Facts) -> tuple[RoundArms, ...]:

@@ -80,7 +80,7 @@ def errors_seen(facts: Facts) -> ErrorsSeen | None:
         outcomes = [each.to_outcome() for record in facts.rounds for each in record.outcomes]
         at_rounds = [record.counts.to_counts() for record in facts.rounds]
     else:
-        outcomes, at_rounds = _of_one_training(facts, facts.plan, end), [end]
+        outcomes, at_rounds = [*_of_one_training(facts, facts.plan, end)], [end]
     if not outcomes:
         return None
     settings, atoms = facts.plan.recipe.forecast, len(facts.plan.molecule.numbers)

@@ -14,6 +14,7 @@ from forgefield.platform.reporting.facts import Facts, merged
 from forgefield.storage.ledger.entries import TierTally
 from forgefield.storage.records import Purpose, Tier
 from forgefield.storage.units import from_micro
+from forgefield.trainers.evaluation.intervals import students_quantile
 
 LABELLING = frozenset({"calibration", "labelling"})
 
@@ -137,8 +138,8 @@ def mean_cost(tally: Sequence[TierTally], tier: Tier) -> Ends | None:
         (count - 1) * (std**2 if count > 1 else 0.0) + count * (each - mean) ** 2
         for count, each, std in known
     )
-    half = 1.96 * math.sqrt(squares / (number - 1) / number)
-    return Ends(mean, mean - half, mean + half)
+    half = students_quantile(number) * math.sqrt(squares / (number - 1) / number)
+    return Ends(mean, max(0.0, mean - half), mean + half)
 
 
 def _labelling_time(facts: Facts, plan: Plan) -> list[Promise]:

@@ -86,7 +86,7 @@ def _lead(facts: Facts, plan: Plan, found: Sequence[Promise]) -> str:
 
 
 def _labels(facts: Facts, plan: Plan) -> Table:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for quote in plan.tiers:
         planned, done, failed = planned_and_bought(facts, quote)
         rows.append((quote.tier.value, f"{planned:,}", f"{done:,}", f"{failed:,}"))

@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from report_runs import COSTS, Page, copy_of, read
+from scipy.special import stdtrit
 
 from forgefield.platform.forecasting.outcomes import Kind
 from forgefield.platform.planning.plan import Plan, load_plan
 from forgefield.platform.reporting.errors_seen import errors_seen
 from forgefield.platform.reporting.facts import Facts, Span, read_facts
 from forgefield.platform.reporting.promises import Ends, Promise, Unit, labelling_s, promises
+from forgefield.platform.reporting.quote import quote_section
 from forgefield.platform.reporting.report import write_report
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.frame_store import load_frames
@@ -37,13 +39,25 @@ def test_costs_are_those_of_the_labels_bought(
     cost_F = frames.of_purpose(Purpose.TRAIN, Purpose.VALIDATION, Purpose.HOLDOUT).cost_F
     found = next(p for p in promises(facts, plan_of(facts)) if p.name == "ccsd label")
     assert found.found.value == pytest.approx(cost_F.mean(), rel=1e-6)
-    half = 1.96 * cost_F.std(ddof=1) / math.sqrt(len(cost_F))
+    half = stdtrit(len(cost_F) - 1, 0.975) * cost_F.std(ddof=1) / math.sqrt(len(cost_F))
     assert found.found.high - found.found.value == pytest.approx(half, rel=1e-4)
     quoted = COSTS[Tier.CCSD]
     assert found.kept == (quoted.low <= cost_F.mean() <= quoted.high)
     row = page.row("quote", "ccsd label")
     assert row[3] == f"{cost_F.mean() / quoted.core_seconds:#.3g}"
     assert row[4] == f"{abs(math.log(cost_F.mean() / quoted.core_seconds)):.2f}"
+
+
+def test_few_labels_of_very_different_cost_are_shown(facts: Facts) -> None:
+    """Their interval reaches below zero, where no cost is."""
+    (first, *_) = (row for row in facts.tally if row.tier is Tier.CCSD)
+    row = replace(
+        first, purpose=Purpose.TRAIN, done=3, adopted=0, mean_core_seconds=5.0, std_core_seconds=8.0
+    )
+    wild = replace(facts, tally=(row,))
+    (cost,) = (p for p in promises(wild, plan_of(wild)) if p.unit is Unit.COST)
+    assert cost.found.low == 0.0
+    assert "µs to" in next(r for r in quote_section(wild).tables[1].rows if r[0] == cost.name)[2]
 
 
 def test_labels_planned_and_done(facts: Facts, page: Page) -> None:

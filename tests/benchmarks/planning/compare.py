@@ -10,7 +10,7 @@ Three arms on the same test frames of a system and seed, all trained equally lon
 - `ours`: `platform run` with a share of that money, everything in it: calibration, validation,
   hold-out, what rounds waste.
 
-The first two buy no hold-out. A finished arm is found again in `out/compare.jsonl`, a killed
+The planner's prior is one fitted without the molecule. The first two arms buy no hold-out. A finished arm is found again in `out/compare.jsonl`, a killed
 campaign goes on; the end of a run writes `compare.json` beside this script.
 """
 
@@ -22,6 +22,7 @@ from pathlib import Path
 from compare_arms import campaign, fixed, prepare_in, target_only
 from compare_recipes import PAIRS, WHOLE, Pair, Steps, recipe_of
 from compare_records import Compared, append, read, table, write
+from prior_fitting import as_toml, without
 
 HERE = Path(__file__).parent
 DATA = HERE.parents[3] / "shared" / "data"
@@ -38,6 +39,7 @@ class Asked:
     shares: tuple[float, ...]
     extra: str
     note: str
+    errors: Path
 
 
 def main() -> None:
@@ -48,7 +50,8 @@ def main() -> None:
     parser.add_argument("--systems", nargs="*", default=[pair.name for pair in PAIRS])
     parser.add_argument("--shares", type=float, nargs="*", default=list(SHARES))
     parser.add_argument("--effort", type=float, default=1.0, help="times the steps of all stages")
-    parser.add_argument("--extra", default="", help="lines of TOML at the end of the recipe")
+    parser.add_argument("--extra", default="", help="further TOML of the campaigns' recipe")
+    parser.add_argument("--errors", type=Path, default=HERE / "errors.json")
     parser.add_argument("--note", default="", help="what tells these campaigns from others")
     parser.add_argument("--json", type=Path, default=HERE / "compare.json")
     parser.add_argument("--table", action="store_true", help="only write the JSON and the table")
@@ -61,6 +64,7 @@ def main() -> None:
         tuple(options.shares),
         options.extra.replace("\\n", "\n"),
         options.note,
+        options.errors,
     )
     for seed in [] if options.table else options.seeds:
         for pair in (pair for pair in PAIRS if pair.name in options.systems):
@@ -82,8 +86,9 @@ def _measured(pair: Pair, seed: int, asked: Asked, done: set[str]) -> Iterator[C
     blank = blank.model_copy(update={"arm": "target"})
     if blank.key not in done:
         yield target_only(plain, pair, blank)
-    extra = recipe_of(pair, seed, asked.steps, asked.data, asked.extra)
-    changed = prepare_in(place, f"{pair.name}{asked.note}", extra)
+    prior = as_toml(without(pair.name, [asked.errors, HERE / "known.json"]))
+    recipe = recipe_of(pair, seed, asked.steps, asked.data, f"{prior}\n{asked.extra}")
+    changed = prepare_in(place, f"{pair.name}{asked.note}-campaign", recipe)
     for share in asked.shares:
         update = {"arm": "ours", "budget": share * WHOLE, "note": asked.note}
         blank = blank.model_copy(update=update)

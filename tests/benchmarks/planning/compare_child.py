@@ -3,8 +3,8 @@
     python tests/benchmarks/planning/compare_child.py MOLECULE BUDGET RECIPE FOLDER
 
 Under Ray Train every stage starts a worker, which takes longer than stages as short as these; the
-numbers are the same. Labels, ledger, rounds and stop are the campaign's own. Prints the result as
-JSON, and on stderr what is going on.
+numbers are the same. Labels, ledger, rounds and stop are the campaign's own; no report is written.
+Prints the result as JSON, and on stderr what is going on.
 """
 
 import sys
@@ -18,7 +18,8 @@ from forgefield.platform import training
 from forgefield.platform.buying.score import Progress
 from forgefield.platform.planning.budget import parse_budget
 from forgefield.platform.planning.recipe import load_recipe
-from forgefield.platform.planning.request import Request
+from forgefield.platform.planning.request import Request, known_plan
+from forgefield.platform.results import result_of
 from forgefield.platform.run_folder import RunFolder
 from forgefield.trainers.stages.asteroid import plain_runner
 from forgefield.trainers.stages.asteroid_settings import Runner
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str]) -> None:
     """Run it to its end."""
     import torch
 
-    from forgefield.platform.campaign import run_campaign
+    from forgefield.platform.campaign import driving
 
     torch.set_num_threads(1)
     training.running_stages = in_this_process  # type: ignore[assignment]
@@ -65,7 +66,11 @@ def main(arguments: Sequence[str]) -> None:
         load_recipe(recipe),
         RunFolder.at(Path(folder)),
     )
-    print(run_campaign(request, None, Log()).model_dump_json())
+    with driving(request, None, Log()) as campaign:
+        plan = known_plan(request) or campaign.calibrate(request)
+        why = campaign.label(plan)
+        result = result_of(request.folder, plan, why, campaign.train(plan))
+    print(result.model_dump_json())
 
 
 if __name__ == "__main__":

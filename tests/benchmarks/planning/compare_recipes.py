@@ -89,6 +89,7 @@ file = "{data}/{middle[0]}"
 method = "{middle[1]}"
 unit = "{unit}"
 price = {cheaper}
+
 {extra}
 """
 COMMON = (

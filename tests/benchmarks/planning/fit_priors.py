@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from prior_fitting import Seen, Systems, fitted, load, molecule, posterior_of
+from prior_fitting import BEFORE, Seen, Systems, fitted, load, molecule, posterior_of
 
 from forgefield.platform.forecasting.counts import Costs, Counts
 from forgefield.platform.forecasting.error_model import ErrorModelSettings, Posterior
@@ -33,12 +33,12 @@ def main() -> None:
     parser.add_argument("--errors", type=Path, nargs="*", default=[HERE / "errors.json"])
     options = parser.parse_args()
     systems = load([*options.errors, HERE / "known.json"])
-    assumed = ErrorModelSettings()
+    assumed = BEFORE
     prior = fitted(systems, assumed)
     for name in NAMES:
-        before, after = getattr(assumed, name), getattr(prior, name)
-        print(f"{name:14} assumed ({before[0]:.3g}, {before[1]:.2g})", end="   ")
-        print(f"fitted ({after[0]:.3g}, {after[1]:.2g})")
+        each = (getattr(s, name) for s in (assumed, prior, ErrorModelSettings()))
+        told = zip(("assumed", "fitted", "set"), each, strict=True)
+        print(f"{name:14}", *(f"{word} ({m:.3g}, {s:.2g})" for word, (m, s) in told), sep="   ")
     _print_residuals(systems, prior)
     _print_left_out(systems, assumed)
 

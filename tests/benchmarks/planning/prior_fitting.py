@@ -23,6 +23,25 @@ ASSUMED, STEPS = 2.0, 8
 ATOMS = {"h2co": 4, "ethanol": 9, "malonaldehyde": 9, "benzene": 12, "toluene": 15, "aspirin": 21}
 
 
+BEFORE = ErrorModelSettings(
+    scratch=(0.70, 0.80),
+    alpha_scratch=(0.60, 0.28),
+    floor_scratch=(0.05, 1.0),
+    tuned=(0.37, 0.35),
+    alpha=(0.30, 0.60),
+    floor=(0.10, 0.90),
+    beta=(0.60, 0.60),
+    alpha_lower=(0.75, 0.16),
+    floor_lower=(0.05, 1.0),
+    cheap_worth=(0.50, 1.0),
+    cheap_power=(0.65, 0.60),
+    delta=(0.30, 0.50),
+    alpha_delta=(0.50, 0.40),
+    lower=(0.30, 0.50),
+)
+"""What was assumed before the grid: where fits begin, so that what is left out stays unknown."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """An outcome and the seed of its training."""
@@ -90,3 +109,15 @@ def linked(name: str, settings: ErrorModelSettings) -> tuple[float, float]:
 def unlinked(name: str, mean: float) -> float:
     """The median in the parameter's own unit."""
     return float(1 / (1 + np.exp(-mean)) if name in LOGIT else np.exp(mean))
+
+
+def without(name: str, paths: Sequence[Path]) -> ErrorModelSettings:
+    """The prior of somebody who has seen every system of these files but those of a molecule."""
+    others = {s: v for s, v in load(paths).items() if molecule(s) != name}
+    return fitted(others, BEFORE)
+
+
+def as_toml(settings: ErrorModelSettings) -> str:
+    """A recipe's section of the priors."""
+    rows = ((name, getattr(settings, name)) for name in NAMES)
+    return "[forecast]\n" + "".join(f"{n} = [{m:.4g}, {s:.4g}]\n" for n, (m, s) in rows)
