@@ -110,11 +110,14 @@ def _ends(errors: Errors) -> Ends:
 
 
 def _label_costs(facts: Facts, plan: Plan) -> list[Promise]:
-    """Mean cost of labels that were bought after calibration, which the quote is made from."""
+    """Mean cost of labels bought after calibration, which the quote is made from.
+
+    Those at a stated price are left out.
+    """
     said = []
     for quote in plan.tiers:
         found = mean_cost(facts.tally, quote.tier)
-        if found is not None:
+        if found is not None and not plan.recipe.is_priced(quote.tier):
             quoted = Ends(quote.core_seconds, quote.low, quote.high)
             said.append(Promise(f"{quote.tier} label", Unit.COST, quoted, found, "90 %"))
     return said

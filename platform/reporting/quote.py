@@ -66,7 +66,7 @@ def why_it_ended(facts: Facts, plan: Plan) -> str:
 
 def _lead(facts: Facts, plan: Plan, found: Sequence[Promise]) -> str:
     why, left = why_it_ended(facts, plan), from_micro(facts.balance.left_micro)
-    said = "Labels are still being bought."
+    said = "Labelling isn't over."
     if why:
         back = "" if "returned" in why else f"; {money(facts, left)} is left"
         said = f"Why labels ended: {why}{back}."
@@ -100,7 +100,7 @@ def _labels(facts: Facts, plan: Plan) -> Table:
 
 
 def _numbers(facts: Facts, found: Sequence[Promise]) -> Table:
-    head = ("", "quoted", "happened", "ratio", "|ln\u00a0ratio|", "quoted range")
+    head = ("", "quoted", "happened", "ratio", "|ln\u00a0ratio|", "in range")
     rows = tuple(
         (
             each.name,
@@ -108,7 +108,7 @@ def _numbers(facts: Facts, found: Sequence[Promise]) -> Table:
             _words(facts, each, each.found),
             digits(each.ratio),
             f"{each.log_error:.2f}",
-            {None: DASH, True: "held", False: "did not hold"}[each.kept],
+            {None: DASH, True: "yes", False: "no"}[each.kept],
         )
         for each in found
     )
@@ -119,7 +119,8 @@ def _note(facts: Facts, found: Sequence[Promise]) -> str:
     said = "Quoted ranges: 80 % for errors, 90 % for a label. Measured ones: 95 %, of the mean."
     plan = facts.plan
     if plan is not None and any(each.unit is Unit.TIME for each in found):
-        said += f" Labelling time is quoted for one node of {plan.wall[0].cores} cores"
+        cores = count(plan.wall[0].cores, "core")
+        said += f" Labelling time is quoted for one node of {cores}"
         trained = sum(record.trained_s for record in facts.rounds)
         said += f", without the rounds' training ({duration(trained)})." if trained else "."
     if plan is not None and any(plan.recipe.is_priced(tier) for tier in Tier):
@@ -132,13 +133,23 @@ def _words(facts: Facts, promise: Promise, ends: Ends) -> str:
         return duration(ends.value)
     if promise.unit is Unit.MONEY:
         return money(facts, ends.value)
-    said = digits(ends.value) if promise.unit is Unit.ERROR else duration(ends.value)
-    return said if ends.holds(ends.value) is None else f"{said} ({_ends(promise, ends)})"
+    if ends.holds(ends.value) is None:
+        return digits(ends.value) if promise.unit is Unit.ERROR else duration(ends.value)
+    value, unit = (digits(ends.value), "") if promise.unit is Unit.ERROR else _split(ends.value)
+    return f"{value} ({_ends(promise, ends)}) {unit}".rstrip()
 
 
 def _ends(promise: Promise, ends: Ends) -> str:
-    word = digits if promise.unit is Unit.ERROR else duration
-    return f"{word(ends.low)} to {word(ends.high)}"
+    """Both ends, times in the unit of the value."""
+    if promise.unit is Unit.ERROR:
+        return f"{digits(ends.low)} to {digits(ends.high)}"
+    size = ends.value / float(_split(ends.value)[0].replace(",", ""))
+    return f"{three_digits(ends.low / size)} to {three_digits(ends.high / size)}"
+
+
+def _split(seconds: float) -> tuple[str, str]:
+    number, unit = duration(seconds).split()
+    return number, unit
 
 
 def _picture(found: Sequence[Promise]) -> Picture:

@@ -11,11 +11,13 @@ from scipy.special import stdtrit
 
 from forgefield.platform.forecasting.outcomes import Kind
 from forgefield.platform.planning.plan import Plan, load_plan
+from forgefield.platform.replaying.settings import Posed
 from forgefield.platform.reporting.errors_seen import errors_seen
 from forgefield.platform.reporting.facts import Facts, Span, read_facts
 from forgefield.platform.reporting.promises import Ends, Promise, Unit, labelling_s, promises
 from forgefield.platform.reporting.quote import quote_section
 from forgefield.platform.reporting.report import write_report
+from forgefield.platform.reporting.timeline import labelling_share
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.frame_store import load_frames
 from forgefield.storage.records import Purpose, Tier
@@ -57,7 +59,19 @@ def test_few_labels_of_very_different_cost_are_shown(facts: Facts) -> None:
     wild = replace(facts, tally=(row,))
     (cost,) = (p for p in promises(wild, plan_of(wild)) if p.unit is Unit.COST)
     assert cost.found.low == 0.0
-    assert "µs to" in next(r for r in quote_section(wild).tables[1].rows if r[0] == cost.name)[2]
+    rows = quote_section(wild).tables[1].rows
+    assert next(row for row in rows if row[0] == cost.name)[2] == "5 (0 to 24.9) s"
+
+
+def test_labels_at_a_stated_price_prove_nothing_of_costs(facts: Facts) -> None:
+    plan = plan_of(facts)
+    posing = plan.recipe.posing.model_copy(update={"ccsd": Posed(price=48.0)})
+    recipe = plan.recipe.model_copy(update={"posing": posing})
+    stated = plan.model_copy(update={"recipe": recipe})
+    names = {each.name for each in promises(facts, stated)}
+    assert {"ccsd label", "labelling time"} & names == set()
+    assert {"xtb label", "all labels"} <= names
+    assert labelling_share(replace(facts, plan=stated)) is None
 
 
 def test_labels_planned_and_done(facts: Facts, page: Page) -> None:
@@ -73,7 +87,7 @@ def test_the_forecast_is_held_against_the_hold_out(facts: Facts, page: Page) -> 
     assert found is not None
     error = found.force_field.force_mae
     inside = forecast.low <= error <= forecast.high
-    assert page.row("quote", "error (plan)")[5] == ("held" if inside else "did not hold")
+    assert page.row("quote", "error (plan)")[5] == ("yes" if inside else "no")
     log_ratio = abs(math.log(error / forecast.median))
     assert f"|ln(measured/forecast)| is {log_ratio:.2f}" in page.text["quote"]
     assert "error (last round)" not in page.text["quote"]
