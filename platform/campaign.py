@@ -4,6 +4,7 @@ Each step leaves its result in the run folder and is skipped where it is already
 run that was killed anywhere goes on from where it was.
 """
 
+import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,17 +14,21 @@ from forgefield.platform.cluster import cluster_machine, ray_cluster
 from forgefield.platform.evaluating import Evaluation
 from forgefield.platform.planning.allocation import calibration_core_seconds
 from forgefield.platform.planning.budget import worth_micro
-from forgefield.platform.planning.calibrating import measurable
+from forgefield.platform.planning.calibrating import Calibration, measurable
 from forgefield.platform.planning.configurations import (
     Pool,
     calibration_orders,
     campaign_orders,
 )
+from forgefield.platform.planning.cost_records import (
+    cost_records,
+    labels_seen,
+    measured_before,
+)
 from forgefield.platform.planning.cost_store import remember_costs
 from forgefield.platform.planning.machine import Machine, this_machine
 from forgefield.platform.planning.plan import Plan, TierCost
 from forgefield.platform.planning.quoting import (
-    cost_records,
     estimated_costs,
     measured_costs,
     other_molecules,
@@ -32,20 +37,23 @@ from forgefield.platform.planning.quoting import (
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.request import Request, claim_folder, known_plan
 from forgefield.platform.planning.throughput import choose_slots
-from forgefield.platform.pooling import pool_for
+from forgefield.platform.pooling import pool_for, refuse_short_replay
 from forgefield.platform.results import Result, result_of, spent_words
 from forgefield.platform.rounds.policy import goes_in_rounds
 from forgefield.platform.run_folder import RunFolder, write_atomically
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.platform.training import evaluate_and_keep, train_run
 from forgefield.storage.errors import BudgetTooSmall
-from forgefield.storage.records import Molecule, Tier
+from forgefield.storage.frame_store import load_frames
+from forgefield.storage.records import Molecule, Purpose, Tier
 from forgefield.storage.run_lock import RunLock
 
 
 def quote(request: Request) -> Plan:
     """A plan from estimated costs alone; nothing is computed or spent."""
-    return request.plan(estimated_costs(request.molecule, request.recipe), this_machine())
+    plan = request.plan(estimated_costs(request.molecule, request.recipe), this_machine())
+    refuse_short_replay(request.molecule, plan)
+    return plan
 
 
 @dataclass(slots=True)
@@ -63,6 +71,8 @@ class Campaign:
         provisional = request.plan(estimates, self.machine)
         pool = pool_for(self.folder, request.molecule, provisional, self.reporter)
         self.reporter.say("Calibrating: a few labels at every tier, paid from the budget …")
+        if request.given is not None:
+            self.reporter.say("Labels are counted anew at the costs found, not as the plan has it.")
         orders = calibration_orders(pool, request.recipe, estimates)
         with self._labelling(request.molecule, request.recipe, estimates) as phase:
             phase.ledger.set_cap(_provisional_cap(request, estimates), "from high estimates")
@@ -72,14 +82,19 @@ class Campaign:
             seen = phase.ledger.tally(), calibration.measured
             others = other_molecules(request.molecule, request.recipe, phase.threads)
             costs = measured_costs(estimates, *seen, others)
-            records = cost_records(request.molecule, request.recipe, phase.threads, *seen)
-            note = remember_costs(records)
+            note = self._remember(request, calibration, phase.threads)
             plan = self._affordable(request, costs)
             phase.ledger.set_cap(plan.cap_micro, f"{plan.budget} at calibrated costs")
         if note:
             self.reporter.say(note)
         write_atomically(self.folder.plan, plan.model_dump_json(indent=1))
         return plan
+
+    def _remember(self, request: Request, calibration: Calibration, threads: int) -> str:
+        """Keep what labels cost for later plans; why that wasn't possible, else nothing."""
+        seen = labels_seen(load_frames(self.folder.frames, (Purpose.CALIBRATION,)))
+        seen += measured_before(calibration.measured, platform.node(), threads)
+        return remember_costs(cost_records(request.molecule, request.recipe, seen))
 
     def _affordable(self, request: Request, costs: Mapping[Tier, TierCost]) -> Plan:
         """The plan at measured costs; raises `BudgetTooSmall` saying what calibration cost."""
@@ -110,7 +125,7 @@ class Campaign:
 
     def _at_once(self, plan: Plan, pool: Pool, phase: Labelling) -> str:
         phase.buy(campaign_orders(pool, plan, phase.known_keys))
-        return spent_words(plan, phase.ledger.balance())
+        return spent_words(plan, phase.ledger.balance(), phase.ledger.tally())
 
     def _rounds(self, plan: Plan, pool: Pool, phase: Labelling) -> str:
         from forgefield.platform.rounds.driving import run_rounds
@@ -118,7 +133,9 @@ class Campaign:
 
         supply = Supply.of(pool, plan, phase.known_keys)
         record = run_rounds(self.folder, plan, supply, phase, self.reporter)
-        return spent_words(plan, phase.ledger.balance()) if record.spend_rest else record.why
+        if not record.spend_rest:
+            return record.why
+        return spent_words(plan, phase.ledger.balance(), phase.ledger.tally())
 
     def train(self, plan: Plan) -> Evaluation:
         """The three stages and the baseline, then their errors on the hold-out."""
@@ -167,7 +184,7 @@ def calibrated_plan(request: Request, ray_address: str | None, reporter: Reporte
     known = known_plan(request)
     if known is not None:
         return known
-    _refuse_before_spending(request, ray_address)
+    refuse_before_spending(request, ray_address)
     with driving(request, ray_address, reporter) as campaign:
         return campaign.calibrate(request)
 
@@ -176,19 +193,19 @@ def run_campaign(request: Request, ray_address: str | None, reporter: Reporter) 
     """Everything from request to report, going on from whatever the folder holds."""
     known = known_plan(request)
     if known is None:
-        _refuse_before_spending(request, ray_address)
+        refuse_before_spending(request, ray_address)
     with driving(request, ray_address, reporter) as campaign:
         plan = known or campaign.calibrate(request)
         why = campaign.label(plan)
         return campaign.conclude(plan, why, campaign.train(plan))
 
 
-def _refuse_before_spending(request: Request, ray_address: str | None) -> None:
+def refuse_before_spending(request: Request, ray_address: str | None) -> None:
     """Raise `InputError` where the estimated costs show already that nothing will come of it."""
     costs, here = estimated_costs(request.molecule, request.recipe), this_machine()
     if ray_address is None:
         refuse_what_does_not_fit(costs, request.recipe, here)
-    request.plan(costs, here)
+    refuse_short_replay(request.molecule, request.plan(costs, here))
 
 
 def _provisional_cap(request: Request, estimates: Mapping[Tier, TierCost]) -> int:

@@ -1,6 +1,8 @@
 """What a finished run tells: labels, money, why no more was bought, and the errors."""
 
-from forgefield.platform.buying.purchasing import TIGHTEST_LIMIT
+from collections.abc import Sequence
+
+from forgefield.platform.buying.purchasing import TIGHTEST_LIMIT, running_cost
 from forgefield.platform.evaluating import Evaluation
 from forgefield.platform.planning.allocation import TARGET
 from forgefield.platform.planning.plan import Document, Plan
@@ -8,8 +10,10 @@ from forgefield.platform.rounds.policy import goes_in_rounds
 from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.screen.wording import amount
 from forgefield.platform.status import TierStatus, status_of
-from forgefield.storage.ledger.entries import Balance
+from forgefield.storage.ledger.entries import Balance, TierTally
 from forgefield.storage.units import from_micro
+
+PRIOR_LABELS = 2
 
 
 class Result(Document):
@@ -52,14 +56,26 @@ def _bought(row: TierStatus, *, in_rounds: bool) -> str:
     return f"{row.tier} {row.done:,} of {row.planned:,} planned ({why})"
 
 
-def spent_words(plan: Plan, balance: Balance) -> str:
-    """Why nothing more is bought where nothing was stopped: money, or the recipe's most labels."""
+def spent_words(plan: Plan, balance: Balance, tally: Sequence[TierTally]) -> str:
+    """Why nothing more is bought where nothing was stopped: money, the recipe, or the pool."""
     left = from_micro(balance.left_micro)
-    if left < TIGHTEST_LIMIT * plan.tier(TARGET).core_seconds:
+    rows = [row for row in tally if row.tier == TARGET]
+    if left < TIGHTEST_LIMIT * _cost_now(plan, rows):
         return "the budget is spent to the last label that fits"
-    returned = amount(plan.in_budget_units(left), plan.budget)
+    return f"{_limit(plan, rows)}; {amount(plan.in_budget_units(left), plan.budget)} returned"
+
+
+def _limit(plan: Plan, rows: Sequence[TierTally]) -> str:
+    done, failed = sum(row.done for row in rows), sum(row.failed for row in rows)
     most = plan.recipe.allocation.most_target
-    return (
-        f"all labels that the recipe allows are bought (at most {most:,} of {TARGET}); "
-        f"{returned} returned"
-    )
+    if done >= most:
+        return f"all labels that the recipe allows are bought (at most {most:,} of {TARGET})"
+    but = f", {failed:,} of which failed" if failed else ""
+    return f"no configuration that the plan may label at {TARGET} is left{but}"
+
+
+def _cost_now(plan: Plan, rows: Sequence[TierTally]) -> float:
+    """Core-seconds of a target label by now: labels may cost more than the plan said."""
+    spent = from_micro(sum(row.spent_micro for row in rows))
+    bought = sum(max(0, row.done - row.adopted) for row in rows)
+    return running_cost(plan.tier(TARGET).core_seconds, PRIOR_LABELS, spent, bought)

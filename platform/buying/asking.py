@@ -7,7 +7,7 @@ whoever was buying them failed or died.
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from forgefield.platform.buying.ledger_service import LedgerClient
 from forgefield.platform.buying.purchasing import Claim
@@ -24,6 +24,8 @@ class Order:
     """Jobs of one tier still to be bought of `planned`; `core_seconds` is the plan's for one.
 
     The next `alone` jobs are bought one at a time: they were in a batch that killed its worker.
+    `given_up` are keys of jobs that failed and aren't tried again. Nothing comes back to an order
+    that was `dropped`.
     """
 
     jobs: deque[Job]
@@ -32,6 +34,8 @@ class Order:
     core_seconds: float
     claim: Claim = Claim.ELASTIC
     alone: int = 0
+    given_up: set[str] = field(default_factory=set)
+    dropped: bool = False
 
 
 class Asking:
@@ -45,8 +49,8 @@ class Asking:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether some jobs are being bought by others."""
-        return bool(self._busy)
+        """Whether some jobs are being bought by others, and still wanted."""
+        return any(not order.dropped for order, _ in self._busy)
 
     @property
     def waiting_for(self) -> str:
@@ -86,6 +90,7 @@ class Asking:
 
     def bring_back(self, *, patient: bool) -> None:
         """Ask again for what others were buying; pauses where there is nothing else to do."""
+        self._busy = [(order, job) for order, job in self._busy if not order.dropped]
         wait = self._asked_again + ASK_AGAIN_S - time.monotonic()
         if not self._busy or (patient and wait > 0):
             return

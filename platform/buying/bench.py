@@ -47,6 +47,11 @@ class Bench:
         return not self._idle
 
     @property
+    def is_in_service(self) -> bool:
+        """Whether some place is neither lent out nor given up."""
+        return not self._staff <= self._withdrawn
+
+    @property
     def is_loading(self) -> bool:
         """Whether some workers are loading."""
         return bool(self._loading)

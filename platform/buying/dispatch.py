@@ -80,11 +80,19 @@ class Dispatcher:
         """Use a slot again that was withdrawn."""
         self._bench.restore(place)
 
-    def buy(self, orders: Sequence[Order]) -> None:
-        """Buy until all is bought or nothing fits; raises `WaveOfFailures` after settling."""
+    @property
+    def is_in_service(self) -> bool:
+        """Whether some slot is neither lent out nor given up."""
+        return self._bench.is_in_service
+
+    def buy(self, orders: Sequence[Order]) -> bool:
+        """Buy until all is bought or nothing fits; raises `WaveOfFailures` after settling.
+
+        False where something else ended it: it was to stop, or no slot is in service.
+        """
         self._asking.take_known(orders, self._deciding.expected_cost)
         self._purse.ask()
-        while not self._is_over(self._fill(orders), orders):
+        while not self._is_over(pause := self._fill(orders), orders):
             self._collect()
             self._asking.bring_back(patient=bool(self._flights) or self._bench.is_loading)
             self._end_overruns()
@@ -92,6 +100,7 @@ class Dispatcher:
         self._ledger.pack()
         if self._losses.wave is not None:
             raise self._losses.wave
+        return pause is Pause.STOP and not self._stopping
 
     def _is_over(self, pause: Pause | None, orders: Sequence[Order]) -> bool:
         """Whether there is nothing to wait for; shows where labelling stands."""

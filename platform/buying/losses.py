@@ -1,10 +1,12 @@
 """What becomes of labels that failed or whose worker died, and when so many do that buying ends.
 
-A label that may go better next time is tried again, a few times; one of a batch that killed its
-worker is tried by itself. No single label stops the rest; a wave of failures does.
+A label that may go better next time is tried again, a few times, if it is still wanted; one of a
+batch that killed its worker is tried by itself. No single label stops the rest; a wave of failures
+does.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 
 from forgefield.platform.buying.asking import Asking, Order
 from forgefield.platform.buying.flights import InFlight
@@ -39,18 +41,28 @@ class Losses:
         self._score.bought[order.tier] += len(jobs) - len(lost)
         if len(lost) > 1:
             self._asking.give_up(lost)
-            order.jobs.extendleft(reversed(lost))
-            order.alone += len(lost)
+            self._put_back(order, lost)
             return
         for job in lost:
             self.failed(order, job, states[job.key()].failure or failure)
+
+    def _put_back(self, order: Order, lost: Sequence[Job]) -> None:
+        if order.dropped:
+            order.given_up.update(job.key() for job in lost)
+            return
+        order.jobs.extendleft(reversed(lost))
+        order.alone += len(lost)
 
     def failed(self, order: Order, job: Job, failure: Failure) -> None:
         """One attempt at a job has failed."""
         self._attempts[job.key()] += 1
         self._asking.give_up([job])
-        if is_worth_retrying(failure.kind, self._attempts[job.key()], self._settings):
+        again = is_worth_retrying(failure.kind, self._attempts[job.key()], self._settings)
+        if again and not order.dropped:
             order.jobs.append(job)
+            return
+        order.given_up.add(job.key())
+        if again:
             return
         tier, score = order.tier, self._score
         score.failed[tier] += 1

@@ -1,7 +1,7 @@
 """Buying what another thread asks for while it thinks, and lending it cores meanwhile.
 
-Labels never wait for training: the buyer goes on with whatever is on the desk. Training never waits
-for labels but for those that run in the slots it borrows.
+Labels don't wait for training, unless it borrows every slot: the buyer goes on with whatever is on
+the desk. Training waits for the labels it asked for, and for those that run in slots it borrows.
 """
 
 import time
@@ -18,24 +18,24 @@ POLL_S, PATIENCE_S = 0.2, 60.0
 class Wishes(Protocol):
     """Orders that another thread adds to while they are bought.
 
-    `asked` counts what was asked for and applied; `starved` says that nothing of it fits into the
-    money; `closed` that no more will come.
+    Changes are numbered: `applied` is the last that the orders know of, `starved_at` the last at
+    which nothing fitted into the money. `closed` says that no more will come.
     """
 
     orders: list[Order]
-    asked: int
-    starved: bool
+    applied: int
+    starved_at: int
     closed: bool
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is wanted that isn't bought."""
+        """Whether nothing is wanted that isn't bought, of what is applied and what isn't."""
 
     def settle(self) -> None:
-        """Apply what was asked for; then nothing is starved."""
+        """Apply what was asked for."""
 
     def starve(self) -> None:
-        """Hear that nothing of what is wanted fits."""
+        """Hear that nothing of what is wanted fits, of the changes that are applied."""
 
     def wait(self, seconds: float) -> None:
         """Until something is asked for, at most so long."""
@@ -52,7 +52,7 @@ def serve(phase: Labelling, wishes: Wishes) -> None:
     try:
         while not wishes.closed:
             between_purchases()
-            if wishes.is_empty or wishes.starved or _all_lent(phase):
+            if _is_idle(phase, wishes):
                 wishes.wait(POLL_S)
             else:
                 _buy(phase, wishes)
@@ -62,11 +62,17 @@ def serve(phase: Labelling, wishes: Wishes) -> None:
         phase.listeners.remove(between_purchases)
 
 
+def _is_idle(phase: Labelling, wishes: Wishes) -> bool:
+    starved = wishes.starved_at == wishes.applied
+    return wishes.is_empty or starved or not phase.dispatcher.is_in_service
+
+
 def _buy(phase: Labelling, wishes: Wishes) -> None:
-    asked = wishes.asked
-    phase.dispatcher.buy(wishes.orders)
+    applied = wishes.applied
+    nothing_fits = phase.dispatcher.buy(wishes.orders)
     phase.say_news()
-    if not wishes.is_empty and wishes.asked == asked and not _all_lent(phase):
+    left_over = any(order.jobs for order in wishes.orders)
+    if nothing_fits and left_over and wishes.applied == applied and not phase.stopped:
         wishes.starve()
 
 
@@ -84,10 +90,6 @@ def _take_all_back(phase: Labelling) -> None:
     while any(slot.lent for slot in phase.slots) and time.monotonic() < end:
         _lend_and_take_back(phase)
         time.sleep(POLL_S)
-
-
-def _all_lent(phase: Labelling) -> bool:
-    return all(slot.lent for slot in phase.slots)
 
 
 @contextmanager

@@ -4,15 +4,15 @@ Three sources. *md*: dynamics with the current model from labelled geometries at
 that the force field is for, ended by the committee's alarm (`walking`); these find what the model
 gets wrong by its own doing. *modes*: thermal displacements along its normal modes. *openmm*: frames
 of the run's own pool, the caller's; they don't depend on the model and come from the distribution
-that validation and hold-out come from, so they alone are fair to the random arm.
+that validation and hold-out come from.
 
 No candidate is unphysical, and of md and modes none is hopeless. The same force fields, starts,
-settings and seed give the same candidates; saved, a resumed round needs none of the dynamics.
+settings and seed give the same candidates.
 
 Legend: `F` candidates, `S` starts, `W` walkers, `A` atoms. Å, eV/Å, fs, K.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,17 +37,22 @@ def explore(
     *,
     alarm: float = np.inf,
     pool_FA3: Array | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> Explored:
     """Candidates of all sources; the first force field drives, all together are the committee.
 
-    `starts_SA3` are labelled geometries. `alarm` eV/Å comes from `calibrated_alarm`; `pool_FA3`
-    are frames of the pool that nothing else is kept for. Raises `InputError` without force field
+    `starts_SA3` are labelled geometries that nothing is judged by. `alarm` eV/Å comes from
+    `calibrated_alarm`; `pool_FA3` are frames of the pool that nothing else is kept for. `check` is
+    called at every step of the dynamics and may raise. Raises `InputError` without force field
     or starts, and for a periodic molecule.
     """
     surface = Surface(tuple(force_fields), molecule)
     boundaries = boundaries_of(molecule.numbers, starts_SA3, settings.stretch)
     hopeless = settings.hopeless_factor * alarm
-    walked, walks = _walked(surface, boundaries, starts_SA3, settings, (alarm, hopeless), seed)
+    walked, walks = _walked(
+        surface, boundaries, starts_SA3, settings, (alarm, hopeless), seed, check
+    )
+    check()
     drawn = _displaced(surface, boundaries, starts_SA3, settings, seed)
     pool = starts_SA3[:0] if pool_FA3 is None else pool_FA3[: settings.pool]
     unknown_F = np.full(len(pool), np.nan)
@@ -79,6 +84,7 @@ def _walked(
     settings: ExploreSettings,
     limits: tuple[float, float],
     seed: int,
+    check: Callable[[], None],
 ) -> tuple[_Part, Walks]:
     order_S = np.random.default_rng(seed).permutation(len(starts_SA3))
     place_W = np.arange(settings.walkers)
@@ -88,7 +94,7 @@ def _walked(
     pace = Pace(settings.length, settings.timestep, friction, settings.every, *limits)
     masses_A = atomic_masses[list(surface.molecule.numbers)]
     begun = starts_SA3[start_W], masses_A, temperature_W
-    walks = walk(surface.forces, surface.disagreement, boundaries, *begun, pace, seed)
+    walks = walk(surface.forces, surface.disagreement, boundaries, *begun, pace, seed, check=check)
     temperature_F = temperature_W[walks.walker_F]
     part = _Part(Source.MD, walks.positions_FA3, temperature_F, walks.disagreement_F)
     return part, walks

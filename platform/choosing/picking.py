@@ -129,10 +129,10 @@ def _refuse_strange(features_FD: Array, disagreement_F: Array, count: int, share
         raise InputError("candidates hold numbers that aren't finite: leave those out before")
     if (disagreement_F < 0).any():
         raise InputError(f"a disagreement can't be negative, and one is {disagreement_F.min():g}")
-    if count < 0 or not 0 < share <= 1:
+    if count < 0 or not 0 <= share <= 1:
         raise InputError(
             f"can't choose {count} candidates with a share of {share:g} at random: give a count "
-            "from 0 on and a share above 0, up to 1"
+            "from 0 on and a share from 0 to 1"
         )
 
 

@@ -73,13 +73,16 @@ def walk(
     temperature_W: Array,
     pace: Pace,
     seed: int,
+    *,
+    check: Callable[[], None] = lambda: None,
 ) -> Walks:
-    """Run all walkers to their ends."""
+    """Run all walkers to their ends; `check` is called at every step and may raise."""
     walkers = _Walkers(starts_WA3, masses_A, temperature_W, pace, seed)
     between = max(1, round(pace.every / pace.timestep))
     for step in range(1, round(pace.length / pace.timestep) + 1):
         if not walkers.alive_W.any():
             break
+        check()
         walkers.step(forces)
         walkers.end_broken(boundaries)
         if step % between == 0 and walkers.alive_W.any():

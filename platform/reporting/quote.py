@@ -61,7 +61,9 @@ def why_it_ended(facts: Facts, plan: Plan) -> str:
     if not labelled(facts):
         return ""
     last = facts.rounds[-1] if facts.rounds else None
-    return last.why if last and not last.spend_rest else spent_words(plan, facts.balance)
+    if last and not last.spend_rest:
+        return last.why
+    return spent_words(plan, facts.balance, facts.tally)
 
 
 def _lead(facts: Facts, plan: Plan, found: Sequence[Promise]) -> str:

@@ -1,12 +1,13 @@
 """Making a round's choice: half at random, half where the committee just trained disagrees.
 
-The random arm begins with what was bought ahead and goes on in the pool's own order; it needs no
-model. The chosen arm takes configurations of the pool and explored ones, those of a replayed tier
-from its file alone. Hold-out and validation geometries, and all that are alike to them, are barred.
+The random arm begins with what is paid ahead, all of it, and goes on in the pool's own order; it
+needs no model. The chosen arm takes configurations of the pool and explored ones, those of a
+replayed tier from its file alone. Hold-out and validation geometries, and all that are alike to
+them, are barred; nor does exploring start from them.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,7 @@ from forgefield.platform.forecasting.counts import Counts
 from forgefield.platform.planning.allocation import MIDDLE, TARGET
 from forgefield.platform.rounds.choices import Choice, Wanted, at_random, of_tier
 from forgefield.platform.rounds.policy import random_half
+from forgefield.platform.rounds.snapshots import FITTED
 from forgefield.platform.rounds.supply import DEAR, Supply
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import Array, Molecule, Purpose, Tier
@@ -31,7 +33,8 @@ from forgefield.trainers.force_field import ForceField
 class Scene:
     """All that a choice follows from; `frames` are those trained on, `taken` keys of jobs.
 
-    `from_file` are the tiers whose labels come from a file.
+    `ahead` was wanted for the round before it was chosen and `paid` is what was bought of that.
+    `from_file` are the tiers whose labels come from a file; `check` may raise while exploring.
     """
 
     molecule: Molecule
@@ -42,7 +45,9 @@ class Scene:
     taken: frozenset[str]
     ahead: Choice
     seed: int
+    paid: Choice = ()
     from_file: frozenset[Tier] = frozenset()
+    check: Callable[[], None] = lambda: None
 
 
 def random_choice(supply: Supply, buy: Counts, taken: frozenset[str]) -> Choice:
@@ -81,9 +86,10 @@ def _instead(scene: Scene, tier: Tier, wanted: Sequence[Wanted], missing: int) -
 
 
 def _random_arm(scene: Scene, tier: Tier, count: int) -> Choice:
-    ahead = of_tier(scene.ahead, tier)
-    more = random_half(count) - len(ahead)
-    return (*ahead, *at_random(scene.supply.jobs[tier], scene.taken, max(0, more)))
+    half, paid = random_half(count), of_tier(scene.paid, tier)
+    ahead = of_tier(scene.ahead, tier)[: max(0, half - len(paid))]
+    more = max(0, half - len(paid) - len(ahead))
+    return (*paid, *ahead, *at_random(scene.supply.jobs[tier], scene.taken, more))
 
 
 def _explored(scene: Scene, tier: Tier, *, free: bool) -> Explored:
@@ -91,15 +97,17 @@ def _explored(scene: Scene, tier: Tier, *, free: bool) -> Explored:
     settings = scene.settings
     if not free:
         settings = settings.model_copy(update={"walkers": 0, "modes": 0})
+    starts = scene.frames.of_tier(TARGET).of_purpose(*FITTED)
     validation = scene.frames.of_purpose(Purpose.VALIDATION).of_tier(TARGET)
     return explore(
         scene.members,
         scene.molecule,
-        _stacked(scene.molecule, _geometries(scene.frames.of_tier(TARGET))),
+        _stacked(scene.molecule, _geometries(starts)),
         settings,
         scene.seed,
         alarm=calibrated_alarm(scene.members, validation, settings.alarm_factor),
         pool_FA3=_stacked(scene.molecule, _free(scene, tier)),
+        check=scene.check,
     )
 
 
@@ -107,7 +115,12 @@ def _chosen_arm(
     scene: Scene, tier: Tier, explored: Explored, drawn: Choice, count: int
 ) -> list[Wanted]:
     """Where disagreement times distance is largest; in an order that labels start warm in."""
-    fitted = scene.frames.of_tier(tier).of_purpose(Purpose.CALIBRATION, Purpose.TRAIN)
+    fitted = scene.frames.of_tier(tier).of_purpose(*FITTED)
+    taken = [
+        job.configuration.positions_A3
+        for job in scene.supply.jobs[tier]
+        if job.key() in scene.taken
+    ]
     known = [*_geometries(fitted), *(each.positions_A3 for each in drawn)]
     picks = choose(
         _features(scene, explored.positions_FA3),
@@ -115,8 +128,8 @@ def _chosen_arm(
         _features(scene, known),
         count,
         seed=scene.seed,
-        barred_HD=_features(scene, scene.supply.kept),
-        fair_F=np.zeros(len(explored), dtype=bool),
+        barred_HD=_features(scene, [*scene.supply.kept, *taken]),
+        random_share=0.0,
     )
     return [
         Wanted(

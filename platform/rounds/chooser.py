@@ -1,10 +1,12 @@
 """Choices of a run's rounds: made once, saved, and found again.
 
 They follow from what is on disk alone: the frames that the round before trained on, its committee,
-and what was chosen earlier. Nothing here buys.
+what was chosen earlier, and what the ledger says is paid. Nothing here buys. Torch keeps to the
+cores that it is given, since labels are billed for theirs meanwhile.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from forgefield.platform.forecasting.counts import Counts
@@ -21,6 +23,8 @@ from forgefield.storage.frames import hex_keys
 from forgefield.storage.records import Job, Tier
 
 SEED_STEP = 7919
+Paid = Callable[[Sequence[Job]], frozenset[str]]
+"""Of some jobs the keys of those that are paid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,28 +39,47 @@ class Chooser:
         """Where round `number` lies."""
         return RoundFolder.of(self.folder, number)
 
-    def choice(self, place: RoundFolder, records: Sequence[Round]) -> Choice:
-        """What a round labels, after those that `records` tell of."""
+    def choice(
+        self,
+        place: RoundFolder,
+        records: Sequence[Round],
+        paid: Paid,
+        check: Callable[[], None],
+        cores: int,
+    ) -> Choice:
+        """What a round labels, after those that `records` tell of; `check` may raise meanwhile."""
         choice = load_choice(place.choice)
         if choice is None:
-            taken = self.taken(place.number)
             if records:
-                record = records[-1]
-                buy = record.buy.to_counts().plus(record.bought_ahead.to_counts())
-                choice = round_choice(self._scene(place, record, taken), buy)
+                with _torch_on(cores):
+                    choice = self._later(place, records[-1], paid, check)
             else:
-                frames, _ = own_frames(self.folder.frames, self.methods)
-                at_hand = counts_of(frames, learnt_tiers(self.plan.recipe))
-                planned = planned_counts(self.plan)
-                choice = random_choice(
-                    self.supply, first_buy(planned, at_hand, self.plan.recipe.rounds), taken
-                )
+                choice = self._first(place)
+            check()
             save_choice(choice, place.choice)
         return choice
 
-    def _scene(self, place: RoundFolder, record: Round, taken: frozenset[str]) -> Scene:
+    def _first(self, place: RoundFolder) -> Choice:
+        frames, _ = own_frames(self.folder.frames, self.methods)
+        at_hand = counts_of(frames, learnt_tiers(self.plan.recipe))
+        buy = first_buy(planned_counts(self.plan), at_hand, self.plan.recipe.rounds)
+        return random_choice(self.supply, buy, self.taken(place.number))
+
+    def _later(
+        self, place: RoundFolder, record: Round, paid: Paid, check: Callable[[], None]
+    ) -> Choice:
+        buy = record.buy.to_counts().plus(record.bought_ahead.to_counts())
+        return round_choice(self._scene(place, record, paid, check), buy)
+
+    def _scene(
+        self, place: RoundFolder, record: Round, paid: Paid, check: Callable[[], None]
+    ) -> Scene:
         from forgefield.trainers.force_field import ForceField
 
+        ahead = load_choice(place.ahead) or ()
+        jobs = self.jobs(ahead)
+        known = paid(jobs)
+        is_paid = [job.key() in known for job in jobs]
         recipe, before = self.plan.recipe, self.place(record.number)
         return Scene(
             molecule=self.plan.molecule.to_record(),
@@ -64,8 +87,10 @@ class Chooser:
             frames=load_frames(before.frames),
             members=tuple(ForceField.load(before.root / member) for member in record.members),
             settings=recipe.explore,
-            taken=taken,
-            ahead=load_choice(place.ahead) or (),
+            taken=self.taken(place.number),
+            paid=tuple(each for each, yes in zip(ahead, is_paid, strict=True) if yes),
+            ahead=tuple(each for each, yes in zip(ahead, is_paid, strict=True) if not yes),
+            check=check,
             seed=recipe.training.seed + SEED_STEP * place.number,
             from_file=frozenset(recipe.replay.tiers),
         )
@@ -97,3 +122,16 @@ class Chooser:
         """The training labels of a choice."""
         molecule = self.plan.molecule.to_record()
         return list(jobs_of(choice, molecule, self.supply.methods(self.plan)))
+
+
+@contextmanager
+def _torch_on(cores: int) -> Iterator[None]:
+    """Torch on so many cores in this thread."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, cores))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

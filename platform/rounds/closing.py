@@ -1,6 +1,6 @@
 """The end of a round: errors seen → posterior → decision, as the record that `round.json` holds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,37 +14,51 @@ from forgefield.platform.rounds.deciding import Standing, costs_since, decided, 
 from forgefield.platform.rounds.documents import Band, CountsDocument, OutcomeDocument, Round
 from forgefield.platform.rounds.learning import Learnt, best_error, outcomes_of
 from forgefield.storage.ledger.entries import Balance, JobState, State, TierTally
-from forgefield.storage.records import Job
+from forgefield.storage.records import Job, Purpose
 from forgefield.storage.units import from_micro
+
+PAID = frozenset({State.DONE, State.RESERVED})
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
     """What the ledger says at the end of a round, and of the labels bought ahead of the next.
 
-    `offered` are configurations that the pool still has for each tier.
+    `asked` are the hold-out and all labels of rounds so far: some may be slow and still at work, or
+    queue. `states` are of `ahead` and `asked`, not later than `balance`. `offered` are
+    configurations that the pool still has for each tier.
     """
 
     balance: Balance
     tally: Sequence[TierTally]
     ahead: Sequence[Job]
+    asked: Sequence[Job]
     states: Mapping[str, JobState]
     offered: Counts
 
     def at_hand(self) -> Counts:
         """Labels bought ahead that are settled or at work: they are paid."""
-        return self._count(State.DONE, State.RESERVED)
+        return self._count(self.ahead, PAID)
+
+    def slow(self) -> Counts:
+        """Training labels of rounds so far that are still at work: they are paid, too."""
+        training = [job for job in self.asked if job.purpose is Purpose.TRAIN]
+        return self._count(training, frozenset({State.RESERVED}))
 
     def left(self, costs: Costs) -> float:
-        """Core-seconds neither spent nor needed by what is at work."""
+        """Core-seconds neither spent nor needed by what is at work or kept for the hold-out."""
         free = from_micro(self.balance.cap_micro - self.balance.spent_micro)
-        return max(0.0, free - costs.of(self._count(State.RESERVED)))
+        judging = [job for job in self.asked if job.purpose is Purpose.HOLDOUT]
+        waits = self._count(judging, frozenset({State.WAITING}))
+        at_work = self._count([*self.ahead, *self.asked], frozenset({State.RESERVED}))
+        return max(0.0, free - costs.of(at_work.plus(waits)))
 
-    def _count(self, *wanted: State) -> Counts:
+    def _count(self, jobs: Sequence[Job], wanted: Collection[State]) -> Counts:
         of = {TARGET: 0, MIDDLE: 0}
-        for job in self.ahead:
+        for job in jobs:
             state = self.states.get(job.key())
-            of[job.method.tier] += state is not None and state.state in wanted
+            found = State.WAITING if state is None else state.state
+            of[job.method.tier] += found in wanted
         return Counts(of[TARGET], of[MIDDLE])
 
 
@@ -62,7 +76,7 @@ def ended(
     earlier = [each.to_outcome() for record in records for each in record.outcomes]
     posterior = _posterior(plan, [*earlier, *seen])
     costs, ahead = costs_since(plan, account.tally), account.at_hand()
-    at_hand = counts.plus(ahead)
+    at_hand = counts.plus(ahead).plus(account.slow())
     standing = Standing(
         counts=at_hand,
         left=account.left(costs),

@@ -1,12 +1,13 @@
 """What a round decides: stop, go on, or buy a last time and end. Pure; money in core-seconds.
 
-The next batch is what the rounds' growth allows, split by the posterior. Where it would leave too
-little for another round, or rounds are used up, it takes all that is left: training once more
-before the end would change nothing that is bought.
+Whether to go on follows from all that is left; the next batch is what the rounds' growth allows of
+it, split by the posterior. Where it would leave too little for another round, or rounds are used
+up, it takes all that is left, if that is worth it: training once more before the end would change
+nothing that is bought.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from forgefield.platform.buying.purchasing import running_cost
 from forgefield.platform.forecasting.counts import Costs, Counts
@@ -24,6 +25,8 @@ from forgefield.storage.records import Purpose, Tier
 from forgefield.storage.units import from_micro
 
 PRIOR_LABELS = 2
+EAGER = {"least_gain": 0.0, "least_regret": 0.0}
+"""Rules by which any label is worth its price."""
 WORTH_A_ROUND = 0.5
 """Of the next batch's cost: with less than that left behind it, the next batch is the last."""
 
@@ -58,16 +61,52 @@ def decided(
     """Stop for a reason, or the next labels."""
     found = _asked(posterior, standing, _with_batch(standing, rules, settings))
     if isinstance(found, Stop):
-        # Nothing fits: the top-up tries to the last label.
-        rest = found.kind is Reason.BUDGET
-        return Decision(Course.STOP, found.reason, Counts(0), rest, None)
-    last = _is_last(standing, found.buy, settings)
-    if last:
-        whole = _asked(posterior, standing, rules.model_copy(update={"batch": 1.0}))
-        found = whole if isinstance(whole, GoOn) else found
-    ahead = posterior.forecast(standing.counts.plus(found.buy))
-    course = Course.LAST if last else Course.ON
-    return Decision(course, _words(found.buy, ahead, last=last), found.buy, last, ahead)
+        return _stopped(found, standing)
+    buy = _grown(posterior, standing, found.buy, rules, settings)
+    if _is_last(standing, buy, settings):
+        return _last(posterior, standing, buy, rules)
+    ahead = posterior.forecast(standing.counts.plus(buy))
+    return Decision(
+        Course.ON, _words("the next round", buy, ahead), buy, spend_rest=False, ahead=ahead
+    )
+
+
+def _stopped(found: Stop, standing: Standing) -> Decision:
+    """The end; where nothing fits, the top-up still tries to the last label."""
+    if found.kind is not Reason.BUDGET:
+        return Decision(Course.STOP, found.reason, Counts(0), spend_rest=False, ahead=None)
+    full = standing.counts.covers(standing.limits.top)
+    limit = "every tier has the most labels that recipe and pool allow"
+    why = limit if full else "no further label fits into what is left"
+    return Decision(Course.STOP, why, Counts(0), spend_rest=True, ahead=None)
+
+
+def _grown(
+    posterior: Posterior, standing: Standing, buy: Counts, rules: StopRules, settings: RoundSettings
+) -> Counts:
+    """The batch where no tier grows by more than it may."""
+    most = largest_buy(standing.counts, settings)
+    if most.covers(Counts(buy.target, buy.middle)):
+        return buy
+    top = standing.counts.plus(most).at_most(standing.limits.top)
+    limits = Limits(standing.limits.fewest, top.at_least(standing.limits.fewest), standing.counts)
+    eager = _with_batch(standing, rules, settings).model_copy(update=EAGER)
+    found = _asked(posterior, replace(standing, limits=limits, target=None), eager)
+    return found.buy if isinstance(found, GoOn) else buy.at_most(most)
+
+
+def _last(posterior: Posterior, standing: Standing, buy: Counts, rules: StopRules) -> Decision:
+    """All that is left if that is worth it, else this batch alone."""
+    whole = _asked(posterior, standing, rules.model_copy(update={"batch": 1.0}))
+    rest = isinstance(whole, GoOn)
+    buy = whole.buy if isinstance(whole, GoOn) else buy
+    ahead = posterior.forecast(standing.counts.plus(buy))
+    words = _words("the rest of the budget" if rest else "the last purchase", buy, ahead)
+    if not rest:
+        behind = max(0.0, standing.left - standing.costs.of(buy))
+        back = standing.money.words(behind, standing.costs)
+        words += f"; more would gain too little for its price, {back} returned"
+    return Decision(Course.LAST, words, buy, rest, ahead)
 
 
 def _asked(posterior: Posterior, standing: Standing, rules: StopRules) -> Stop | GoOn:
@@ -96,13 +135,12 @@ def _is_last(standing: Standing, buy: Counts, settings: RoundSettings) -> bool:
     return standing.rounds >= settings.most_rounds or behind < WORTH_A_ROUND * price
 
 
-def _words(buy: Counts, ahead: Forecast, *, last: bool) -> str:
-    until = "the rest of the budget" if last else "the next round"
+def _words(what: str, buy: Counts, ahead: Forecast) -> str:
     target = f"{buy.target:,} target labels" if buy.target else ""
     middle = f"{buy.middle:,} of the tier below" if buy.middle else ""
     bought = " and ".join(part for part in (target, middle) if part) or "what is under way"
     return (
-        f"{until} buys {bought}: the error should be {three_digits(ahead.median)} kcal/mol/Å then "
+        f"{what} buys {bought}: the error should be {three_digits(ahead.median)} kcal/mol/Å then "
         f"({three_digits(ahead.low)} to {three_digits(ahead.high)})"
     )
 

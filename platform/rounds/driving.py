@@ -9,16 +9,20 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from forgefield.platform.buying.asking import Order
 from forgefield.platform.buying.labelling import Labelling
 from forgefield.platform.buying.serving import serve
-from forgefield.platform.planning.allocation import TARGET
+from forgefield.platform.forecasting.counts import Counts
+from forgefield.platform.planning.allocation import MIDDLE, TARGET
 from forgefield.platform.planning.plan import Plan
 from forgefield.platform.rounds.chooser import Chooser
+from forgefield.platform.rounds.deciding import limits_of
 from forgefield.platform.rounds.desk import Desk
 from forgefield.platform.rounds.documents import Round
+from forgefield.platform.rounds.policy import learnt_tiers
+from forgefield.platform.rounds.snapshots import counts_of, own_frames
 from forgefield.platform.rounds.supply import Supply
 from forgefield.platform.rounds.thinking import Stages, Thinker
 from forgefield.platform.run_folder import RunFolder
@@ -26,6 +30,7 @@ from forgefield.platform.screen.reporter import Reporter
 from forgefield.platform.training import running_stages
 from forgefield.storage.errors import StorageError
 from forgefield.storage.ledger.entries import TierTally
+from forgefield.storage.records import Job
 
 PATIENCE_S = 20.0
 """How long an end waits for the thread, which looks up about once a second."""
@@ -66,18 +71,32 @@ def run_rounds(
     if thought.record is None:
         raise StorageError("The rounds ended without a record. Run the same command again.")
     if thought.record.spend_rest:
-        phase.buy(top_up(supply, plan, phase.ledger.tally()))
+        frames, _ = own_frames(folder.frames, thinker.chooser.methods)
+        counts = counts_of(frames, learnt_tiers(plan.recipe))
+        phase.buy(top_up(supply, plan, phase.ledger.tally(), counts, phase.is_wanted))
     return thought.record
 
 
-def top_up(supply: Supply, plan: Plan, tally: Sequence[TierTally]) -> list[Order]:
-    """What the rest of the money goes into; of the target no more than the recipe's most."""
+def top_up(
+    supply: Supply,
+    plan: Plan,
+    tally: Sequence[TierTally],
+    counts: Counts,
+    is_wanted: Callable[[Sequence[Job]], Sequence[Job]],
+) -> list[Order]:
+    """What the rest of the money goes into, up to the most labels that rounds may reach.
+
+    `counts` are training labels at hand. What is bought already takes no room twice.
+    """
     done = sum(row.done for row in tally if row.tier == TARGET)
-    room = max(0, plan.recipe.allocation.most_target - done)
+    pool = Counts(len(supply.jobs[TARGET]), len(supply.jobs[MIDDLE]))
+    middle = limits_of(plan, counts, pool).top.middle - counts.middle
+    room = {TARGET: max(0, plan.recipe.allocation.most_target - done), MIDDLE: middle}
+    orders = []
     for order in supply.spare:
-        if order.tier == TARGET:
-            order.jobs = deque(itertools.islice(order.jobs, room))
-    return list(supply.spare)
+        jobs = deque(itertools.islice(is_wanted(order.jobs), room[order.tier]))
+        orders.append(replace(order, jobs=jobs, planned=len(jobs)))
+    return orders
 
 
 @contextmanager

@@ -47,7 +47,7 @@ def learn(
 
 
 def shorter(training: AsteroidSettings, rounds: RoundSettings) -> AsteroidSettings:
-    """The settings of a round's stages: no weights, a short curve, `effort` times the steps."""
+    """The settings of a round's stages: no weights, a short curve, steps by `effort`."""
     settings = training.longer(rounds.effort)
     phases = tuple(phase.model_copy(update={"c_grid": None}) for phase in settings.pretrain)
     update = {"pretrain": phases, "c_grid": (None,), "curve": rounds.curve}

@@ -4,30 +4,28 @@
 """
 
 from forgefield.platform.forecasting.counts import Counts
-from forgefield.platform.planning.allocation import CHEAP, MIDDLE, TARGET
+from forgefield.platform.planning.fitted import fitted_counts, learnt_tiers
 from forgefield.platform.planning.plan import Plan
-from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.rounds.settings import RoundSettings
-from forgefield.storage.records import Purpose, Tier
+
+__all__ = [
+    "ahead_buy",
+    "first_buy",
+    "goes_in_rounds",
+    "largest_buy",
+    "learnt_tiers",
+    "may_train",
+    "planned_counts",
+    "random_half",
+]
 
 LEAST_FIRST = 8
 """Target-tier labels that even the first round trains on, where the plan has them."""
 
 
-def learnt_tiers(recipe: Recipe) -> frozenset[Tier]:
-    """Tiers that pre-training reads."""
-    return frozenset(tier for phase in recipe.training.pretrain for tier in phase.tiers)
-
-
 def planned_counts(plan: Plan) -> Counts:
     """Training labels that a plan foresees, of the tiers that training reads."""
-    learnt = {TARGET, *learnt_tiers(plan.recipe)}
-
-    def fitted(tier: Tier) -> int:
-        buys = plan.labels(tier, Purpose.TRAIN) + plan.labels(tier, Purpose.CALIBRATION)
-        return buys if tier in learnt else 0
-
-    return Counts(fitted(TARGET), fitted(MIDDLE), sum(fitted(tier) for tier in CHEAP))
+    return fitted_counts(plan.recipe, plan.labels)
 
 
 def goes_in_rounds(plan: Plan, settings: RoundSettings) -> bool:
@@ -43,9 +41,9 @@ def first_buy(planned: Counts, at_hand: Counts, settings: RoundSettings) -> Coun
 
 
 def largest_buy(counts: Counts, settings: RoundSettings) -> Counts:
-    """The most that the next round may add at each tier."""
+    """The most that the next round may add at each tier that rounds buy."""
     most = max(1, round(settings.growth * counts.target))
-    return Counts(most, max(most, round(settings.growth * counts.middle)), counts.cheap)
+    return Counts(most, max(most, round(settings.growth * counts.middle)))
 
 
 def ahead_buy(counts: Counts, planned: Counts, settings: RoundSettings) -> Counts:

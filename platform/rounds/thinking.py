@@ -3,6 +3,8 @@
 It asks the desk for labels and waits for them; another thread buys. Every step is skipped where the
 file it leaves is there (`documents`), and a choice is saved before any of its labels is asked for.
 So a run that was killed anywhere chooses what it had chosen, and repeats at most what was at work.
+After every wait, and before a round is frozen, ended or chosen, it asks whether it may go on: what
+a stop cut short is never taken for the labels of a round.
 """
 
 import time
@@ -17,7 +19,7 @@ from forgefield.platform.planning.allocation import TARGET
 from forgefield.platform.planning.plan import Plan
 from forgefield.platform.rounds.choices import Choice, load_choice
 from forgefield.platform.rounds.chooser import Chooser
-from forgefield.platform.rounds.closing import Account, ended
+from forgefield.platform.rounds.closing import PAID, Account, ended
 from forgefield.platform.rounds.desk import Desk
 from forgefield.platform.rounds.documents import Course, Round, RoundFolder, ended_rounds
 from forgefield.platform.rounds.learning import Learnt, learn
@@ -28,14 +30,14 @@ from forgefield.platform.screen.reporter import Reporter
 from forgefield.platform.training import refuse_untrainable
 from forgefield.storage.frame_store import load_frames
 from forgefield.storage.frames import Frames
-from forgefield.storage.ledger.entries import State
+from forgefield.storage.ledger.entries import JobState, State
 from forgefield.storage.records import Job, Purpose, Tier
 from forgefield.trainers.stages.asteroid_settings import Runner
 
 POLL_S = 0.5
 Stages = Callable[[Path, int, Reporter, Callable[[], None]], AbstractContextManager[Runner]]
 """Runs stages into a folder on so many cores; see `training.running_stages`."""
-OVER = frozenset({State.DONE, State.FAILED})
+CHOOSING_CORES = 1
 
 
 @dataclass(slots=True)
@@ -61,14 +63,21 @@ class Thinker:
         return self.chooser.folder
 
     def think(self) -> Round:
-        """Rounds until one decides to stop; the last one's record, all its labels settled."""
+        """Rounds until one decides to stop; the last one's record.
+
+        By then the last purchase and the hold-out are settled, or nothing fits any more. A run that
+        had stopped asks for nothing but what is missing of its hold-out.
+        """
         records = ended_rounds(self.folder)
-        for number in range(len(records)):
-            self._ask(load_choice(self.chooser.place(number).choice) or ())
+        if not (records and records[-1].decision is Course.STOP):
+            for number in range(len(records)):
+                self._ask(load_choice(self.chooser.place(number).choice) or ())
         while not records or records[-1].decision is Course.ON:
             records.append(self._round(records))
         if records[-1].decision is Course.LAST:
             self._labelled(self.chooser.place(len(records)), records)
+        self.desk.drop()
+        self._wait_for(self._firm(holdout=True), 0.0)
         return records[-1]
 
     def _round(self, records: Sequence[Round]) -> Round:
@@ -85,10 +94,11 @@ class Thinker:
             wall_s = round(time.time() - began, 2)
             update = {"left_out": left_out, "trained_s": trained_s, "wall_s": wall_s}
             record = record.model_copy(update=update)
+            self.check()
             place.write(record)
             self.reporter.say(f"Round {place.number}: {record.why}.")
             if record.decision is not Course.STOP:
-                self.chooser.choice(after, [*records, record])
+                self._choice(after, [*records, record], cores)
         self.folder.note(f"round {place.number} ended", error=record.error, why=record.why)
         return record
 
@@ -97,24 +107,48 @@ class Thinker:
     ) -> Round:
         ledger = self.phase.ledger
         ahead = self.chooser.jobs(load_choice(self.chooser.place(place.number + 1).ahead) or ())
-        states = ledger.job_states([job.key() for job in ahead])
+        asked = [
+            *self._firm(holdout=True),
+            *(job for number in range(place.number + 1) for job in self._chosen(number)),
+        ]
+        states = ledger.job_states([job.key() for job in (*ahead, *asked)])
         offered = self.chooser.supply.offered(self.chooser.taken(place.number + 1))
-        account = Account(ledger.balance(), ledger.tally(), ahead, states, offered)
+        account = Account(ledger.balance(), ledger.tally(), ahead, asked, states, offered)
         validation = len(frames.of_tier(TARGET).of_purpose(Purpose.VALIDATION))
         counts = counts_of(frames, learnt_tiers(self.plan.recipe))
         return ended(self.plan, records, counts, learnt, validation, account, place.root)
 
     def _labelled(self, place: RoundFolder, records: Sequence[Round]) -> None:
         """Choose, ask, and wait until all but the slowest labels are there or nothing fits."""
-        choice = self.chooser.choice(place, records)
-        self.desk.promote()
+        choice = self._choice(place, records, CHOOSING_CORES)
+        wanted = {job.key() for job in self.chooser.jobs(choice)}
+        ahead = {job.key() for job in self.chooser.jobs(load_choice(place.ahead) or ())}
+        self.desk.promote(wanted)
+        self.asked -= ahead - wanted
         self._ask(choice)
         if not records:
-            self._wait_for(self.chooser.supply.first, 0.0)
+            self._wait_for(self._firm(holdout=False), 0.0)
         last = bool(records) and records[-1].decision is Course.LAST
         self._wait_for(self.chooser.jobs(choice), 0.0 if last else self.plan.recipe.rounds.patience)
 
+    def _choice(self, place: RoundFolder, records: Sequence[Round], cores: int) -> Choice:
+        return self.chooser.choice(place, records, self._paid, self.check, cores)
+
+    def _chosen(self, number: int) -> list[Job]:
+        return self.chooser.jobs(load_choice(self.chooser.place(number).choice) or ())
+
+    def _firm(self, *, holdout: bool) -> list[Job]:
+        """Firm orders: the hold-out, which only the end needs, or all that round 0 trains with."""
+        first = self.chooser.supply.first
+        return [job for job in first if (job.purpose is Purpose.HOLDOUT) is holdout]
+
+    def _paid(self, jobs: Sequence[Job]) -> frozenset[str]:
+        """Keys of the jobs that are settled or at work."""
+        states = self.phase.ledger.job_states([job.key() for job in jobs])
+        return frozenset(key for key, state in states.items() if state.state in PAID)
+
     def _frozen(self, place: RoundFolder) -> tuple[Frames, tuple[str, ...]]:
+        self.check()
         self.phase.ledger.pack()
         frames, left_out = own_frames(self.folder.frames, self.chooser.methods)
         refuse_untrainable(frames, TARGET, self.plan.budget)
@@ -145,12 +179,20 @@ class Thinker:
         self.desk.want(self.phase.is_wanted(new), ahead=ahead)
 
     def _wait_for(self, jobs: Sequence[Job], patience: float) -> None:
-        keys = [job.key() for job in jobs]
-        while not self.desk.starved:
+        """Until they are settled but for a few slow ones, or the buyer says that nothing fits."""
+        keys, asked = [job.key() for job in jobs], self.desk.asked
+        while self.desk.starved_at < asked:
             states = self.phase.ledger.job_states(keys)
-            over = sum(state.state in OVER for state in states.values())
+            over = sum(self._is_over(key, state) for key, state in states.items())
             at_work = sum(state.state is State.RESERVED for state in states.values())
             if may_train(len(keys), over, len(keys) - over - at_work, patience):
-                return
+                break
             self.check()
             time.sleep(POLL_S)
+        self.check()
+
+    def _is_over(self, key: str, state: JobState) -> bool:
+        """Whether a job is done, or has failed and nobody tries it again."""
+        if state.state is State.FAILED:
+            return not self.desk.is_pending(key)
+        return state.state is State.DONE

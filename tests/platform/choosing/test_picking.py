@@ -84,7 +84,7 @@ def test_farthest_points_cover_twice_as_well_as_chance() -> None:
     features = plane(600)
     picks = choose(features, np.zeros(600), NONE, 2, seed=0)
     assert len(picks) == 2
-    chosen = choose(features, np.zeros(600), NONE, 32, seed=0, random_share=1 / 32)
+    chosen = choose(features, np.zeros(600), NONE, 32, seed=0, random_share=0.0)
     reach = nearest(features, features[[pick.place for pick in chosen]]).max()
     blind = [
         nearest(features, features[np.random.default_rng(seed).permutation(600)[:32]]).max()
@@ -135,7 +135,7 @@ def test_the_same_seed_gives_the_same_picks() -> None:
         ({"disagreement_F": np.full(400, np.nan)}, "finite"),
         ({"disagreement_F": np.full(400, -0.5)}, "negative, and one is -0.5"),
         ({"count": -1}, "-1 candidates"),
-        ({"random_share": 0.0}, "share of 0"),
+        ({"random_share": 1.5}, "share of 1.5"),
     ],
 )
 def test_strange_input_is_refused(change: dict[str, Any], message: str) -> None:

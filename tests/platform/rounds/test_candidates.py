@@ -1,6 +1,8 @@
 """A round's choice: both arms, nothing that judges, and files where labels come from files."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,12 +10,16 @@ from graphs_at_hand import CUTOFF
 from spring_campaign import MOLECULE, make_campaign, recipe_with
 from spring_frames import NUMBERS
 
+from forgefield.platform.choosing.candidates import Explored
+from forgefield.platform.choosing.exploring import explore
 from forgefield.platform.choosing.picking import ALIKE_A, Arm
 from forgefield.platform.choosing.settings import ExploreSettings
 from forgefield.platform.choosing.shapes import nearest, shape_features
 from forgefield.platform.forecasting.counts import Counts
+from forgefield.platform.interrupts import Interrupted
+from forgefield.platform.rounds import candidates
 from forgefield.platform.rounds.candidates import Scene, random_choice, round_choice
-from forgefield.platform.rounds.choices import jobs_of
+from forgefield.platform.rounds.choices import Choice, Wanted, jobs_of
 from forgefield.platform.rounds.supply import Supply
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import Job, Purpose, Tier
@@ -83,6 +89,67 @@ def test_what_was_bought_ahead_is_the_beginning_of_the_random_arm(scene: Scene) 
     choice = round_choice(replace(scene, ahead=ahead, taken=taken), BUY)
     drawn = [w for w in choice if w.arm is Arm.RANDOM and w.tier == Tier.CCSD]
     assert [w.positions_A3.tobytes() for w in drawn] == [w.positions_A3.tobytes() for w in plain]
+
+
+def ahead_of(scene: Scene, count: int) -> tuple[Choice, frozenset[str]]:
+    """So many target labels ahead, and what is taken with them."""
+    ahead = random_choice(scene.supply, Counts(count), scene.taken)
+    own = {tier: jobs[0].method for tier, jobs in scene.supply.jobs.items()}
+    return ahead, scene.taken | {job.key() for job in jobs_of(ahead, MOLECULE, own)}
+
+
+def shapes(choice: Sequence[Wanted]) -> list[bytes]:
+    return [each.positions_A3.tobytes() for each in choice]
+
+
+def test_of_what_was_to_be_bought_ahead_no_more_is_kept_than_the_random_arm(scene: Scene) -> None:
+    ahead, taken = ahead_of(scene, 10)
+    choice = round_choice(replace(scene, ahead=ahead, taken=taken), Counts(4, 0))
+    assert shapes([w for w in choice if w.arm is Arm.RANDOM]) == shapes(ahead[:2])
+    assert len(choice) == 4
+
+
+def test_all_that_is_paid_ahead_is_kept(scene: Scene) -> None:
+    ahead, taken = ahead_of(scene, 10)
+    paid, unpaid = ahead[3:8], (*ahead[:3], *ahead[8:])
+    choice = round_choice(replace(scene, paid=paid, ahead=unpaid, taken=taken), Counts(2, 0))
+    assert shapes(choice) == shapes(paid)
+
+
+def test_exploring_starts_from_no_geometry_that_judges(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts: list[bytes] = []
+
+    def watched(members: Any, molecule: Any, starts_SA3: Any, *rest: Any, **more: Any) -> Explored:
+        starts.extend(each.tobytes() for each in starts_SA3)
+        return explore(members, molecule, starts_SA3, *rest, **more)
+
+    monkeypatch.setattr(candidates, "explore", watched)
+    round_choice(scene, Counts(4, 0))
+    assert len(starts) == 5
+    assert not set(starts) & {each.tobytes() for each in scene.supply.kept}
+
+
+def test_a_choice_can_be_stopped_while_it_explores(scene: Scene) -> None:
+    calls: list[int] = []
+
+    def check() -> None:
+        calls.append(1)
+        if len(calls) == 3:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        round_choice(replace(scene, check=check), Counts(4, 0))
+
+
+def test_no_middle_candidate_is_taken_already(scene: Scene) -> None:
+    jobs = scene.supply.jobs[Tier.DFT][:60]
+    taken = scene.taken | {job.key() for job in jobs}
+    few = replace(scene, settings=ExploreSettings(walkers=0, modes=0, pool=50), taken=taken)
+    choice = [w for w in round_choice(few, Counts(2, 30)) if w.tier == Tier.DFT]
+    own = {job.configuration.positions_A3.tobytes() for job in jobs}
+    assert not own & set(shapes(choice))
 
 
 def test_nothing_is_like_a_geometry_that_judges_or_is_labelled(scene: Scene) -> None:

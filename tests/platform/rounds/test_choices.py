@@ -84,7 +84,7 @@ def test_what_is_asked_for_appears_only_in_the_buyers_thread(supply: Supply) -> 
     assert not any(order.jobs for order in desk.orders)
     desk.settle()
     assert [job.key() for order in desk.orders for job in order.jobs] == [j.key() for j in jobs]
-    assert desk.asked == 1
+    assert desk.asked == desk.applied == 1
 
 
 def test_what_was_ahead_comes_first_when_its_round_begins(supply: Supply) -> None:
@@ -92,16 +92,19 @@ def test_what_was_ahead_comes_first_when_its_round_begins(supply: Supply) -> Non
     first, second = supply.jobs[Tier.CCSD][:2], supply.jobs[Tier.CCSD][2:4]
     desk.want(second)
     desk.want(first, ahead=True)
-    desk.promote()
+    desk.promote({job.key() for job in first})
     desk.settle()
     now = desk.orders[0]
     assert [job.key() for job in now.jobs] == [job.key() for job in (*first, *second)]
     assert now.planned == 4
     assert not desk.orders[2].jobs
     desk.starve()
+    assert desk.starved_at == desk.applied == desk.asked == 3
     desk.want(supply.jobs[Tier.DFT][:1])
+    assert desk.starved_at < desk.asked, "a new wish may fit"
+    assert desk.starved_at == desk.applied, "until it is heard"
     desk.settle()
-    assert not desk.starved, "a new wish may fit"
+    assert desk.starved_at < desk.applied == 4
     desk.close()
     desk.settle()
     assert desk.is_empty

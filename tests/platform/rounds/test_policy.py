@@ -93,6 +93,39 @@ def test_the_last_purchase_takes_all_that_is_left(where: Standing) -> None:
     assert where.left - COSTS.target < COSTS.of(found.buy) <= where.left
 
 
+def test_the_last_purchase_is_the_batch_alone_where_the_rest_is_not_worth_it() -> None:
+    where = standing(60, 1900.0, rounds=ROUNDS.most_rounds)
+    found = decision(where, StopRules(least_gain=0.011, least_regret=0.0))
+    assert found.course is Course.LAST
+    assert not found.spend_rest
+    assert found.buy == largest_buy(where.counts, ROUNDS)
+    assert "120ccsd returned" in found.why, "1900 core-seconds less 60 labels of 10 and 100 of 1"
+
+
+@pytest.mark.parametrize("costs", [(10.0, 1.0, 0.01), (10.0, 0.5, 0.2), (10.0, 3.0, 0.01)])
+def test_no_tier_grows_by_more_than_it_may(costs: tuple[float, float, float]) -> None:
+    counts = Counts(10, 200, 500)
+    limits = Limits(Counts(0), Counts(1000, 5000, 500), counts)
+    where = Standing(counts, 1e5, Costs(*costs), limits, Money(1e5), None, 1)
+    found = decision(where)
+    assert found.course is Course.ON
+    assert largest_buy(counts, ROUNDS).covers(found.buy)
+    assert any(found.buy.triple)
+
+
+def test_cheap_labels_are_no_part_of_a_rounds_growth() -> None:
+    assert largest_buy(Counts(10, 200, 500), ROUNDS) == Counts(10, 200, 0)
+
+
+def test_rounds_that_reach_their_limits_say_so_and_return_nothing_yet() -> None:
+    counts = Counts(100, 100, 500)
+    limits = Limits(Counts(0), counts, counts)
+    found = decision(Standing(counts, 900.0, COSTS, limits, Money(2000.0), None, 1))
+    assert (found.course, found.spend_rest) == (Course.STOP, True)
+    assert "most labels that recipe and pool allow" in found.why
+    assert "returned" not in found.why
+
+
 def test_a_target_that_is_reached_returns_the_rest() -> None:
     found = decision(standing(100, 700.0, asked=5.0))
     assert (found.course, found.spend_rest) == (Course.STOP, False)
@@ -108,6 +141,8 @@ def test_labels_that_gain_too_little_are_not_bought() -> None:
 def test_spent_money_is_topped_up_to_the_last_label() -> None:
     found = decision(standing(100, 0.005))
     assert (found.course, found.spend_rest) == (Course.STOP, True)
+    assert "fits" in found.why
+    assert "returned" not in found.why
 
 
 def test_rounds_reach_no_further_than_recipe_and_pool(tmp_path: Path) -> None:

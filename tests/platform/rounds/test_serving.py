@@ -1,15 +1,35 @@
-"""Slots change hands between purchases, whatever their workers were at."""
+"""Slots and wishes change between purchases, whatever workers and other runs are at."""
 
+import threading
 import time
 from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from spring_campaign import PRICES, LocalLedger, Springs, make_campaign, recipe_with
+import pytest
+from spring_campaign import (
+    PRICES,
+    LentSlot,
+    LocalLedger,
+    Quiet,
+    Springs,
+    make_campaign,
+    recipe_with,
+)
 
+from forgefield.platform.buying import asking, serving
 from forgefield.platform.buying.asking import Order
+from forgefield.platform.buying.crew import Ended
 from forgefield.platform.buying.dispatch import Dispatcher
+from forgefield.platform.buying.labelling import Labelling
+from forgefield.platform.buying.shared_labels import Asked
+from forgefield.platform.buying.workers import worked_of
+from forgefield.platform.rounds.desk import Desk
 from forgefield.platform.rounds.supply import Supply
-from forgefield.storage.records import Tier
+from forgefield.storage.records import Failure, Job, Outcome, Tier
+from forgefield.storage.units import to_micro
 
 
 def test_a_slot_whose_worker_loaded_in_vain_can_be_lent(tmp_path: Path) -> None:
@@ -30,3 +50,171 @@ def test_a_slot_whose_worker_loaded_in_vain_can_be_lent(tmp_path: Path) -> None:
     finally:
         crew.close()
         ledger.close()
+
+
+@dataclass
+class Scene:
+    """A buyer's parts without a thinker."""
+
+    ledger: LocalLedger
+    crew: Springs
+    phase: Labelling
+    jobs: Sequence[Job]
+
+    def close(self) -> None:
+        """End the threads and leave the ledger."""
+        self.crew.close()
+        self.ledger.close()
+
+
+def scene_with(
+    root: Path, crew_of: Callable[[LocalLedger], Springs], ledger_of: Any = None
+) -> Scene:
+    folder, plan, pool = make_campaign(root, "80ccsd", recipe_with())
+    ledger = LocalLedger(folder, lambda _: None)
+    ledger.set_cap(plan.cap_micro, "test")
+    seen, crew = ledger_of(ledger) if ledger_of else ledger, crew_of(ledger)
+    box: list[Labelling] = []
+
+    def watch(_: object) -> None:
+        for listener in box[0].listeners:
+            listener()
+
+    dispatcher = Dispatcher(crew, seen, plan.recipe.labels, watch)
+    slots: Any = [LentSlot(index, crew) for index in range(crew.count)]
+    box.append(Labelling(dispatcher, seen, Quiet(), 1, slots))
+    return Scene(ledger, crew, box[0], Supply.of(pool, plan, lambda _: ()).jobs[Tier.CCSD])
+
+
+class DiesLoading(Springs):
+    """No worker of place 0 ever loads."""
+
+    def load(self, place: int, tier: Tier) -> int:
+        """Dead at once, in place 0."""
+        if place:
+            return super().load(place, tier)
+        ticket = next(self._tickets)
+        self._over.put(Ended(ticket, died=True))
+        return ticket
+
+
+def test_labels_do_not_starve_while_the_last_slot_is_lent(tmp_path: Path) -> None:
+    """The other slot has been given up: there is money, and for now nobody to label."""
+    scene = scene_with(tmp_path, lambda ledger: DiesLoading(2, ledger, loads_s=0.005))
+    try:
+        phase, desk = scene.phase, Desk((), PRICES)
+        phase.dispatcher.warm()
+        desk.want(scene.jobs[:2])
+        desk.settle()
+        phase.slots[1].recalled = True
+        serving._lend_and_take_back(phase)
+        assert phase.slots[1].lent
+        assert not phase.dispatcher.is_in_service
+        assert serving._is_idle(phase, desk)
+        serving._buy(phase, desk)
+        assert desk.starved_at < desk.applied
+        phase.slots[1].recalled = False
+        serving._lend_and_take_back(phase)
+        serving._buy(phase, desk)
+        assert sum(row.done for row in scene.ledger.tally()) == 2
+    finally:
+        scene.close()
+
+
+class NeverLabels(Springs):
+    """No label ever comes, and each might the next time."""
+
+    tries = 0
+    then: Callable[[], None] = staticmethod(lambda: None)
+
+    def _labelled(self, place: int, ticket: int, reservation: int, jobs: Sequence[Job]) -> None:
+        self.tries += 1
+        self.then()
+        outcomes = [Outcome(job, Failure("TransientFailure", "try again")) for job in jobs]
+        self.ledger.settle(reservation, outcomes, to_micro(0.01))
+        self.at_work.discard(place)
+        self._over.put(Ended(ticket, worked=worked_of(outcomes, 0.01)))
+
+
+def test_a_failed_label_is_pending_until_it_is_given_up(tmp_path: Path) -> None:
+    pending: list[bool] = []
+    scene = scene_with(tmp_path, lambda ledger: NeverLabels(1, ledger))
+    try:
+        desk, key = Desk((), PRICES), scene.jobs[0].key()
+        scene.crew.then = lambda: pending.append(desk.is_pending(key))  # type: ignore[attr-defined]
+        desk.want(scene.jobs[:1])
+        desk.settle()
+        scene.phase.dispatcher.buy(desk.orders)
+        assert len(pending) > 1, "it was tried again"
+        assert all(pending)
+        assert not desk.is_pending(key)
+    finally:
+        scene.close()
+
+
+def test_what_is_dropped_in_flight_is_not_tried_again(tmp_path: Path) -> None:
+    scene = scene_with(tmp_path, lambda ledger: NeverLabels(1, ledger))
+    try:
+        desk = Desk((), PRICES)
+        scene.phase.listeners.append(desk.settle)
+
+        def drop() -> None:
+            desk.drop()
+            time.sleep(0.8)  # the buyer looks up meanwhile
+
+        scene.crew.then = drop  # type: ignore[attr-defined]
+        desk.want(scene.jobs[:1])
+        desk.settle()
+        scene.phase.dispatcher.buy(desk.orders)
+        assert scene.crew.tries == 1  # type: ignore[attr-defined]
+    finally:
+        scene.close()
+
+
+class BusyElsewhere:
+    """A ledger by which another run buys everything until `free`."""
+
+    def __init__(self, ledger: LocalLedger) -> None:
+        self._ledger, self.free = ledger, threading.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
+
+    def ask(self, jobs: Sequence[Job], *, claim: bool) -> Asked:  # noqa: ARG002
+        """Busy with run `other`."""
+        keys = tuple(job.key() for job in jobs)
+        if self.free.is_set():
+            return Asked(granted=keys)
+        return Asked(busy=keys, holders=("other",) * len(keys))
+
+
+def test_nothing_is_bought_after_the_end_that_another_run_gave_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "ASK_AGAIN_S", 0.1)
+    books: list[BusyElsewhere] = []
+
+    def ledger_of(ledger: LocalLedger) -> BusyElsewhere:
+        books.append(BusyElsewhere(ledger))
+        return books[0]
+
+    scene = scene_with(tmp_path, lambda ledger: Springs(1, ledger, loads_s=0.01), ledger_of)
+    desk = Desk((), PRICES)
+
+    def think() -> None:
+        desk.want(scene.jobs[:3])
+        time.sleep(0.5)
+        desk.close()
+        time.sleep(0.5)
+        books[0].free.set()
+
+    thread = threading.Thread(target=think)
+    thread.start()
+    try:
+        serving.serve(scene.phase, desk)
+        assert not books[0].free.is_set(), "the end waits for no other run"
+        thread.join()
+        assert sum(row.done for row in scene.ledger.tally()) == 0
+    finally:
+        thread.join()
+        scene.close()

@@ -1,0 +1,128 @@
+"""Money and labels at a round's end, the top-up, and the words for why labels ended."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from spring_campaign import make_campaign, recipe_with
+
+from forgefield.platform.forecasting.counts import Costs, Counts
+from forgefield.platform.interrupts import Interrupted
+from forgefield.platform.results import spent_words
+from forgefield.platform.rounds.chooser import Chooser
+from forgefield.platform.rounds.closing import Account
+from forgefield.platform.rounds.documents import RoundFolder
+from forgefield.platform.rounds.driving import top_up
+from forgefield.platform.rounds.supply import Supply
+from forgefield.storage.ledger.entries import Balance, JobState, State, TierTally
+from forgefield.storage.records import Job, Purpose, Tier
+from forgefield.storage.units import to_micro
+
+COSTS = Costs(10.0, 1.0, 0.01)
+NAN = float("nan")
+
+
+def row(done: int, spent: float, failed: int = 0) -> TierTally:
+    micro = to_micro(spent)
+    return TierTally(
+        tier=Tier.CCSD,
+        purpose=Purpose.TRAIN,
+        done=done,
+        failed=failed,
+        in_flight=0,
+        failed_attempts=failed,
+        spent_micro=micro,
+        spent_on_failures_micro=0,
+        adopted=0,
+        withdrawn=0,
+        mean_core_seconds=NAN,
+        std_core_seconds=NAN,
+    )
+
+
+def states(*parts: tuple[State, list[Job]]) -> dict[str, JobState]:
+    return {job.key(): JobState(state, 1, None) for state, jobs in parts for job in jobs}
+
+
+@pytest.fixture(scope="module")
+def supply(tmp_path_factory: pytest.TempPathFactory) -> Supply:
+    _, plan, pool = make_campaign(tmp_path_factory.mktemp("supply"), "80ccsd", recipe_with())
+    return Supply.of(pool, plan, lambda _: ())
+
+
+def test_slow_labels_of_the_round_and_the_holdout_need_money_too(supply: Supply) -> None:
+    judging = [job for job in supply.first if job.purpose is Purpose.HOLDOUT][:3]
+    own, ahead = list(supply.jobs[Tier.CCSD][:6]), list(supply.jobs[Tier.DFT][:4])
+    known = states(
+        (State.DONE, [*own[:4], ahead[0]]), (State.RESERVED, [*own[4:], *ahead[1:3], judging[0]])
+    )
+    balance = Balance(to_micro(1000.0), to_micro(100.0), to_micro(50.0))
+    account = Account(balance, (), ahead, [*judging, *own], known, Counts(0))
+    assert account.at_hand() == Counts(0, 3)
+    assert account.slow() == Counts(2, 0)
+    at_work, waiting = 2 * 10.0 + 2 * 1.0 + 10.0, 2 * 10.0
+    assert account.left(COSTS) == pytest.approx(900.0 - at_work - waiting)
+
+
+def test_a_top_up_that_was_cut_off_buys_what_it_still_may(tmp_path: Path) -> None:
+    recipe = recipe_with(allocation={"most_target": 60})
+    _, plan, pool = make_campaign(tmp_path, "30ccsd", recipe)
+    supply = Supply.of(pool, plan, lambda _: ())
+    (spare,) = (order for order in supply.spare if order.tier == Tier.CCSD)
+    bought = {job.key() for job in list(spare.jobs)[:15]}
+    before = [len(order.jobs) for order in supply.spare]
+    assert before[0] >= 30
+
+    def is_wanted(jobs: Any) -> list[Job]:
+        return [job for job in jobs if job.key() not in bought]
+
+    kept = plan.labels(Tier.CCSD, Purpose.HOLDOUT) + plan.labels(Tier.CCSD, Purpose.VALIDATION)
+    most_middle = int(recipe.allocation.middle_per_target * (60 - kept))
+    counts = Counts(45 - kept, most_middle - 7, 100)
+    target, middle = top_up(supply, plan, [row(45, 450.0)], counts, is_wanted)
+    assert len(target.jobs) == target.planned == 15
+    assert not bought & {job.key() for job in target.jobs}
+    assert len(middle.jobs) == 7
+    assert [len(order.jobs) for order in supply.spare] == before, "a supply isn't used up"
+
+
+def test_why_nothing_more_is_bought_is_said_as_it_is(tmp_path: Path) -> None:
+    _, plan, _ = make_campaign(tmp_path, "80ccsd", recipe_with(allocation={"most_target": 60}))
+
+    def words(left: float, tally: TierTally) -> str:
+        return spent_words(plan, Balance(to_micro(left), 0, 0), [tally])
+
+    assert "last label that fits" in words(12.0, row(40, 400.0))
+    assert "last label that fits" in words(40.0, row(40, 1600.0)), "labels cost 40 by now"
+    assert "at most 60 of ccsd" in words(40.0, row(60, 600.0))
+    assert "no configuration" in words(40.0, row(40, 400.0))
+    assert "2 of which failed" in words(40.0, row(40, 400.0, failed=2))
+    assert words(40.0, row(60, 600.0)).endswith("4ccsd returned")
+
+
+def test_torch_keeps_to_its_cores_and_a_stopped_choice_is_not_saved(
+    tmp_path: Path, supply: Supply, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, plan, _ = make_campaign(tmp_path, "80ccsd", recipe_with())
+    threads: list[int] = []
+
+    def choose(*_: object) -> tuple[()]:
+        threads.append(torch.get_num_threads())
+        return ()
+
+    def stop() -> None:
+        raise Interrupted
+
+    monkeypatch.setattr(Chooser, "_later", choose)
+    place, before = RoundFolder.of(folder, 1), torch.get_num_threads()
+    records: Any = [object()]
+    torch.set_num_threads(3)
+    try:
+        with pytest.raises(Interrupted):
+            Chooser(folder, plan, supply).choice(place, records, lambda _: frozenset(), stop, 2)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert threads == [2]
+    assert not place.choice.exists()
