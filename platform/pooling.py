@@ -5,6 +5,7 @@ from forgefield.platform.planning.configurations import (
     Pool,
     load_pool,
     pool_size,
+    refuse_small_pool,
     refuse_to_sample_again,
     sample_pool,
     save_pool,
@@ -28,6 +29,14 @@ def pool_for(folder: RunFolder, molecule: Molecule, plan: Plan, reporter: Report
         if note:
             reporter.say(note)
     return load_pool(molecule, folder.pool)
+
+
+def refuse_short_replay(molecule: Molecule, plan: Plan) -> None:
+    """Raise `InputError` where the files to replay can't give what the plan wants; reads them."""
+    if plan.recipe.replay.tiers:
+        from forgefield.platform.replaying.pools import replayed_pool
+
+        refuse_small_pool(replayed_pool(molecule, plan.recipe), plan)
 
 
 def _sampled(

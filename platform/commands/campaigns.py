@@ -13,6 +13,7 @@ from forgefield.platform.commands.shared import (
     RayAddress,
     listening,
     print_json,
+    refuse_unwritable,
     screen,
 )
 from forgefield.storage.errors import InputError
@@ -41,7 +42,8 @@ RecipeFile = Annotated[
     Path | None, typer.Option("--recipe", help="TOML file of settings; see deploy/recipes.")
 ]
 Workdir = Annotated[
-    Path | None, typer.Option(help="The run folder. [default: runs/MOLECULE-BUDGET]")
+    Path | None,
+    typer.Option(help="The run folder. [default: runs/MOLECULE-BUDGET, else runs/MOLECULE-TARGET]"),
 ]
 LedgerUrl = Annotated[
     str | None,
@@ -73,10 +75,16 @@ TargetText = Annotated[
         "it costs; without --budget, that is the budget.",
     ),
 ]
-Nodes = Annotated[int, typer.Option(min=1, help="Quote the wall time on this many nodes too.")]
+Nodes = Annotated[
+    int, typer.Option(min=1, max=100_000, help="Quote the wall time on this many nodes too.")
+]
 CoresPerNode = Annotated[
     int | None,
-    typer.Option(min=1, help="Cores of each of the nodes quoted for. [default: as many as here]"),
+    typer.Option(
+        min=1,
+        max=4096,
+        help="Cores of each of the nodes quoted for. [default: as many as here]",
+    ),
 ]
 
 
@@ -122,6 +130,8 @@ def plan(
         raise InputError("--no-calibrate books nothing. Give --ledger to `platform run`.")
     if plot is not None:
         refuse_plot_name(plot)
+    for path in [out] if plot is None else [out, plot]:
+        refuse_unwritable(path)
     asked = Asked(molecule, budget, target, charge, multiplicity, recipe, workdir)
     request = replace(request_for(asked), elsewhere=machines_asked(nodes, cores_per_node))
     book = with_book(request.recipe, labels, none=no_labels)
@@ -201,7 +211,7 @@ def request_for(asked: Asked) -> "Request":
     from forgefield.labelers.molecules import find_molecule
     from forgefield.platform.planning.budget import parse_budget
     from forgefield.platform.planning.recipe import load_recipe
-    from forgefield.platform.planning.request import Request
+    from forgefield.platform.planning.request import Request, with_settled_budget
     from forgefield.platform.planning.target_budget import budget_for_target
     from forgefield.platform.planning.targets import parse_target
     from forgefield.platform.run_folder import RunFolder, default_folder
@@ -215,8 +225,11 @@ def request_for(asked: Asked) -> "Request":
     budget = parse_budget(asked.budget) if asked.budget is not None else None
     settings = load_recipe(asked.recipe)
     found = find_molecule(asked.molecule, charge=asked.charge, multiplicity=asked.multiplicity)
+    by_target = budget is None
     if budget is None:
         assert target is not None  # noqa: S101
         budget = budget_for_target(found, settings, target)
-    folder = RunFolder.at(asked.workdir or default_folder(found.name, str(budget)))
-    return Request(found, budget, settings, folder, target=target)
+    named = f"{target:g}kcal" if by_target else str(budget)
+    folder = RunFolder.at(asked.workdir or default_folder(found.name, named))
+    request = Request(found, budget, settings, folder, target=target, by_target=by_target)
+    return with_settled_budget(request)

@@ -1,12 +1,16 @@
 """What commands share: options with their help, the consoles, ways to answer."""
 
+import errno
 import json
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 from rich.console import Console
+
+from forgefield.storage.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +51,18 @@ def listening(work: "Callable[[Reporter], Result]") -> "Result":
     except KeyboardInterrupt:
         messages.print("Stopped. The same command goes on from here; nothing paid for is lost.")
         raise
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Raise `InputError` where a file can't be put, before anything is paid for it."""
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        with tempfile.TemporaryFile(dir=path.resolve().parent):
+            pass
+    except (OSError, ValueError) as error:
+        said = getattr(error, "strerror", None) or error
+        raise InputError(f"Can't write {path}: {said}. Choose another place.") from error
 
 
 def print_json(document: "BaseModel") -> None:

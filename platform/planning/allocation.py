@@ -12,8 +12,16 @@ expected error (`forecasting.splitting`), with the price of validation and hold-
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from forgefield.platform.forecasting.counts import Costs, Counts
 from forgefield.platform.forecasting.error_model import Posterior
@@ -24,6 +32,10 @@ from forgefield.storage.records import Purpose, Tier
 TARGET = Tier.CCSD
 MIDDLE = Tier.DFT
 CHEAP = (Tier.EMPIRICAL, Tier.XTB)
+LARGEST_KEPT = 0.8
+"""Most of the target labels that may be kept for validation and hold-out."""
+LARGEST_LOSS = 0.9
+"""Most of a budget that the cheap tiers and the reserve may take."""
 
 
 class AllocationSettings(BaseModel):
@@ -49,6 +61,30 @@ class AllocationSettings(BaseModel):
     middle_per_target: PositiveFloat = 50.0
     least_cost_ratio: PositiveFloat = 2.0
     spare_share: float = Field(0.02, ge=0, lt=0.5)
+
+    @model_validator(mode="after")
+    def _can_be_met(self) -> Self:
+        """Whatever the budget, all purposes get their labels."""
+        for purpose in ("validation", "holdout"):
+            fewest, most = (getattr(self, f"{word}_{purpose}") for word in ("fewest", "most"))
+            if fewest > most:
+                raise ValueError(
+                    f"fewest_{purpose} = {fewest} is more than most_{purpose} = {most}"
+                )
+        least = fewest_target_labels(self)
+        if least > self.most_target:
+            raise ValueError(
+                f"most_target = {self.most_target} is less than the {least} labels that "
+                "calibration and the fewest of train, validation and holdout make"
+            )
+        if self.validation_share + self.holdout_share > LARGEST_KEPT:
+            raise ValueError(
+                f"validation_share and holdout_share keep more than {LARGEST_KEPT:g} of the target "
+                "labels from training"
+            )
+        if self.spare_share + len(CHEAP) * self.cheap_cost_share > LARGEST_LOSS:
+            raise ValueError("spare_share and cheap_cost_share leave little for the dear tiers")
+        return self
 
     def calibration(self, tier: Tier) -> int:
         """Calibration labels of a tier; more where they cost next to nothing."""
@@ -93,8 +129,10 @@ def allocate(
     if posterior is None:
         middle = min(middle, _closed_form_middle(left, label_cost, settings))
     else:
-        best = _best_middle(posterior, left, label_cost, cheap, settings)
-        middle = min(middle, best, _most_beside(left, label_cost, settings))
+        # The most where the target tier gets all the money that these leave.
+        price = label_cost[TARGET] + settings.middle_per_target * label_cost[MIDDLE]
+        most = _most_middle(left / price, label_cost, settings)
+        middle = min(middle, most, _best_middle(posterior, left, label_cost, cheap, settings))
     target = int((left - middle * label_cost[MIDDLE]) / label_cost[TARGET])
     target = min(target, settings.most_target)
     return Allocation(_purposes(target, middle, cheap, settings))
@@ -149,20 +187,12 @@ def _limits(
 
 
 def _most_middle(
-    target: int, label_cost: Mapping[Tier, float], settings: AllocationSettings
+    target: float, label_cost: Mapping[Tier, float], settings: AllocationSettings
 ) -> int:
     """Calibration only where the middle tier is hardly cheaper than the target (water)."""
     if label_cost[TARGET] < settings.least_cost_ratio * label_cost[MIDDLE]:
         return settings.calibration_labels
     return max(settings.calibration_labels, int(settings.middle_per_target * target))
-
-
-def _most_beside(
-    left: float, label_cost: Mapping[Tier, float], settings: AllocationSettings
-) -> int:
-    """The most middle labels where the target tier gets all the money that they leave."""
-    price = label_cost[TARGET] + settings.middle_per_target * label_cost[MIDDLE]
-    return _most_middle(int(left / price), label_cost, settings)
 
 
 def fewest_target_labels(settings: AllocationSettings) -> int:
@@ -199,6 +229,11 @@ def _purposes(
         target * settings.validation_share, settings.fewest_validation, settings.most_validation
     )
     calibration = settings.calibration_labels
+    # Small plans: what is over the fewest of all purposes goes to the hold-out first.
+    over = target - fewest_target_labels(settings)
+    holdout = min(holdout, settings.fewest_holdout + over)
+    over -= holdout - settings.fewest_holdout
+    validation = min(validation, settings.fewest_validation + over)
     counts = {(tier, Purpose.CALIBRATION): settings.calibration(tier) for tier in Tier}
     counts |= {(tier, Purpose.TRAIN): n for tier, n in cheap.items()}
     counts[MIDDLE, Purpose.TRAIN] = middle - calibration

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from pydantic import BaseModel, ConfigDict, PositiveFloat
+from pydantic import BaseModel, ConfigDict, Field
 
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Tier
@@ -18,6 +18,7 @@ from forgefield.storage.units import CORE_SECONDS_PER_CORE_HOUR, to_micro
 
 FORMS = "250ccsd, 2000dft, 40cpuh, 3gpuh or $120"
 LARGEST = Decimal(10) ** 9
+MOST_CORE_SECONDS = 1e18
 _PATTERN = re.compile(
     r"(?P<dollars>\$)?(?P<amount>[0-9]{1,12}(?:\.[0-9]{1,6})?)(?P<unit>ccsd|dft|cpuh|gpuh)?"
 )
@@ -28,8 +29,8 @@ class Prices(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    core_hour: PositiveFloat = 0.04
-    gpu_hour: PositiveFloat = 2.50
+    core_hour: float = Field(0.04, ge=1e-6, le=1e6)
+    gpu_hour: float = Field(2.50, ge=1e-6, le=1e6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,12 @@ def parse_budget(text: str) -> Budget:
     return Budget(float(amount), match["unit"] or "$")
 
 
+def is_budget(text: str) -> bool:
+    """Whether this is written as a budget; it may be more than anyone may ask for."""
+    match = _PATTERN.fullmatch(text)
+    return match is not None and bool(match["dollars"]) != bool(match["unit"])
+
+
 def unit_core_seconds(unit: str, label_cost: Mapping[Tier, float], prices: Prices) -> float:
     """Core-seconds that one `unit` buys; `label_cost` is core-seconds a label by tier."""
     if unit in (Tier.CCSD, Tier.DFT):
@@ -69,5 +76,11 @@ def unit_core_seconds(unit: str, label_cost: Mapping[Tier, float], prices: Price
 
 
 def worth_micro(budget: Budget, label_cost: Mapping[Tier, float], prices: Prices) -> int:
-    """The whole budget in micro core-seconds."""
-    return to_micro(budget.amount * unit_core_seconds(budget.unit, label_cost, prices))
+    """The whole budget in micro core-seconds; raises `InputError` for more than can be counted."""
+    core_seconds = budget.amount * unit_core_seconds(budget.unit, label_cost, prices)
+    if not core_seconds < MOST_CORE_SECONDS:
+        raise InputError(
+            f"A budget of {budget} is worth {core_seconds:.3g} core-seconds, which is years of "
+            f"every computer there is. Give one that can be spent, such as 250ccsd."
+        )
+    return to_micro(core_seconds)

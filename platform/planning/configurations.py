@@ -74,6 +74,11 @@ def refuse_small_pool(pool: Pool, plan: Plan) -> None:
     least += plan.recipe.allocation.fewest_train
     if plan.recipe.replay.tiers:
         _refuse_short_files(pool, plan)
+    if len(pool) < least and plan.recipe.replay.tiers:
+        raise InputError(
+            f"The file to replay offers {len(pool)} configurations of {plan.molecule.name}; the "
+            f"plan needs at least {least}. Lower replay.test_frames, or give a longer file."
+        )
     if len(pool) < least:
         raise InputError(
             f"Sampling found {len(pool)} distinct configurations of {plan.molecule.name}; the plan "

@@ -7,7 +7,8 @@ calibration. For the same reason nothing here ever stops a run: a file that can'
 empty, one that can't be written is said and left. Writers take turns by a lock, and a crash leaves
 the old file or the new one.
 
-One record a host, method, threads and molecule, replaced by the latest; core-seconds a label.
+One record a host, method, threads and molecule: the latest that has as many labels behind it as any
+before. Core-seconds a label.
 """
 
 import fcntl
@@ -73,12 +74,15 @@ def cost_file() -> Path:
 
 
 def known_costs(method: str, threads: int) -> tuple[Measured, ...]:
-    """What was measured on this host by `method`: with as many threads, else with any number."""
+    """What was measured on this host by `method` with as many threads.
+
+    With others a label costs other core-seconds, by a factor that isn't known well enough.
+    """
     if not is_real(method):  # a stated price says nothing of this host
         return ()
-    here = [r for r in _read(cost_file()) if (r.host, r.method) == (platform.node(), method)]
-    alike = [record for record in here if record.threads == threads]
-    return tuple(record.to_measured() for record in alike or here)
+    wanted = platform.node(), method, threads
+    here = [r for r in _read(cost_file()) if (r.host, r.method, r.threads) == wanted]
+    return tuple(record.to_measured() for record in here)
 
 
 def remember_costs(records: Sequence[CostRecord]) -> str:
@@ -88,13 +92,23 @@ def remember_costs(records: Sequence[CostRecord]) -> str:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _alone(path.with_suffix(".lock")):
             real = [record for record in records if is_real(record.method)]
-            kept = {record.place: record for record in (*_read(path), *real)}
+            kept = _best((*_read(path), *real))
             latest = sorted(kept.values(), key=lambda record: record.at)[-MOST_RECORDS:]
             body = _CostFile(records=tuple(latest)).model_dump_json(indent=1)
             replace_file(path, [body.encode()])
     except OSError as error:
         return f"Costs of labels can't be kept in {path} ({error.strerror}); set XDG_CACHE_HOME."
     return ""
+
+
+def _best(records: Sequence[CostRecord]) -> dict[tuple[str, str, int, str], CostRecord]:
+    """The later records come last."""
+    kept: dict[tuple[str, str, int, str], CostRecord] = {}
+    for record in records:
+        before = kept.get(record.place)
+        if before is None or record.labels >= before.labels:
+            kept[record.place] = record
+    return kept
 
 
 def _read(path: Path) -> tuple[CostRecord, ...]:

@@ -15,7 +15,7 @@ from forgefield.platform.planning.machine import Machine
 from forgefield.platform.planning.outlook import Outlook
 from forgefield.platform.planning.quote_parts import Alternative, ErrorForecast, TargetQuote
 from forgefield.platform.planning.wall import wall_of
-from forgefield.platform.screen.wording import duration, three_digits
+from forgefield.platform.screen.wording import UNIT, duration, three_digits
 from forgefield.storage.errors import BudgetTooSmall
 from forgefield.storage.records import Molecule
 
@@ -30,7 +30,6 @@ FOUNDATION = 0.4
 factor of two either way. An order of magnitude, not measured here."""
 FOUNDATION_ELEMENTS = frozenset({1, 6, 7, 8, 9, 15, 16, 17, 35, 53})
 """Elements of MACE-OFF, arXiv 2312.15211."""
-UNIT = "kcal/mol/Å"
 ROUNDING = 1e-6
 
 

@@ -11,10 +11,11 @@ from itertools import pairwise
 
 from forgefield.platform.forecasting.counts import Counts
 from forgefield.platform.forecasting.error_model import Forecast, Posterior
-from forgefield.platform.planning.allocation import CHEAP, MIDDLE, TARGET, Allocation, allocate
+from forgefield.platform.planning.allocation import MIDDLE, TARGET, Allocation, allocate
+from forgefield.platform.planning.fitted import fitted_counts
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.storage.errors import BudgetTooSmall
-from forgefield.storage.records import Purpose, Tier
+from forgefield.storage.records import Tier
 
 ACCURACY = 1.02
 """Factor between the two budgets that enclose the one for a target error."""
@@ -42,13 +43,7 @@ class Outlook:
 
     def counts(self, allocation: Allocation) -> Counts:
         """The labels of an allocation that a training sees."""
-        learnt = {tier for phase in self.recipe.training.pretrain for tier in phase.tiers}
-
-        def fitted(tier: Tier) -> int:
-            buys = allocation.of(tier, Purpose.TRAIN) + allocation.of(tier, Purpose.CALIBRATION)
-            return buys if tier in {TARGET, *learnt} else 0
-
-        return Counts(fitted(TARGET), fitted(MIDDLE), sum(fitted(tier) for tier in CHEAP))
+        return fitted_counts(self.recipe, allocation.of)
 
     def forecast(self, allocation: Allocation) -> Forecast:
         """Percentiles of the error at the end."""

@@ -6,12 +6,13 @@ from it alone. Once a run folder holds a calibrated plan, that one is executed.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 import numpy as np
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Field,
     FiniteFloat,
     NonNegativeInt,
     PositiveFloat,
@@ -60,6 +61,8 @@ class Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+MOST_LABELS = 10**9
+LabelCount = Annotated[int, Field(ge=0, le=MOST_LABELS)]
 FINITE = ConfigDict(allow_inf_nan=False)
 
 
@@ -76,7 +79,7 @@ class TierQuote(Document):
     threads: PositiveInt
     measured: NonNegativeInt
     fits: bool
-    labels: dict[str, NonNegativeInt]
+    labels: dict[str, LabelCount]
     source: str = ""
 
     def to_cost(self) -> TierCost:
@@ -176,6 +179,11 @@ class Plan(Document):
     def cap(self) -> float:
         """Core-seconds that may be spent."""
         return from_micro(self.cap_micro)
+
+    @property
+    def asked_target(self) -> float | None:
+        """The force error that was asked for, kcal/mol/Å."""
+        return self.target.asked if self.target else None
 
     def in_budget_units(self, core_seconds: float) -> float:
         """Core-seconds in the unit the budget was given in."""

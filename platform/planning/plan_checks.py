@@ -1,7 +1,9 @@
 """Whether a plan agrees with itself: one that was edited by hand is refused before it is run.
 
 Everything that a plan says twice must be the same: what the budget is worth at its costs, the
-methods of its tiers and of its recipe, slots and cores. A plan may be edited where that stays so.
+methods of its tiers and of its recipe, slots and cores. What a recipe asks of every plan
+(calibration, the fewest labels to train on and to be judged by, the most of the target tier) must
+be there. A plan may be edited where that stays so.
 """
 
 from collections.abc import Iterator
@@ -9,7 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forgefield.platform.planning.allocation import TARGET
-from forgefield.platform.planning.budget import parse_budget, unit_core_seconds, worth_micro
+from forgefield.platform.planning.budget import (
+    is_budget,
+    parse_budget,
+    unit_core_seconds,
+    worth_micro,
+)
+from forgefield.platform.planning.molecule_checks import contradictions_of
+from forgefield.platform.planning.targets import LARGEST, LEAST
 from forgefield.platform.screen.wording import duration, three_digits
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Purpose
@@ -18,7 +27,6 @@ if TYPE_CHECKING:
     from forgefield.platform.planning.plan import Plan, TierQuote
 
 ROUNDING = 1e-9
-HEAVIEST_ELEMENT = 118
 KEPT = frozenset({Purpose.VALIDATION, Purpose.HOLDOUT})
 
 
@@ -36,7 +44,11 @@ def _contradictions(plan: "Plan") -> Iterator[str]:
         yield from _of_tier(plan, quote)
     yield from _of_money(plan)
     yield from _of_machine(plan)
-    yield from _of_molecule(plan)
+    yield from contradictions_of(plan.molecule)
+    yield from _of_labels(plan)
+    yield from _of_errors(plan)
+    if not plan.workdir or "\0" in plan.workdir:
+        yield "it names no run folder in workdir"
 
 
 def _of_tier(plan: "Plan", quote: "TierQuote") -> Iterator[str]:
@@ -55,6 +67,45 @@ def _of_tier(plan: "Plan", quote: "TierQuote") -> Iterator[str]:
         yield f"{kept} {tier} labels validate or are held out; only the target tier's may"
     if plan.calibrated and not quote.measured:
         yield f"it is called calibrated, but no {tier} label was measured"
+
+
+def _of_labels(plan: "Plan") -> Iterator[str]:
+    settings = plan.recipe.allocation
+    for quote in plan.tiers:
+        calibration = quote.labels.get("calibration", 0)
+        wanted = settings.calibration(quote.tier)
+        if calibration != wanted:
+            yield f"{calibration} {quote.tier} labels calibrate, by its recipe {wanted}"
+    fewest = {
+        "train": settings.fewest_train,
+        "validation": settings.fewest_validation,
+        "holdout": settings.fewest_holdout,
+    }
+    target = plan.tier(TARGET)
+    for purpose, least in fewest.items():
+        number = target.labels.get(purpose, 0)
+        if number < least:
+            yield f"{number} {TARGET} labels are for {purpose}, by its recipe at least {least}"
+    if target.total > settings.most_target:
+        yield f"{target.total} {TARGET} labels are more than its recipe's {settings.most_target}"
+
+
+def _of_errors(plan: "Plan") -> Iterator[str]:
+    forecasts = [each.error for each in plan.alternatives]
+    for error in [plan.forecast, *forecasts] if plan.forecast else forecasts:
+        if not error.low <= error.median <= error.high:
+            yield (
+                f"an error of {error.median:.3g} is forecast, which is not between "
+                f"{error.low:.3g} and {error.high:.3g}"
+            )
+    budgets = [each.budget for each in plan.alternatives]
+    if plan.target is not None:
+        budgets += [plan.target.budget] if plan.target.budget is not None else []
+        if not LEAST <= plan.target.asked <= LARGEST:
+            yield f"a target error lies between {LEAST:g} and {LARGEST:g} kcal/mol/Å"
+    for budget in budgets:
+        if not is_budget(budget):
+            yield f"{budget[:60]!r} is not a budget"
 
 
 def _of_money(plan: "Plan") -> Iterator[str]:
@@ -88,6 +139,9 @@ def _of_machine(plan: "Plan") -> Iterator[str]:
     if not plan.wall:
         yield "it quotes no machine"
         return
+    for wall in plan.wall:
+        if wall.seconds is not None and wall.seconds < 0:
+            yield f"its labels take {wall.seconds:.3g} s"
     cores = plan.wall[0].nodes * plan.wall[0].cores
     if plan.slots * plan.threads > cores:
         at_once = f"{plan.slots} labels of {plan.threads} threads at a time"
@@ -95,13 +149,3 @@ def _of_machine(plan: "Plan") -> Iterator[str]:
     fits = all(quote.fits for quote in plan.tiers)
     if not fits and plan.slots:
         yield f"a label doesn't fit into a node's memory, yet {plan.slots} run at a time"
-
-
-def _of_molecule(plan: "Plan") -> Iterator[str]:
-    molecule = plan.molecule
-    strange = [z for z in molecule.numbers if not 1 <= z <= HEAVIEST_ELEMENT]
-    if strange:
-        yield f"{strange[0]} is no atomic number"
-    if (sum(molecule.numbers) - molecule.charge + molecule.multiplicity) % 2 == 0:
-        electrons = sum(molecule.numbers) - molecule.charge
-        yield f"{electrons} electrons can't have the multiplicity {molecule.multiplicity}"

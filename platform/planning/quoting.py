@@ -5,14 +5,12 @@ this host (`cost_scaling`) where any have. What calibration measures is kept for
 """
 
 import math
-import platform
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from forgefield.labelers.labeler import Estimate
 from forgefield.platform.planning.cost_scaling import Measured, Scaled, measured_cost, scaled_cost
-from forgefield.platform.planning.cost_store import CostRecord, known_costs
+from forgefield.platform.planning.cost_store import known_costs
 from forgefield.platform.planning.machine import Machine, this_machine
 from forgefield.platform.planning.plan import TierCost
 from forgefield.platform.planning.recipe import Recipe
@@ -38,7 +36,7 @@ def estimated_costs(
     name = composition(molecule)
     return {
         tier: replace(cost, source=STATED) if recipe.is_priced(tier) else cost
-        for tier, guess in _general(molecule, recipe, threads).items()
+        for tier, guess in general_estimates(molecule, recipe, threads).items()
         for cost in [_estimated(name, guess, _known(tier, recipe, threads))]
     }
 
@@ -78,31 +76,15 @@ def other_molecules(
     return {t: tuple(m for m in each if m.molecule != name) for t, each in known.items()}
 
 
-def cost_records(
-    molecule: Molecule,
-    recipe: Recipe,
-    threads: int,
-    tally: Sequence[TierTally],
-    found: Mapping[Tier, Sequence[float]] | None = None,
-) -> list[CostRecord]:
-    """What the calibration measured, to be remembered on this host."""
-    general = _general(molecule, recipe, threads)
-    own = {tier: _measurements(tier, tally, (found or {}).get(tier, ())) for tier in Tier}
-    return [
-        CostRecord(
-            host=platform.node(),
-            method=recipe.methods.of(tier),
-            threads=threads,
-            molecule=composition(molecule),
-            predicted=general[tier].core_seconds,
-            core_seconds=each.core_seconds,
-            labels=each.labels,
-            scatter=each.scatter if math.isfinite(each.scatter) else None,
-            at=time.time(),
-        )
-        for tier, each in own.items()
-        if each is not None and recipe.stand_in(tier) is None
-    ]
+def general_estimates(molecule: Molecule, recipe: Recipe, threads: int) -> dict[Tier, Estimate]:
+    """The formulas alone."""
+    guesses = {}
+    for tier in Tier:
+        labeler = recipe.labeler(tier)
+        labeler.available()
+        labeler.check(molecule)
+        guesses[tier] = labeler.estimate(molecule, threads)
+    return guesses
 
 
 def composition(molecule: Molecule) -> str:
@@ -132,7 +114,7 @@ def refuse_what_does_not_fit(
 
 def _threads(molecule: Molecule, recipe: Recipe, machine: Machine) -> int:
     """Threads that labels would have on `machine`."""
-    memory = max(guess.memory_bytes for guess in _general(molecule, recipe, 1).values())
+    memory = max(guess.memory_bytes for guess in general_estimates(molecule, recipe, 1).values())
     target = recipe.methods.of(Tier.CCSD)
     return choose_slots(machine, memory, recipe.labels.threads, target).slots.threads
 
@@ -140,17 +122,6 @@ def _threads(molecule: Molecule, recipe: Recipe, machine: Machine) -> int:
 def _known(tier: Tier, recipe: Recipe, threads: int) -> tuple[Measured, ...]:
     """What this host has measured of a tier's method; nothing of labels at a stated price."""
     return () if recipe.stand_in(tier) else known_costs(recipe.methods.of(tier), threads)
-
-
-def _general(molecule: Molecule, recipe: Recipe, threads: int) -> dict[Tier, Estimate]:
-    """The formulas alone."""
-    guesses = {}
-    for tier in Tier:
-        labeler = recipe.labeler(tier)
-        labeler.available()
-        labeler.check(molecule)
-        guesses[tier] = labeler.estimate(molecule, threads)
-    return guesses
 
 
 def _estimated(name: str, guess: Estimate, known: Sequence[Measured]) -> TierCost:

@@ -183,11 +183,16 @@ def load_recipe(path: str | Path | None) -> Recipe:
 def describe(error: ValidationError) -> str:
     """A pydantic error in one line a problem, without its web links."""
     problems = [
-        f"{'.'.join(map(str, problem['loc'])) or 'the whole'} = {str(problem['input'])[:60]}: "
+        f"{'.'.join(map(str, problem['loc'])) or 'the whole'}{_given(problem['input'])}: "
         f"{_plain(problem['msg'])}"
         for problem in error.errors(include_url=False)
     ]
     return f"{len(problems)} problem(s): " + "; ".join(problems)
+
+
+def _given(value: object) -> str:
+    """What was written; nothing for a whole section."""
+    return "" if isinstance(value, dict | BaseModel) else f" = {str(value)[:60]}"
 
 
 def _plain(message: str) -> str:

@@ -5,10 +5,8 @@ never share labels, calibration or geometries by accident.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from forgefield.platform.ledger_place import claim_ledger
 from forgefield.platform.planning.budget import Budget, parse_budget
@@ -27,13 +25,17 @@ from forgefield.platform.run_folder import RunFolder, write_atomically
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Molecule, Tier
 
+SETTLED = ("allocation", "sampling", "replay", "posing", "prices")
+"""Sections of a recipe that may not change once its labels are planned."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Request:
     """A molecule, a budget and a recipe, for one folder; `elsewhere` is quoted for, not used.
 
     `ledger` is the URL of a database for a ledger that isn't to lie in the folder; `target` is the
-    force error that was asked for, kcal/mol/Å.
+    force error that was asked for, kcal/mol/Å; `by_target`: the budget only follows from it.
+    `given` is the plan file that all this is from.
     """
 
     molecule: Molecule
@@ -43,6 +45,8 @@ class Request:
     elsewhere: tuple[Machine, ...] = ()
     ledger: str | None = None
     target: float | None = None
+    by_target: bool = False
+    given: Plan | None = None
 
     def plan(self, costs: Mapping[Tier, TierCost], here: Machine) -> Plan:
         """What the budget buys at these costs, with wall times here and elsewhere."""
@@ -54,10 +58,14 @@ class Request:
 
 
 class FolderIdentity(Document):
-    """What the labels of a folder depend on; the rest of a recipe may change between starts."""
+    """What the labels of a folder depend on; the rest of a recipe may change between starts.
+
+    `budget` is that of the first start, which a target error alone doesn't say again.
+    """
 
     molecule: MoleculeDocument
     methods: Methods
+    budget: str | None = None
 
 
 def claim_folder(request: Request) -> None:
@@ -70,14 +78,8 @@ def claim_folder(request: Request) -> None:
 
 def refuse_foreign_folder(request: Request) -> None:
     """Raise `InputError` if the folder was claimed for another molecule or other methods."""
-    path, mine = request.folder.request, _claim_of(request)
-    if not path.exists():
-        return
-    try:
-        found = FolderIdentity.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValidationError) as error:
-        raise InputError(f"{path} can't be read. Choose a new --workdir.") from error
-    if found != mine:
+    found, mine = _claim_in(request.folder), _claim_of(request)
+    if found is not None and (found.molecule, found.methods) != (mine.molecule, mine.methods):
         what = "molecule" if found.molecule != mine.molecule else "methods"
         raise InputError(
             f"{request.folder.root} holds a run of {found.molecule.name} with another {what}. "
@@ -87,7 +89,34 @@ def refuse_foreign_folder(request: Request) -> None:
 
 
 def _claim_of(request: Request) -> FolderIdentity:
-    return FolderIdentity(molecule=to_document(request.molecule), methods=request.recipe.methods)
+    return FolderIdentity(
+        molecule=to_document(request.molecule),
+        methods=request.recipe.methods,
+        budget=str(request.budget),
+    )
+
+
+def _claim_in(folder: RunFolder) -> FolderIdentity | None:
+    try:
+        return FolderIdentity.model_validate_json(folder.request.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder.request} can't be read. Choose a new --workdir.") from error
+
+
+def with_settled_budget(request: Request) -> Request:
+    """The request at the budget that its folder was begun with, where only a target was named.
+
+    Costs that are better known by now would make another budget of the same target.
+    """
+    if not request.by_target:
+        return request
+    claim = _claim_in(request.folder)
+    begun = None if claim is None else claim.budget
+    if request.folder.plan.exists():
+        begun = load_plan(request.folder.plan).budget
+    return request if begun is None else replace(request, budget=parse_budget(begun))
 
 
 def known_plan(request: Request) -> Plan | None:
@@ -101,31 +130,52 @@ def known_plan(request: Request) -> Plan | None:
     plan = load_plan(request.folder.plan)
     if not plan.calibrated:
         return None
-    recipe = request.recipe
-    same = (plan.budget, *_settled(plan.recipe))
-    if same != (str(request.budget), *_settled(recipe)):
-        raise InputError(
-            f"{request.folder.root} executes a plan of {plan.budget}, whose budget, allocation, "
-            "sampling and prices are settled. Choose a new --workdir, or resume it with "
-            f"`platform run {request.folder.root}`."
-        )
-    return plan.model_copy(update={"recipe": recipe})
+    _refuse_other_plan(plan, request)
+    return plan.model_copy(update={"recipe": request.recipe})
 
 
-def _settled(recipe: Recipe) -> tuple[object, ...]:
-    """What of a recipe may not change once its labels are planned."""
-    return recipe.allocation, recipe.sampling, recipe.replay, recipe.posing
+def _refuse_other_plan(plan: Plan, request: Request) -> None:
+    """Raise `InputError` naming what is asked for otherwise than the folder's plan has it.
+
+    Labels of a plan that isn't calibrated are what its estimates would buy, so they may differ.
+    """
+    target = _target_words(plan.asked_target), _target_words(request.target)
+    pairs = [("budget", plan.budget, str(request.budget)), ("target error", *target)]
+    for name in SETTLED:
+        same = getattr(plan.recipe, name) == getattr(request.recipe, name)
+        pairs.append((f"{name} in its recipe", "", "" if same else "other"))
+    if request.given is not None and request.given.calibrated:
+        for tier in Tier:
+            labels = _labels_words(plan, tier), _labels_words(request.given, tier)
+            pairs.append((f"{tier} labels", *labels))
+    for what, settled, asked in pairs:
+        if settled != asked:
+            says = f": {settled} there, {asked} asked for" if settled else " is another"
+            raise InputError(
+                f"{request.folder.root} executes a plan of {plan.budget} that is settled; the "
+                f"{what}{says}. Choose a new --workdir, or resume it as it is with "
+                f"`platform run {request.folder.root}`."
+            )
+
+
+def _target_words(target: float | None) -> str:
+    return "none" if target is None else f"{target!r} kcal/mol/Å"
+
+
+def _labels_words(plan: Plan, tier: Tier) -> str:
+    labels = plan.tier(tier).labels
+    return ", ".join(f"{labels[name]} {name}" for name in sorted(labels) if labels[name]) or "none"
 
 
 def request_of_plan(path: Path, workdir: Path | None) -> Request:
     """What a plan file, or the plan in a run folder, asks for."""
     plan = load_plan(RunFolder.at(path).plan if path.is_dir() else path)
     folder = RunFolder.at(workdir or (path if path.is_dir() else plan.workdir))
-    target = plan.target.asked if plan.target else None
     return Request(
         plan.molecule.to_record(),
         parse_budget(plan.budget),
         plan.recipe,
         folder,
-        target=target,
+        target=plan.asked_target,
+        given=plan,
     )

@@ -2,10 +2,11 @@
 
 from forgefield.platform.planning.allocation import TARGET
 from forgefield.platform.planning.budget import Budget
-from forgefield.platform.planning.expectations import UNIT, rounded_up
+from forgefield.platform.planning.expectations import rounded_up
 from forgefield.platform.planning.outlook import Outlook
 from forgefield.platform.planning.quoting import estimated_costs
 from forgefield.platform.planning.recipe import Recipe
+from forgefield.platform.screen.wording import UNIT
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Molecule
 

@@ -49,7 +49,8 @@ class Rehearsed(Document):
     """A rehearsal's outcome; `own_costs` where labels were charged what they really took.
 
     `wall_s` is what labelling took and `planned_wall_s` what was quoted for it; at quoted prices
-    the one says nothing of the other, since labels take only their stand-in's time.
+    the one says nothing of the other, since labels take only their stand-in's time. The trainings
+    of rounds count as training, although some labels come meanwhile.
     """
 
     kind: Literal["rehearsal"] = "rehearsal"
@@ -67,9 +68,13 @@ class Rehearsed(Document):
 
 
 def lessons(
-    plan: Plan, status: Status, events: Sequence[Mapping[str, Any]], result: Result
+    plan: Plan,
+    status: Status,
+    events: Sequence[Mapping[str, Any]],
+    result: Result,
+    trained_s: float = 0.0,
 ) -> Rehearsed:
-    """The comparison of a plan with its campaign."""
+    """The comparison of a plan with its campaign, whose rounds have trained for `trained_s`."""
     posing = plan.recipe.posing.of(TARGET)
     return Rehearsed(
         target=plan.tier(TARGET).method,
@@ -79,8 +84,8 @@ def lessons(
         planned_cost=plan.cost,
         spent=status.spent,
         planned_wall_s=plan.wall[0].seconds if plan.wall else None,
-        wall_s=time_in(events, LABELLING),
-        training_s=time_in(events, TRAINING),
+        wall_s=max(time_in(events, LABELLING) - trained_s, 0.0),
+        training_s=time_in(events, TRAINING) + trained_s,
         error=_error(plan.forecast, result),
         result=result,
     )

@@ -74,7 +74,8 @@ def file_of(tier: Tier, molecule: Molecule, recipe: Recipe) -> LabelledFile:
 def most_judged(settings: AllocationSettings) -> int:
     """Places at the start of the target's list that may calibrate, judge or validate."""
     calibration = max(settings.calibration(tier) for tier in Tier)
-    return calibration + settings.most_holdout + settings.most_validation
+    holdout = max(settings.fewest_holdout, settings.most_holdout)
+    return calibration + holdout + max(settings.fewest_validation, settings.most_validation)
 
 
 def shuffled(file: LabelledFile, recipe: Recipe, tier: Tier) -> Places:

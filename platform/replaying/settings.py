@@ -14,14 +14,15 @@ core-seconds.
 """
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
     NonNegativeInt,
-    PositiveFloat,
+    ValidationError,
     field_validator,
     model_validator,
 )
@@ -31,7 +32,23 @@ from forgefield.storage.records import Tier
 
 LARGEST_SPREAD = 0.25
 """A label has to fit into what is reserved for it, at the least 1.3 times the expected cost."""
+DEAREST = 1e12
+"""Core-seconds of a label: more than any molecule that is labelled."""
+Price = Annotated[float, Field(gt=0, le=DEAREST)]
 FROZEN = ConfigDict(frozen=True, extra="forbid")
+
+
+def _place(path: Path) -> Path:
+    """A path with its `~` put in; raises `ValueError` for what can't be one."""
+    if "\0" in str(path):
+        raise ValueError("a path has no zero bytes")
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"there is no such home folder: {error}") from error
+
+
+Place = Annotated[Path, AfterValidator(_place)]
 
 
 class Replayed(BaseModel):
@@ -43,9 +60,9 @@ class Replayed(BaseModel):
 
     model_config = FROZEN
 
-    file: Path
+    file: Place
     method: str = Field(min_length=1, max_length=190)
-    price: PositiveFloat
+    price: Price
     unit: str | None = None
     spread: float = Field(0.0, ge=0, le=LARGEST_SPREAD)
     failures: float = Field(0.0, ge=0, le=0.5)
@@ -65,7 +82,7 @@ class Posed(BaseModel):
 
     model_config = FROZEN
 
-    price: PositiveFloat | None = None
+    price: Price | None = None
 
 
 class ReplaySettings(BaseModel):
@@ -80,7 +97,7 @@ class ReplaySettings(BaseModel):
     xtb: Replayed | None = None
     dft: Replayed | None = None
     ccsd: Replayed | None = None
-    test: Path | None = None
+    test: Place | None = None
     test_frames: NonNegativeInt = 0
 
     @model_validator(mode="after")
@@ -141,15 +158,21 @@ class PosingSettings(BaseModel):
 def named_as_replayed(recipe: dict[str, Any]) -> dict[str, Any]:
     """A recipe as written, with the methods of replayed tiers called so.
 
-    Raises `ValueError` where `methods` and `replay` name two methods for one tier.
+    Raises `ValueError` where `methods` and `replay` name two methods for one tier. What is wrong
+    within a section is left to it, which says where.
     """
-    replay = ReplaySettings.model_validate(recipe.get("replay") or {})
+    try:
+        replay = ReplaySettings.model_validate(recipe.get("replay") or {})
+    except ValidationError:
+        return recipe
     files = {tier.value: replay.of(tier) for tier in replay.tiers}
     names = {tier: replayed_name(found.method) for tier, found in files.items() if found}
     if not names:
         return recipe
     methods = recipe.get("methods") or {}
-    said = methods.model_dump() if isinstance(methods, BaseModel) else dict(methods)
+    if not isinstance(methods, BaseModel | dict):
+        return recipe
+    said = methods.model_dump() if isinstance(methods, BaseModel) else methods
     for tier, name in names.items():
         if said.get(tier, name) not in (name, name.removesuffix(REPLAYED)):
             raise ValueError(
@@ -160,4 +183,4 @@ def named_as_replayed(recipe: dict[str, Any]) -> dict[str, Any]:
 
 
 def _absolute(path: Path, folder: Path) -> Path:
-    return (folder / path.expanduser()).resolve()
+    return (folder / path).resolve()

@@ -7,9 +7,7 @@ from rich.table import Table
 
 from forgefield.platform.replaying.lessons import ErrorLesson, Rehearsed
 from forgefield.platform.screen.panels import grid, panel
-from forgefield.platform.screen.wording import amount, duration, three_digits
-
-UNIT = "kcal/mol/Å"
+from forgefield.platform.screen.wording import UNIT, amount, duration, three_digits
 
 
 def show_rehearsed(console: Console, found: Rehearsed) -> None:

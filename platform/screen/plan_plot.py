@@ -20,7 +20,7 @@ from forgefield.platform.reporting.figures import (
     SOFT,
     STYLE,
 )
-from forgefield.platform.screen.wording import amount, three_digits
+from forgefield.platform.screen.wording import UNIT, amount, three_digits
 from forgefield.storage.errors import BudgetTooSmall, InputError
 
 FORMATS = (".png", ".svg", ".pdf")
@@ -28,7 +28,6 @@ DOTS_PER_INCH = 160
 POINTS = 40
 SMALLEST, LARGEST = 1 / 8, 16.0
 """Of the plan's budget: where the curve begins and ends, unless a target lies beyond."""
-UNIT = "kcal/mol/Å"
 
 
 def refuse_plot_name(path: Path) -> None:

@@ -11,9 +11,15 @@ from forgefield.platform.planning.plan import Plan, TierQuote
 from forgefield.platform.planning.quote_parts import ErrorForecast
 from forgefield.platform.planning.training_length import training_core_seconds
 from forgefield.platform.screen.panels import grid, panel
-from forgefield.platform.screen.wording import amount, counted, duration, gigabytes, three_digits
+from forgefield.platform.screen.wording import (
+    UNIT,
+    amount,
+    counted,
+    duration,
+    gigabytes,
+    three_digits,
+)
 
-UNIT = "kcal/mol/Å"
 ONE_IN_TWO_HUNDRED = 0.005
 
 

@@ -1,5 +1,8 @@
 """Numbers as people read them."""
 
+UNIT = "kcal/mol/Å"
+"""Of errors that people see: mean absolute errors of force components."""
+MOST_WRITTEN_OUT = 1e12
 _DURATIONS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"), (0.0, "µs"))
 
 
@@ -13,7 +16,7 @@ def duration(seconds: float | None) -> str:
 
 def three_digits(value: float) -> str:
     """A number with about three significant digits and separators for thousands."""
-    if value == 0 or abs(value) >= 100:
+    if value == 0 or 100 <= abs(value) < MOST_WRITTEN_OUT:
         return f"{value:,.0f}"
     return f"{value:.3g}"
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from forgefield.platform.forecasting.error_model import ErrorModelSettings, Posterior
 from forgefield.platform.planning.allocation import (
     MIDDLE,
     TARGET,
@@ -53,6 +54,23 @@ def test_the_split_follows_the_closed_form() -> None:
     middle = allocation.of(MIDDLE) * METHANOL[MIDDLE]
     weight = settings.alpha / (settings.beta * settings.alpha_cheap)
     assert target / middle == pytest.approx(weight, rel=0.01)
+
+
+def test_the_cap_counts_the_target_labels_that_are_bought() -> None:
+    """Money that the cap takes from the middle tier buys target labels, which widen the cap."""
+    cheap_middle = METHANOL | {Tier.DFT: METHANOL[TARGET] / 40}
+    posterior = Posterior.of([], ErrorModelSettings(beta=(0.9, 0.01)), 6)
+    loose, tight = (
+        allocate(
+            100 * METHANOL[TARGET],
+            cheap_middle,
+            AllocationSettings(middle_per_target=most),
+            posterior,
+        )
+        for most in (1e6, 3.0)
+    )
+    assert loose.of(MIDDLE) > 10 * loose.of(TARGET)
+    assert 2.9 * tight.of(TARGET) < tight.of(MIDDLE) <= 3 * tight.of(TARGET)
 
 
 def test_the_least_budget_that_is_named_is_enough() -> None:

@@ -49,16 +49,24 @@ def test_what_was_measured_is_found_again(cache: Path) -> None:
     assert (found.labels, found.scatter) == (2, 0.04)
 
 
+def test_more_labels_are_never_replaced_by_fewer() -> None:
+    remember_costs([record(labels=20)])
+    remember_costs([record(core_seconds=0.9, labels=2, at=2.0)])
+    assert [found.core_seconds for found in known_costs(METHOD, 1)] == [0.25]
+    remember_costs([record(core_seconds=0.4, labels=20, at=3.0)])
+    assert [found.core_seconds for found in known_costs(METHOD, 1)] == [0.4]
+
+
 def test_the_latest_measurement_of_a_molecule_replaces_the_others() -> None:
     remember_costs([record()])
     remember_costs([record(core_seconds=0.3, at=2.0), record(molecule="6 1 1 1 1", at=3.0)])
     assert sorted(found.core_seconds for found in known_costs(METHOD, 1)) == [0.25, 0.3]
 
 
-def test_other_hosts_and_methods_say_nothing_and_other_threads_only_where_need_be() -> None:
+def test_other_hosts_methods_and_threads_say_nothing() -> None:
     remember_costs([record(host="elsewhere"), record(method="PBE/def2-SVP"), record(threads=2)])
     assert len(known_costs(METHOD, 2)) == 1
-    assert len(known_costs(METHOD, 1)) == 1, "two threads, as there is nothing nearer"
+    assert known_costs(METHOD, 1) == ()
     remember_costs([record(core_seconds=0.7)])
     assert [found.core_seconds for found in known_costs(METHOD, 1)] == [0.7]
 

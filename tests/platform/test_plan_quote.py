@@ -2,6 +2,7 @@
 
 import io
 import json
+import platform
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,13 +14,14 @@ from rich.console import Console
 from forgefield.labelers.molecules import find_molecule
 from forgefield.platform.cli import main
 from forgefield.platform.planning.budget import Budget, parse_budget
+from forgefield.platform.planning.cost_records import Seen, cost_records
 from forgefield.platform.planning.cost_store import remember_costs
 from forgefield.platform.planning.expectations import rounded_up
 from forgefield.platform.planning.machine import Machine, machines_asked
 from forgefield.platform.planning.outlook import Outlook
 from forgefield.platform.planning.plan import Plan, TierCost, load_plan
 from forgefield.platform.planning.planner import make_plan
-from forgefield.platform.planning.quoting import cost_records, estimated_costs, measured_costs
+from forgefield.platform.planning.quoting import estimated_costs, measured_costs
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.resources import disk_quote
 from forgefield.platform.planning.training_length import LONGEST, training_effort
@@ -173,7 +175,7 @@ def test_measured_costs_of_another_molecule_scale_the_next_quote(
 ) -> None:
     general = estimated_costs(ETHANOL, Recipe())
     methanol, tally = find_molecule("methanol"), calibrated(0.5)
-    assert remember_costs(cost_records(methanol, Recipe(), 1, tally)) == ""
+    assert remember_costs(cost_records(methanol, Recipe(), seen_in(tally))) == ""
     code, said = platform_command("plan", "-m", "ethanol", "-b", "30ccsd", "--no-calibrate")
     assert code == 0
     assert "scaled from 4 labels of 1 molecule measured here" in re.sub(r"[\s│]+", " ", said)
@@ -182,10 +184,24 @@ def test_measured_costs_of_another_molecule_scale_the_next_quote(
     assert 0.4 < now.core_seconds / was.core_seconds < 0.8
     assert now.high / now.low < was.high / was.low
     assert not plan.calibrated
-    remember_costs(cost_records(ETHANOL, Recipe(), 1, tally))
+    remember_costs(cost_records(ETHANOL, Recipe(), seen_in(tally)))
     known = estimated_costs(ETHANOL, Recipe())[Tier.CCSD]
     assert "measured here before" in known.source
     assert known.core_seconds == pytest.approx(tally[-1].mean_core_seconds)
+
+
+def seen_in(tally: list[TierTally]) -> list[Seen]:
+    """Labels of one thread on this host with the mean of the tally."""
+    return [
+        Seen(
+            row.tier,
+            platform.node(),
+            1,
+            row.mean_core_seconds + sign * 0.05 * row.mean_core_seconds,
+        )
+        for row in tally
+        for sign in (-1, -1, 1, 1)
+    ]
 
 
 def calibrated(speed: float) -> list[TierTally]:
@@ -226,9 +242,7 @@ def test_a_target_alone_finds_the_budget_and_draws_it(
     assert (tmp_path / "e.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize(
-    ("core_seconds", "effort"), [(200.0, 1.0), (9_000.0, 5.0), (1e7, LONGEST)]
-)
+@pytest.mark.parametrize(("core_seconds", "effort"), [(200.0, 1.0), (9_000.0, 5.0), (1e7, LONGEST)])
 def test_training_is_as_long_as_labels_deserve(core_seconds: float, effort: float) -> None:
     """At most 15 % of what they cost, 270 core-seconds for nine atoms at least."""
     assert training_effort(core_seconds, 9, Recipe()) == effort

@@ -48,7 +48,7 @@ def refused(
 def plan_document(budget: str = "40ccsd") -> Document:
     costs = {t: TierCost(s, s / 2, s * 2, 10**9) for t, s in SECONDS.items()}
     molecule = find_molecule("methanol")
-    plan = make_plan(molecule, parse_budget(budget), costs, (HERE,), Recipe(), "run")
+    plan = make_plan(molecule, parse_budget(budget), costs, (HERE,), Recipe(), "run", 0.5)
     document: Document = json.loads(plan.model_dump_json())
     return document
 
@@ -130,6 +130,27 @@ def set_at(document: Document, path: str, value: object) -> None:
         ({"molecule.charge": 1}, "multiplicity"),
         ({"molecule.numbers.0": 300}, "atomic number"),
         ({"molecule.positions_A3.0.0": float("nan")}, "positions"),
+        ({"tiers.3.labels": {}}, "labels calibrate"),
+        ({"tiers.3.labels.train": 1}, "1 ccsd labels are for train"),
+        ({"tiers.3.labels.holdout": 0}, "0 ccsd labels are for holdout"),
+        ({"tiers.3.labels.validation": 0}, "0 ccsd labels are for validation"),
+        ({"tiers.3.labels.calibration": 0}, "by its recipe 2"),
+        ({"tiers.0.labels.calibration": 2}, "by its recipe 20"),
+        ({"tiers.3.labels.train": 10**400}, "less than or equal to 1000000000"),
+        ({"recipe.allocation.most_target": 12}, "more than its recipe's 12"),
+        ({"recipe.allocation.most_target": 3}, "most_target = 3"),
+        ({"wall.0.seconds": -5.0}, "take -5 s"),
+        ({"forecast.low": 10.0}, "which is not between 10 and"),
+        ({"alternatives.0.error.high": 1e-6}, "is forecast"),
+        ({"alternatives.0.budget": "xyz"}, "'xyz' is not a budget"),
+        ({"target.asked": 5000.0}, "target error lies between"),
+        ({"target.budget": "junk"}, "'junk' is not a budget"),
+        ({"workdir": ""}, "no run folder"),
+        ({"molecule.multiplicity": -1}, "no multiplicity -1"),
+        ({"molecule.numbers": [7, 7, 1, 1, 1, 1]}, "its bonds are of H H H H C O"),
+        ({"molecule.mol_block": "junk"}, "its bonds are of no atoms"),
+        ({"molecule.positions_A3": [[0, 0, 0]] * 6}, "lie 0 Å apart"),
+        ({"molecule.positions_A3.0.0": 1e300}, "from the origin"),
         ({"format": 7}, "format 7"),
         ({"surprise": 1}, "surprise"),
     ],

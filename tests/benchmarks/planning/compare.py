@@ -10,8 +10,9 @@ Three arms on the same test frames of a system and seed, all trained equally lon
 - `ours`: `platform run` with a share of that money, everything in it: calibration, validation,
   hold-out, what rounds waste.
 
-The planner's prior is one fitted without the molecule. The first two arms buy no hold-out. A finished arm is found again in `out/compare.jsonl`, a killed
-campaign goes on; the end of a run writes `compare.json` beside this script.
+The planner's prior is one fitted without the molecule. The first two arms buy no hold-out. A
+finished arm is found again in `out/compare.jsonl`, a killed campaign goes on; the end of a run
+writes `compare.json` beside this script.
 """
 
 import argparse

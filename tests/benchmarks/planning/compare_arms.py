@@ -33,7 +33,7 @@ from forgefield.platform.replaying.pools import file_of, judging_frames, replaye
 from forgefield.platform.rounds.documents import ended_rounds
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.frame_store import load_frames
-from forgefield.storage.records import Array, Molecule, Purpose, Tier
+from forgefield.storage.records import Array, Purpose
 from forgefield.trainers.stages.asteroid import plain_runner, train
 from forgefield.trainers.stages.ladder import Ladder
 from forgefield.trainers.stages.tasks import StageResult
@@ -133,12 +133,8 @@ def _drawn(place: Place, pair: Pair) -> _Drawn:
     test = judging_frames(molecule, recipe)
     if test is None:
         raise SystemExit("The recipe sets no test frames apart.")
-    files = [_file(tier, molecule, recipe) for tier in (TARGET, MIDDLE)]
-    return _Drawn(place.root, *files, test, replayed_pool(molecule, recipe))
-
-
-def _file(tier: Tier, molecule: Molecule, recipe: Recipe) -> LabelledFile:
-    return file_of(tier, molecule, recipe)
+    target, middle = (file_of(tier, molecule, recipe) for tier in (TARGET, MIDDLE))
+    return _Drawn(place.root, target, middle, test, replayed_pool(molecule, recipe))
 
 
 def _places(file: LabelledFile, positions_FA3: Array) -> Sequence[int]:
@@ -153,7 +149,7 @@ def campaign(place: Place, pair: Pair, blank: Compared) -> Compared:
     folder = RunFolder.at(place.root / f"run{blank.note}-{budget}")
     said = _run(pair.molecule, budget, str(place.recipe_file), str(folder.root))
     found = json.loads(errors_of_test_frames(folder).read_text(encoding="utf-8"))
-    plan = load_plan(folder.plan)
+    told = load_plan(folder.plan).forecast
     return blank.model_copy(
         update={
             "spent": said["spent"],
@@ -162,7 +158,7 @@ def campaign(place: Place, pair: Pair, blank: Compared) -> Compared:
             "scratch": found["baseline"]["force_mae"],
             "frames": found["frames"],
             "rounds": len(ended_rounds(folder)),
-            "forecast": (plan.forecast.low, plan.forecast.median, plan.forecast.high),
+            "forecast": told and (told.low, told.median, told.high),
             "why": said["why"],
             "seconds": time.monotonic() - start,
         }

@@ -66,6 +66,7 @@ cheap_labels = 20               # nothing trains on them here
 
 [training]
 seed = {seed}
+effort = 1.0
 c_grid = ["unweighted"]
 curve = []
 standard = {{ steps = {standard}, batch = 8, {common}, rate = 0.03 }}

@@ -97,8 +97,14 @@ def test_money_for_a_whole_number_of_labels_buys_that_number(cost: float) -> Non
 
 
 def test_pilots_take_away_the_regret_of_the_split() -> None:
-    prior, sure = Posterior.of([], ErrorModelSettings(), 6), without_floors(0.4, 0.6, 0.75)
-    levels = [regret(each, 1600.0, METHANOL, Limits()) for each in (prior, POSTERIOR, sure)]
+    """Pilots of a molecule that is what the prior expects in the middle."""
+    settings = ErrorModelSettings()
+    prior, sure = Posterior.of([], settings, 6), without_floors(0.4, 0.6, 0.75)
+    pilots = [Counts(n, m, 2000) for n in (10, 25, 50, 100) for m in (50, 200, 1000)]
+    middles = np.exp(np.median(prior.log_errors(pilots), axis=0)).tolist()
+    seen = [Outcome(*each, 500) for each in zip(pilots, [Kind.TUNED] * 12, middles, strict=True)]
+    piloted = Posterior.of(seen, settings, 6)
+    levels = [regret(each, 1600.0, METHANOL, Limits()) for each in (prior, piloted, sure)]
     assert levels[0] > levels[1] > levels[2]
     assert levels[2] == pytest.approx(0, abs=1e-3)
 

@@ -23,13 +23,15 @@ HAVE = Counts(60, 300, 2000)
 MONEY = Money(200 * 16.0, "ccsd", 16.0)
 
 
-def posterior(error: float = 0.4, floor: float | None = None) -> Posterior:
+def posterior(
+    error: float = 0.4, floor: float | None = None, **priors: tuple[float, float]
+) -> Posterior:
     seen = [
         Outcome(Counts(20, 300, 2000), Kind.TUNED, 1.5 * error, 100),
         Outcome(HAVE, Kind.TUNED, error, 100),
     ]
     rigid = {} if floor is None else {"floor": (floor, 1e-6), "floor_scratch": (floor, 1e-6)}
-    return Posterior.of(seen, ErrorModelSettings(**rigid), 9)
+    return Posterior.of(seen, ErrorModelSettings(**rigid, **priors), 9)
 
 
 def stopped(decision: Stop | GoOn, kind: Reason) -> str:
@@ -105,7 +107,8 @@ def test_full_tiers_stop_with_money_left() -> None:
 def test_a_batch_leads_where_all_the_money_should_go() -> None:
     rules = StopRules(least_gain=0, least_regret=0)
     short = Counts(60, 10, 0)
-    decision = decide(posterior(), short, 1600.0, COSTS, None, rules, money=MONEY)
+    believed = posterior(alpha=(0.3, 0.1), beta=(0.6, 0.1), alpha_lower=(0.75, 0.1))
+    decision = decide(believed, short, 1600.0, COSTS, None, rules, money=MONEY)
     assert isinstance(decision, GoOn)
     assert decision.buy.middle * COSTS.middle > decision.buy.target * COSTS.target
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+import report_runs as runs
 import spring_files as springs
 from typer.testing import CliRunner
 
@@ -14,6 +15,7 @@ from forgefield.platform.planning.budget import parse_budget
 from forgefield.platform.planning.quote_parts import ErrorForecast
 from forgefield.platform.planning.recipe import Methods, Recipe
 from forgefield.platform.planning.request import Request
+from forgefield.platform.replaying import lessons as lessons_module
 from forgefield.platform.replaying.casting import cast as cast_for
 from forgefield.platform.replaying.casting import rehearsal_folder, rehearsal_of
 from forgefield.platform.replaying.lessons import _error, time_in
@@ -96,6 +98,26 @@ def test_wall_time_is_that_of_all_drivers() -> None:
         {"event": "labelling ended", "wall_s": 4.5},
     ]
     assert time_in(events, ("labelling",)) == 7.5
+
+
+def test_trainings_of_rounds_are_no_labelling(tmp_path: Path) -> None:
+    """Of 100 s with the labels, two rounds have trained for 30."""
+    folder = RunFolder.at(tmp_path / "run")
+    folder.create()
+    plan = runs.toy_plan(folder)
+    quotes = [SimpleNamespace(tier=tier, done=1, failed=0, spent=1.0) for tier in Tier]
+    status = SimpleNamespace(tiers=quotes, spent=4.0)
+    events = [{"event": "labelling ended", "wall_s": 100.0}]
+    events += [{"event": "training ended", "wall_s": 7.0}]
+    errors = {"force_mae": 1.0, "low": 0.5, "high": 2.0}
+    result = SimpleNamespace(
+        evaluation=SimpleNamespace(force_field=SimpleNamespace(**errors), frames=9)
+    )
+    kept: dict[str, Any] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lessons_module, "Rehearsed", lambda **facts: kept.update(facts))
+        lessons_module.lessons(plan, cast("Any", status), events, cast("Any", result), 30.0)
+        assert (kept["wall_s"], kept["training_s"]) == (70.0, 37.0)
 
 
 def invoked(words: list[str]) -> str:
