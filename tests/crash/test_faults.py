@@ -152,7 +152,7 @@ def test_a_clock_that_jumps_by_years_changes_no_money(
 
 def test_a_second_driver_of_a_run_is_refused(tmp_path: Path) -> None:
     platform = Path(sys.executable).with_name("platform")
-    words = ("plan", "-m", "methanol", "-b", "2ccsd", "--workdir", tmp_path)
+    words = ("plan", "-m", "methanol", "-b", "20ccsd", "--workdir", tmp_path)
     with RunLock(tmp_path):
         refused = subprocess.run(
             [platform, *words, "-o", tmp_path / "plan.json"],
