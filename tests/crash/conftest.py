@@ -147,9 +147,10 @@ class Desk:
 def _cluster() -> Iterator[None]:
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
     quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
-    os.environ["RAY_memory_usage_threshold"] = "0.25"  # noqa: SIM112 (Ray spells it so)
-    os.environ["RAY_memory_monitor_refresh_ms"] = "100"  # noqa: SIM112
-    ray.init(address="local", num_cpus=2, **quiet)
+    with pytest.MonkeyPatch.context() as patch:  # later clusters must not inherit it
+        patch.setenv("RAY_memory_usage_threshold", "0.25")
+        patch.setenv("RAY_memory_monitor_refresh_ms", "100")
+        ray.init(address="local", num_cpus=2, **quiet)
     yield
     ray.shutdown()
     cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
