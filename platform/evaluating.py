@@ -7,7 +7,6 @@ import numpy as np
 
 from forgefield.platform.evaluation_frames import read_frames
 from forgefield.platform.evaluation_results import (
-    UNIT,
     DistanceErrors,
     Errors,
     Evaluation,
@@ -22,7 +21,7 @@ from forgefield.storage.records import Array, Purpose
 from forgefield.trainers.evaluation import by_distance, compare_forces, errors
 from forgefield.trainers.force_field import ForceField
 
-__all__ = ["UNIT", "DistanceErrors", "Errors", "Evaluation", "evaluate_run", "verdict"]
+__all__ = ["DistanceErrors", "Errors", "Evaluation", "evaluate_run", "verdict"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

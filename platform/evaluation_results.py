@@ -4,11 +4,10 @@ import numpy as np
 from pydantic import ConfigDict
 
 from forgefield.platform.planning.plan import Document
-from forgefield.platform.screen.wording import three_digits
+from forgefield.platform.screen.wording import UNIT, three_digits
 
 FEW = 10
 """Test frames below which an interval is not to be taken at its word."""
-UNIT = "kcal/mol/Å"
 NO_BOUNDS = ConfigDict(ser_json_inf_nan="strings")
 """One frame has an infinite interval, which JSON has no number for."""
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from forgefield.platform.buying.purchasing import TIGHTEST_LIMIT, running_cost
+from forgefield.platform.buying.purchasing import TIGHTEST_LIMIT
+from forgefield.platform.buying.score import Score
 from forgefield.platform.evaluating import Evaluation
 from forgefield.platform.planning.allocation import TARGET
 from forgefield.platform.planning.plan import Document, Plan
@@ -12,8 +13,6 @@ from forgefield.platform.screen.wording import amount
 from forgefield.platform.status import TierStatus, status_of
 from forgefield.storage.ledger.entries import Balance, TierTally
 from forgefield.storage.units import from_micro
-
-PRIOR_LABELS = 2
 
 
 class Result(Document):
@@ -60,7 +59,7 @@ def spent_words(plan: Plan, balance: Balance, tally: Sequence[TierTally]) -> str
     """Why nothing more is bought where nothing was stopped: money, the recipe, or the pool."""
     left = from_micro(balance.left_micro)
     rows = [row for row in tally if row.tier == TARGET]
-    if left < TIGHTEST_LIMIT * _cost_now(plan, rows):
+    if left < TIGHTEST_LIMIT * Score.of(tally).cost(TARGET, plan.tier(TARGET).core_seconds):
         return "the budget is spent to the last label that fits"
     return f"{_limit(plan, rows)}; {amount(plan.in_budget_units(left), plan.budget)} returned"
 
@@ -72,10 +71,3 @@ def _limit(plan: Plan, rows: Sequence[TierTally]) -> str:
         return f"all labels that the recipe allows are bought (at most {most:,} of {TARGET})"
     but = f", {failed:,} of which failed" if failed else ""
     return f"no configuration that the plan may label at {TARGET} is left{but}"
-
-
-def _cost_now(plan: Plan, rows: Sequence[TierTally]) -> float:
-    """Core-seconds of a target label by now: labels may cost more than the plan said."""
-    spent = from_micro(sum(row.spent_micro for row in rows))
-    bought = sum(max(0, row.done - row.adopted) for row in rows)
-    return running_cost(plan.tier(TARGET).core_seconds, PRIOR_LABELS, spent, bought)

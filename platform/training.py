@@ -45,8 +45,7 @@ def train_run(folder: RunFolder, plan: Plan, cores: int, reporter: Reporter) -> 
 
 def _trainable(folder: RunFolder, plan: Plan, reporter: Reporter) -> tuple[Frames, Path]:
     """The run's frames of the plan's methods, and a store with nothing else."""
-    methods = {quote.tier: quote.method for quote in plan.tiers}
-    frames, left_out = own_frames(folder.frames, methods)
+    frames, left_out = own_frames(folder.frames, plan.methods)
     if not left_out:
         return frames, folder.frames
     for said in left_out:

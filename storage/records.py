@@ -60,6 +60,17 @@ class Molecule:
     mol_block: str = ""
     cell_33: Array | None = None
 
+    def at(self, positions_A3: Array) -> "Configuration":
+        """The molecule in another geometry, Å, in its cell where it has one."""
+        return Configuration(
+            self.name,
+            self.numbers,
+            positions_A3,
+            self.charge,
+            self.multiplicity,
+            self.cell_33,
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Configuration:

@@ -95,18 +95,5 @@ def with_effort(preset: Preset, effort: float) -> Preset:
     if not 0 < effort < float("inf"):
         raise InputError(f"an effort of {effort} is no length of training; it must be above 0")
     return preset.model_copy(
-        update={name: _scaled(getattr(preset, name), effort) for name in SCHEDULES}
-    )
-
-
-def _scaled(fit: FitSettings, effort: float) -> FitSettings:
-    def times(count: int, least: int) -> int:
-        return max(least, round(count * effort))
-
-    return fit.model_copy(
-        update={
-            "steps": times(fit.steps, 1),
-            "warm_up": times(fit.warm_up, 0),
-            "evaluate_every": times(fit.evaluate_every, 1),
-        }
+        update={name: getattr(preset, name).longer(effort) for name in SCHEDULES}
     )

@@ -5,7 +5,7 @@ cluster controller doesn't load torch, which takes seconds of a core in every pr
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -38,6 +38,20 @@ class FitSettings(BaseModel):
     patience: int = Field(default=0, ge=0)
     save_every: int = Field(default=1000, ge=1)
     seed: int = 0
+
+    def longer(self, factor: float) -> Self:
+        """`factor` times the steps: warm-up and evaluations keep their shares, so patience does."""
+
+        def times(count: int, least: int) -> int:
+            return max(least, round(count * factor))
+
+        return self.model_copy(
+            update={
+                "steps": times(self.steps, 1),
+                "warm_up": times(self.warm_up, 0),
+                "evaluate_every": times(self.evaluate_every, 1),
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True)

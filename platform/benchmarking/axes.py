@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from forgefield.platform.benchmarking.results import Row, spread
 from forgefield.platform.reporting.figures import INK, plain_numbers
-from forgefield.platform.screen.wording import three_digits
+from forgefield.platform.screen.wording import UNIT, three_digits
 
 COLOURS = {
     "standard": "#d55e00",
@@ -27,7 +27,6 @@ COLOURS = {
     "sGDML": "#cc79a7",
 }
 MARKERS = "osD^v"
-UNIT = "kcal/mol/Å"
 
 
 def blank(width: float, height: float) -> Figure:

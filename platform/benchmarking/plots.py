@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from forgefield.platform.benchmarking.axes import COLOURS, MARKERS, UNIT, blank, line, logarithmic
+from forgefield.platform.benchmarking.axes import COLOURS, MARKERS, blank, line, logarithmic
 from forgefield.platform.benchmarking.paper import RATIO
 from forgefield.platform.benchmarking.results import Results, Row
 from forgefield.platform.benchmarking.scoring import LABELS
 from forgefield.platform.benchmarking.time_plot import against_time
 from forgefield.platform.reporting.figures import INK, SOFT, drawing
+from forgefield.platform.screen.wording import UNIT
 from forgefield.storage.records import Array
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 

@@ -11,10 +11,9 @@ from forgefield.platform.benchmarking.best import best_words
 from forgefield.platform.benchmarking.paper import RATIO, paper_value
 from forgefield.platform.benchmarking.results import Results, Row, spread
 from forgefield.platform.screen.panels import panel
-from forgefield.platform.screen.wording import duration
+from forgefield.platform.screen.wording import UNIT, duration
 
 DASH = "–"
-UNIT = "kcal/mol/Å"
 WIDE = ("energy, kcal/mol", "validation", "search", "c")
 """Columns that only the document has."""
 ANALYTIC = "sGDML"

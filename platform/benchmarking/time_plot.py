@@ -11,11 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from forgefield.platform.benchmarking.axes import COLOURS, MARKERS, UNIT, blank, line, logarithmic
+from forgefield.platform.benchmarking.axes import COLOURS, MARKERS, blank, line, logarithmic
 from forgefield.platform.benchmarking.paper import RATIO, paper_value
 from forgefield.platform.benchmarking.results import Results
 from forgefield.platform.benchmarking.tables import efforts_of
 from forgefield.platform.reporting.figures import INK, SOFT
+from forgefield.platform.screen.wording import UNIT
 
 FARTHEST = 3.0
 """Times beyond all errors that the paper's figure may lie and still be drawn."""

@@ -11,16 +11,11 @@ from forgefield.platform.buying.purchasing import (
     Need,
     Pause,
     next_purchase,
-    running_cost,
 )
 from forgefield.platform.buying.purse import Purse
 from forgefield.platform.buying.score import Score
 from forgefield.platform.planning.recipe import LabelSettings
-from forgefield.storage.records import Tier
 from forgefield.storage.units import from_micro
-
-PRIOR_LABELS = 2
-"""So many labels seen weigh as much as the plan's cost of one."""
 
 
 class Deciding:
@@ -44,18 +39,14 @@ class Deciding:
 
     def expected_cost(self, order: Order) -> float:
         """Core-seconds now expected of a label of an order."""
-        return self._cost(order.tier, order.core_seconds)
+        return self._score.cost(order.tier, order.core_seconds)
 
     def _money(self) -> Money:
         alike = self._flights.alike.items()
-        expected = sum(n * self._cost(tier, planned) for (tier, planned), n in alike if n)
+        expected = sum(n * self._score.cost(tier, planned) for (tier, planned), n in alike if n)
         returning = max(0.0, from_micro(self._flights.micro) - expected)
         return Money(self._purse.left, returning, in_flight=bool(self._flights))
 
     def _need(self, order: Order) -> Need:
         cost, most = self.expected_cost(order), 1 if order.alone else LARGEST_BATCH
         return Need(order.tier, len(order.jobs), order.planned, cost, order.claim, most)
-
-    def _cost(self, tier: Tier, planned: float) -> float:
-        score = self._score
-        return running_cost(planned, PRIOR_LABELS, score.spent[tier], score.bought[tier])

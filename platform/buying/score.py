@@ -5,9 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
+from forgefield.platform.buying.purchasing import running_cost
 from forgefield.storage.ledger.entries import TierTally
 from forgefield.storage.records import Tier
 from forgefield.storage.units import from_micro
+
+PRIOR_LABELS = 2
+"""So many labels seen weigh as much as the plan's cost of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,10 @@ class Score:
             score.bought[row.tier] += max(0, row.done - row.adopted)
         score.recount_money(tally)
         return score
+
+    def cost(self, tier: Tier, planned: float) -> float:
+        """Core-seconds now expected of a label: the plan's and what was paid since."""
+        return running_cost(planned, PRIOR_LABELS, self.spent[tier], self.bought[tier])
 
     def recount_money(self, tally: Sequence[TierTally]) -> None:
         """Take what was spent from the ledger."""

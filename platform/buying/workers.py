@@ -88,13 +88,7 @@ class LabelWorker:
         Of an expensive method it is one of H2, which takes a moment.
         """
         molecule = self._work.molecule if self._labeler.batch > 1 else HYDROGEN
-        start = Configuration(
-            molecule.name,
-            molecule.numbers,
-            molecule.positions_A3,
-            molecule.charge,
-            molecule.multiplicity,
-        )
+        start = molecule.at(molecule.positions_A3)
         _label_or_failure(self._labeler, start, self._work.threads)
 
     def label(self, reservation: int, jobs: Sequence[Job]) -> Worked:

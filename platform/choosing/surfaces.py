@@ -20,7 +20,6 @@ from forgefield.storage.errors import InputError
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import (
     Array,
-    Configuration,
     Job,
     Label,
     Method,
@@ -41,15 +40,7 @@ SURE = 0.9
 
 def bare_frames(molecule: Molecule, positions_WA3: Array) -> Frames:
     """Frames without labels, to be predicted; their hashes mean nothing."""
-    shape = Configuration(
-        molecule.name,
-        molecule.numbers,
-        molecule.positions_A3,
-        molecule.charge,
-        molecule.multiplicity,
-        molecule.cell_33,
-    )
-    job = Job(shape, _NO_METHOD, Purpose.TRAIN)
+    job = Job(molecule.at(molecule.positions_A3), _NO_METHOD, Purpose.TRAIN)
     one = from_stored([StoredFrame(1, job, Label(np.nan, None, _NOWHERE), 0)])
     many = one.select(np.zeros(len(positions_WA3), dtype=np.int64))
     return replace(many, positions_A3=positions_WA3.reshape(-1, 3))

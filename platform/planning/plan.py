@@ -161,6 +161,11 @@ class Plan(Document):
         """The quote of one tier."""
         return next(quote for quote in self.tiers if quote.tier == tier)
 
+    @property
+    def methods(self) -> dict[Tier, str]:
+        """The name of the method at every tier."""
+        return {quote.tier: quote.method for quote in self.tiers}
+
     def labels(self, tier: Tier, purpose: Purpose) -> int:
         """Planned labels of a tier for one purpose."""
         return self.tier(tier).labels.get(purpose.name.lower(), 0)

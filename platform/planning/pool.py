@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from forgefield.storage.errors import InputError
 from forgefield.storage.frame_store.durable_store import replace_file
-from forgefield.storage.records import Configuration, Job, Method, Molecule, Purpose, Tier
+from forgefield.storage.records import Job, Method, Molecule, Purpose, Tier
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,17 +48,8 @@ class Pool:
         if method.tier in self.apart:
             return self.of(method.tier).jobs(method, purpose, start, count)
         return deque(
-            Job(self._configuration(index), method, purpose)
+            Job(self.molecule.at(self.positions_FA3[index]), method, purpose)
             for index in range(start, min(start + count, len(self)))
-        )
-
-    def _configuration(self, index: int) -> Configuration:
-        return Configuration(
-            self.molecule.name,
-            self.molecule.numbers,
-            self.positions_FA3[index],
-            self.molecule.charge,
-            self.molecule.multiplicity,
         )
 
 

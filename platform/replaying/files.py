@@ -56,13 +56,7 @@ def options_of_recipes(tier: Tier) -> Iterator[None]:
 
 def configuration_of(file: LabelledFile, molecule: Molecule, place: int) -> Configuration:
     """The geometry of a frame as the campaign's jobs name it."""
-    return Configuration(
-        molecule.name,
-        molecule.numbers,
-        file.positions_NA3[place],
-        molecule.charge,
-        molecule.multiplicity,
-    )
+    return molecule.at(file.positions_NA3[place])
 
 
 def _changed(path: Path) -> int:

@@ -6,7 +6,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 
 from forgefield.platform.replaying.lessons import ErrorLesson, Rehearsed
-from forgefield.platform.screen.panels import grid, panel
+from forgefield.platform.screen.panels import grid, panel, tier_table
 from forgefield.platform.screen.wording import UNIT, amount, duration, three_digits
 
 
@@ -18,7 +18,7 @@ def show_rehearsed(console: Console, found: Rehearsed) -> None:
 
 
 def _facts(found: Rehearsed) -> list[tuple[str, RenderableType]]:
-    unit = found.cap / _number(found.result)
+    unit = found.cap / (found.result.spent + found.result.left)
     spent = amount(found.spent / unit, found.result.budget)
     planned = amount(found.planned_cost / unit, found.result.budget)
     return [
@@ -29,11 +29,6 @@ def _facts(found: Rehearsed) -> list[tuple[str, RenderableType]]:
         ("labelling", _wall(found)),
         ("training", duration(found.training_s)),
     ]
-
-
-def _number(result: object) -> float:
-    spent, left = (getattr(result, name) for name in ("spent", "left"))
-    return float(spent + left)
 
 
 def error_words(error: ErrorLesson) -> str:
@@ -65,13 +60,9 @@ def _wall(found: Rehearsed) -> str:
 
 
 def _tiers(found: Rehearsed) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("tier", no_wrap=True)
-    table.add_column("method", min_width=16)
-    for name in ("planned", "bought", "failed", "core-h quoted", "core-h spent"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for row in found.tiers:
-        table.add_row(
+    names = ("planned", "bought", "failed", "core-h quoted", "core-h spent")
+    rows = (
+        (
             row.tier.value,
             row.method,
             f"{row.planned:,}",
@@ -80,4 +71,6 @@ def _tiers(found: Rehearsed) -> Table:
             three_digits(row.planned_cost / 3600),
             three_digits(row.spent / 3600),
         )
-    return table
+        for row in found.tiers
+    )
+    return tier_table(names, rows)

@@ -7,7 +7,6 @@ from matplotlib.axes import Axes
 
 from forgefield.platform.choosing.arms import ArmResult
 from forgefield.platform.choosing.picking import Arm
-from forgefield.platform.evaluating import UNIT
 from forgefield.platform.planning.allocation import TARGET
 from forgefield.platform.reporting.arm_errors import RoundArms
 from forgefield.platform.reporting.facts import Facts
@@ -21,6 +20,7 @@ from forgefield.platform.reporting.figures import (
 )
 from forgefield.platform.reporting.parts import DASH, Section, Table, count, digits, percent
 from forgefield.platform.reporting.strata import Stratum, difference_within, relative_difference
+from forgefield.platform.screen.wording import UNIT
 from forgefield.trainers.evaluation import Interval
 
 COLOUR = {Arm.RANDOM: SOFT, Arm.CHOSEN: FORCE_FIELD}

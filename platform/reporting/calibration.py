@@ -20,10 +20,9 @@ from forgefield.platform.reporting.figures import (
     plain_numbers,
 )
 from forgefield.platform.reporting.parts import count, digits, percent
+from forgefield.platform.screen.wording import UNIT
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 from forgefield.trainers.uncertainty.reliability import Reliability, SigmaBin
-
-UNIT = "kcal/mol/Å"
 
 
 def plot_calibration(path: Path, found: Reliability) -> None:

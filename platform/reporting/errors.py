@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from forgefield.labelers.depiction import AtomKinds, kinds_of, structure
-from forgefield.platform.evaluating import UNIT
 from forgefield.platform.planning.plan import Plan
 from forgefield.platform.reporting.curves import MOST_DOTS, scatter
 from forgefield.platform.reporting.facts import Facts
@@ -23,6 +22,7 @@ from forgefield.platform.reporting.figures import (
 )
 from forgefield.platform.reporting.parts import Section, Table, count, digits, listed
 from forgefield.platform.reporting.predictions import HoldOut
+from forgefield.platform.screen.wording import UNIT
 from forgefield.storage.records import Array
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 

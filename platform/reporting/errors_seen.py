@@ -14,11 +14,12 @@ from forgefield.platform.forecasting.counts import Counts
 from forgefield.platform.forecasting.error_model import Forecast, Posterior
 from forgefield.platform.forecasting.outcomes import Kind, Outcome
 from forgefield.platform.planning.allocation import TARGET
+from forgefield.platform.planning.fitted import learnt_tiers
 from forgefield.platform.planning.plan import Plan
 from forgefield.platform.reporting.facts import Facts
 from forgefield.platform.rounds.learning import outcomes_of
-from forgefield.platform.rounds.policy import learnt_tiers, planned_counts
-from forgefield.platform.rounds.snapshots import counts_of
+from forgefield.platform.rounds.policy import planned_counts
+from forgefield.platform.rounds.snapshots import counts_of, is_own
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import Purpose
 
@@ -98,6 +99,4 @@ def _of_one_training(facts: Facts, plan: Plan, end: Counts) -> Sequence[Outcome]
 
 def _own(frames: Frames, plan: Plan) -> Frames:
     """Frames of the plan's methods, which alone are trained on."""
-    methods = {quote.tier: quote.method for quote in plan.tiers}
-    own = np.array([methods[method.tier] == method.name for method in frames.methods], dtype=bool)
-    return frames.select(own[frames.method_F])
+    return frames.select(is_own(frames, plan.methods))

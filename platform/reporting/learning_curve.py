@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
-from forgefield.platform.evaluating import UNIT, Errors
+from forgefield.platform.evaluating import Errors
 from forgefield.platform.forecasting.outcomes import Kind
 from forgefield.platform.planning.allocation import TARGET
 from forgefield.platform.planning.plan import Plan
@@ -29,6 +29,7 @@ from forgefield.platform.reporting.figures import (
 )
 from forgefield.platform.reporting.parts import Section, count, digits, money, percent
 from forgefield.platform.reporting.round_tables import decisions_table, rounds_table
+from forgefield.platform.screen.wording import UNIT
 
 TITLE = "Learning curve"
 COLOUR = {Kind.TUNED: FORCE_FIELD, Kind.SCRATCH: BASELINE, Kind.DELTA: SOFT}

@@ -13,7 +13,6 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from forgefield.labelers.depiction import formula, structure
-from forgefield.platform.evaluating import UNIT
 from forgefield.platform.reporting.arm_errors import round_arms
 from forgefield.platform.reporting.arms import arms_section
 from forgefield.platform.reporting.citations import References
@@ -31,7 +30,7 @@ from forgefield.platform.reporting.text import headline, methods_text, usage
 from forgefield.platform.reporting.timeline import timeline_section
 from forgefield.platform.reporting.training import learning_section, weights_section
 from forgefield.platform.run_folder import RunFolder, write_atomically
-from forgefield.platform.screen.wording import duration
+from forgefield.platform.screen.wording import UNIT, duration
 from forgefield.storage.units import from_micro
 
 TEMPLATE = Path(__file__).with_name("report.html")

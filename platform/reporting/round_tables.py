@@ -1,11 +1,10 @@
 """Rounds in numbers and words: what each was trained on, saw, had been forecast, and decided."""
 
-from forgefield.platform.evaluating import UNIT
 from forgefield.platform.planning.allocation import MIDDLE, TARGET
 from forgefield.platform.reporting.facts import Facts
 from forgefield.platform.reporting.parts import DASH, Table, digits, money
 from forgefield.platform.rounds.documents import Band, Round
-from forgefield.platform.screen.wording import duration
+from forgefield.platform.screen.wording import UNIT, duration
 
 
 def rounds_table(facts: Facts) -> Table:

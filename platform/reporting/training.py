@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from forgefield.platform.evaluating import UNIT
 from forgefield.platform.reporting.errors import COLOUR, NOT_TRAINED
 from forgefield.platform.reporting.facts import Facts
 from forgefield.platform.reporting.figures import (
@@ -19,7 +18,7 @@ from forgefield.platform.reporting.figures import (
 )
 from forgefield.platform.reporting.parts import DASH, Section, Table, digits, listed
 from forgefield.platform.reporting.predictions import CurvePoint, TierBias, climbed
-from forgefield.platform.screen.wording import duration
+from forgefield.platform.screen.wording import UNIT, duration
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 from forgefield.trainers.stages.asteroid_settings import TrainingOutcome
 from forgefield.trainers.stages.tasks import StageResult

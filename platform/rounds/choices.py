@@ -22,7 +22,6 @@ from forgefield.storage.errors import StorageError
 from forgefield.storage.frame_store.durable_store import replace_file
 from forgefield.storage.records import (
     Array,
-    Configuration,
     Job,
     Method,
     Molecule,
@@ -110,16 +109,5 @@ def jobs_of(
 ) -> deque[Job]:
     """The training labels of a choice, in its order."""
     return deque(
-        Job(
-            Configuration(
-                molecule.name,
-                molecule.numbers,
-                each.positions_A3,
-                molecule.charge,
-                molecule.multiplicity,
-            ),
-            methods[each.tier],
-            Purpose.TRAIN,
-        )
-        for each in choice
+        Job(molecule.at(each.positions_A3), methods[each.tier], Purpose.TRAIN) for each in choice
     )

@@ -10,17 +10,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from forgefield.platform.forecasting.counts import Counts
+from forgefield.platform.planning.fitted import learnt_tiers
 from forgefield.platform.planning.plan import Plan
 from forgefield.platform.rounds.candidates import Scene, random_choice, round_choice
 from forgefield.platform.rounds.choices import Choice, jobs_of, load_choice, save_choice
 from forgefield.platform.rounds.documents import Round, RoundFolder
-from forgefield.platform.rounds.policy import ahead_buy, first_buy, learnt_tiers, planned_counts
+from forgefield.platform.rounds.policy import ahead_buy, first_buy, planned_counts
 from forgefield.platform.rounds.snapshots import counts_of, own_frames
 from forgefield.platform.rounds.supply import Supply
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.frame_store import load_frames
 from forgefield.storage.frames import hex_keys
-from forgefield.storage.records import Job, Tier
+from forgefield.storage.records import Job
 
 SEED_STEP = 7919
 Paid = Callable[[Sequence[Job]], frozenset[str]]
@@ -60,7 +61,7 @@ class Chooser:
         return choice
 
     def _first(self, place: RoundFolder) -> Choice:
-        frames, _ = own_frames(self.folder.frames, self.methods)
+        frames, _ = own_frames(self.folder.frames, self.plan.methods)
         at_hand = counts_of(frames, learnt_tiers(self.plan.recipe))
         buy = first_buy(planned_counts(self.plan), at_hand, self.plan.recipe.rounds)
         return random_choice(self.supply, buy, self.taken(place.number))
@@ -94,11 +95,6 @@ class Chooser:
             seed=recipe.training.seed + SEED_STEP * place.number,
             from_file=frozenset(recipe.replay.tiers),
         )
-
-    @property
-    def methods(self) -> dict[Tier, str]:
-        """The plan's method of every tier."""
-        return {quote.tier: quote.method for quote in self.plan.tiers}
 
     def taken(self, number: int) -> frozenset[str]:
         """Keys of jobs that are settled, or wanted by earlier rounds and ahead of this one."""

@@ -9,22 +9,21 @@ nothing that is bought.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from forgefield.platform.buying.purchasing import running_cost
+from forgefield.platform.buying.score import Score
 from forgefield.platform.forecasting.counts import Costs, Counts
 from forgefield.platform.forecasting.error_model import Forecast, Posterior
 from forgefield.platform.forecasting.splitting import Limits
 from forgefield.platform.forecasting.stopping import GoOn, Money, Reason, Stop, StopRules, decide
 from forgefield.platform.planning.allocation import MIDDLE, TARGET
+from forgefield.platform.planning.fitted import learnt_tiers
 from forgefield.platform.planning.plan import Plan
 from forgefield.platform.rounds.documents import Course
-from forgefield.platform.rounds.policy import largest_buy, learnt_tiers
+from forgefield.platform.rounds.policy import largest_buy
 from forgefield.platform.rounds.settings import RoundSettings
 from forgefield.platform.screen.wording import three_digits
 from forgefield.storage.ledger.entries import TierTally
 from forgefield.storage.records import Purpose, Tier
-from forgefield.storage.units import from_micro
 
-PRIOR_LABELS = 2
 EAGER = {"least_gain": 0.0, "least_regret": 0.0}
 """Rules by which any label is worth its price."""
 WORTH_A_ROUND = 0.5
@@ -162,11 +161,8 @@ def limits_of(plan: Plan, counts: Counts, offered: Counts) -> Limits:
 
 def costs_since(plan: Plan, tally: Sequence[TierTally]) -> Costs:
     """What a label costs by now, failures included: the plan's cost and what was paid since."""
-
-    def of(tier: Tier) -> float:
-        rows = [row for row in tally if row.tier == tier]
-        spent = from_micro(sum(row.spent_micro for row in rows))
-        bought = sum(max(0, row.done - row.adopted) for row in rows)
-        return running_cost(plan.tier(tier).core_seconds, PRIOR_LABELS, spent, bought)
-
-    return Costs(of(TARGET), of(MIDDLE), of(Tier.XTB))
+    score = Score.of(tally)
+    target, middle, cheap = (
+        score.cost(tier, plan.tier(tier).core_seconds) for tier in (TARGET, MIDDLE, Tier.XTB)
+    )
+    return Costs(target, middle, cheap)

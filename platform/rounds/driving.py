@@ -16,12 +16,12 @@ from forgefield.platform.buying.labelling import Labelling
 from forgefield.platform.buying.serving import serve
 from forgefield.platform.forecasting.counts import Counts
 from forgefield.platform.planning.allocation import MIDDLE, TARGET
+from forgefield.platform.planning.fitted import learnt_tiers
 from forgefield.platform.planning.plan import Plan
 from forgefield.platform.rounds.chooser import Chooser
 from forgefield.platform.rounds.deciding import limits_of
 from forgefield.platform.rounds.desk import Desk
 from forgefield.platform.rounds.documents import Round
-from forgefield.platform.rounds.policy import learnt_tiers
 from forgefield.platform.rounds.snapshots import counts_of, own_frames
 from forgefield.platform.rounds.supply import Supply
 from forgefield.platform.rounds.thinking import Stages, Thinker
@@ -71,7 +71,7 @@ def run_rounds(
     if thought.record is None:
         raise StorageError("The rounds ended without a record. Run the same command again.")
     if thought.record.spend_rest:
-        frames, _ = own_frames(folder.frames, thinker.chooser.methods)
+        frames, _ = own_frames(folder.frames, plan.methods)
         counts = counts_of(frames, learnt_tiers(plan.recipe))
         phase.buy(top_up(supply, plan, phase.ledger.tally(), counts, phase.is_wanted))
     return thought.record

@@ -4,20 +4,9 @@
 """
 
 from forgefield.platform.forecasting.counts import Counts
-from forgefield.platform.planning.fitted import fitted_counts, learnt_tiers
+from forgefield.platform.planning.fitted import fitted_counts
 from forgefield.platform.planning.plan import Plan
 from forgefield.platform.rounds.settings import RoundSettings
-
-__all__ = [
-    "ahead_buy",
-    "first_buy",
-    "goes_in_rounds",
-    "largest_buy",
-    "learnt_tiers",
-    "may_train",
-    "planned_counts",
-    "random_half",
-]
 
 LEAST_FIRST = 8
 """Target-tier labels that even the first round trains on, where the plan has them."""

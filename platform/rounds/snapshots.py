@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from forgefield.platform.forecasting.counts import Counts
 from forgefield.platform.planning.allocation import CHEAP, MIDDLE, TARGET
@@ -39,8 +40,7 @@ def snapshot(frames: Frames, place: Path) -> Path:
 def own_frames(store: Path, methods: Mapping[Tier, str]) -> tuple[Frames, tuple[str, ...]]:
     """Frames to train and choose by, of the plan's methods; and what was left out, in words."""
     frames = load_frames(store)
-    own = np.array([methods[method.tier] == method.name for method in frames.methods], dtype=bool)
-    mask_F = own[frames.method_F] if len(own) else np.zeros(0, dtype=bool)
+    mask_F = is_own(frames, methods)
     strange = Counter(frames.methods[place] for place in frames.method_F[~mask_F].tolist())
     said = tuple(
         f"{count:,} {method.tier} frames of {method.name} are left out: this run's {method.tier} "
@@ -48,6 +48,12 @@ def own_frames(store: Path, methods: Mapping[Tier, str]) -> tuple[Frames, tuple[
         for method, count in sorted(strange.items(), key=lambda item: item[0].name)
     )
     return (frames.select(mask_F) if said else frames), said
+
+
+def is_own(frames: Frames, methods: Mapping[Tier, str]) -> NDArray[np.bool_]:
+    """(F,) whether a frame's label is by its tier's method."""
+    own = np.array([methods[method.tier] == method.name for method in frames.methods], dtype=bool)
+    return own[frames.method_F] if len(own) else np.zeros(0, dtype=bool)
 
 
 def counts_of(frames: Frames, learnt: Collection[Tier]) -> Counts:

@@ -16,6 +16,7 @@ from pathlib import Path
 from forgefield.platform.buying.labelling import Labelling
 from forgefield.platform.buying.serving import lent
 from forgefield.platform.planning.allocation import TARGET
+from forgefield.platform.planning.fitted import learnt_tiers
 from forgefield.platform.planning.plan import Plan
 from forgefield.platform.rounds.choices import Choice, load_choice
 from forgefield.platform.rounds.chooser import Chooser
@@ -23,7 +24,7 @@ from forgefield.platform.rounds.closing import PAID, Account, ended
 from forgefield.platform.rounds.desk import Desk
 from forgefield.platform.rounds.documents import Course, Round, RoundFolder, ended_rounds
 from forgefield.platform.rounds.learning import Learnt, learn
-from forgefield.platform.rounds.policy import learnt_tiers, may_train
+from forgefield.platform.rounds.policy import may_train
 from forgefield.platform.rounds.snapshots import counts_of, own_frames, snapshot
 from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.screen.reporter import Reporter
@@ -150,7 +151,7 @@ class Thinker:
     def _frozen(self, place: RoundFolder) -> tuple[Frames, tuple[str, ...]]:
         self.check()
         self.phase.ledger.pack()
-        frames, left_out = own_frames(self.folder.frames, self.chooser.methods)
+        frames, left_out = own_frames(self.folder.frames, self.plan.methods)
         refuse_untrainable(frames, TARGET, self.plan.budget)
         place.create()
         return load_frames(snapshot(frames, place.frames)), left_out

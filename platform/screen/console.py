@@ -14,7 +14,7 @@ from forgefield.platform.evaluating import Evaluation, verdict
 from forgefield.platform.results import Result
 from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.screen.distance_table import by_distance_table
-from forgefield.platform.screen.panels import grid, panel
+from forgefield.platform.screen.panels import grid, panel, tier_table
 from forgefield.platform.screen.wording import amount, duration, gigabytes, three_digits
 from forgefield.platform.status import Status, status_of
 
@@ -89,13 +89,9 @@ def _rate(status: Status) -> str:
 
 
 def _tier_states(status: Status) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("tier", no_wrap=True)
-    table.add_column("method", min_width=16)
-    for name in ("done", "running", "failed", "core-hours", "wasted"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for row in status.tiers:
-        table.add_row(
+    names = ("done", "running", "failed", "core-hours", "wasted")
+    rows = (
+        (
             row.tier.value,
             row.method,
             f"{row.done:,}/{row.planned:,}",
@@ -104,7 +100,9 @@ def _tier_states(status: Status) -> Table:
             three_digits(row.spent / 3600),
             three_digits(row.wasted / 3600),
         )
-    return table
+        for row in status.tiers
+    )
+    return tier_table(names, rows)
 
 
 def show_checkup(console: Console, found: Checkup) -> None:

@@ -1,6 +1,6 @@
-"""The frames that screens are drawn in."""
+"""The frames and tables that screens are drawn in."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
@@ -17,6 +17,18 @@ def grid(rows: Iterable[tuple[str, RenderableType]]) -> Table:
     table.add_column()
     for name, value in rows:
         table.add_row(name, Text(value) if isinstance(value, str) else value)
+    return table
+
+
+def tier_table(columns: Sequence[str], rows: Iterable[Sequence[RenderableType]]) -> Table:
+    """A line a tier: its name, its method, then right-aligned `columns`."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("tier", no_wrap=True)
+    table.add_column("method", min_width=16)
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
     return table
 
 

@@ -10,7 +10,7 @@ from rich.text import Text
 from forgefield.platform.planning.plan import Plan, TierQuote
 from forgefield.platform.planning.quote_parts import ErrorForecast
 from forgefield.platform.planning.training_length import training_core_seconds
-from forgefield.platform.screen.panels import grid, panel
+from forgefield.platform.screen.panels import grid, panel, tier_table
 from forgefield.platform.screen.wording import (
     UNIT,
     amount,
@@ -99,13 +99,9 @@ def _chance(chance: float) -> str:
 
 
 def _tiers(plan: Plan) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("tier", no_wrap=True)
-    table.add_column("method", min_width=16)
-    for name in ("a label", "×/÷", "memory", "labels", "core-hours"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for quote in plan.tiers:
-        table.add_row(
+    names = ("a label", "×/÷", "memory", "labels", "core-hours")
+    rows = (
+        (
             quote.tier.value,
             quote.method,
             duration(quote.core_seconds),
@@ -114,7 +110,9 @@ def _tiers(plan: Plan) -> Table:
             f"{quote.total:,}",
             three_digits(quote.cost / 3600),
         )
-    return table
+        for quote in plan.tiers
+    )
+    return tier_table(names, rows)
 
 
 def _budgets(plan: Plan) -> Table:

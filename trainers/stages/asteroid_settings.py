@@ -95,28 +95,15 @@ class AsteroidSettings(Frozen):
         Fine-tuning is on few frames and ends early. Evaluations keep their share, so patience does.
         """
         phases = tuple(
-            phase.model_copy(update={"fit": _longer(phase.fit, effort)}) for phase in self.pretrain
+            phase.model_copy(update={"fit": phase.fit.longer(effort)}) for phase in self.pretrain
         )
         return self.model_copy(
             update={
-                "standard": _longer(self.standard, effort),
+                "standard": self.standard.longer(effort),
                 "pretrain": phases,
-                "finetune": _longer(self.finetune, math.sqrt(effort)),
+                "finetune": self.finetune.longer(math.sqrt(effort)),
             }
         )
-
-
-def _longer(fit: FitSettings, effort: float) -> FitSettings:
-    def times(count: int, least: int = 1) -> int:
-        return max(least, round(effort * count))
-
-    return fit.model_copy(
-        update={
-            "steps": times(fit.steps),
-            "warm_up": times(fit.warm_up, 0),
-            "evaluate_every": times(fit.evaluate_every),
-        }
-    )
 
 
 class Trial(Frozen):
