@@ -46,6 +46,9 @@ with RunLock(folder), Ledger(f"sqlite:///{folder}/ledger.sqlite") as ledger:
     ledger.set_cap(to_micro(1000), "test")
     with LabelBook(book_at, Run.here(sys.argv[4] * 32, folder)) as book:
         todo = deque(todo)
+        (folder / "ready").touch()
+        while len(list(folder.parent.glob("*/ready"))) < 2:
+            time.sleep(0.005)
         while todo:
             asked = [todo.popleft() for _ in range(min(3, len(todo)))]
             claims = book.claim(asked)
