@@ -19,7 +19,7 @@ from forgefield.storage.frame_store import load_frames
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import Array, Purpose
 from forgefield.trainers.evaluation import by_distance, compare_forces, errors
-from forgefield.trainers.force_field import ForceField
+from forgefield.trainers.loading import load_force_field
 
 __all__ = ["DistanceErrors", "Errors", "Evaluation", "evaluate_run", "verdict"]
 
@@ -65,7 +65,7 @@ def predict(folder: RunFolder, frames: Frames, test_set: str) -> Predicted:
     if not len(frames):
         raise InputError(f"There are no {test_set} frames to test on.")
     places = (folder.force_field, folder.baseline)
-    tuned, standard = (ForceField.load(place).predict(frames) for place in places)
+    tuned, standard = (load_force_field(place).predict(frames) for place in places)
     return Predicted(frames, test_set, tuned, standard)
 
 
@@ -73,7 +73,7 @@ def judge(folder: RunFolder, predicted: Predicted) -> Evaluation:
     """Errors of both force fields on frames, which have to be of one method."""
     frames = predicted.frames
     method = _only_method(frames, predicted.test_set)
-    imitates = ForceField.load(folder.force_field).metadata.method
+    imitates = load_force_field(folder.force_field).metadata.method
     trained = _trained(folder)
     gain = compare_forces(predicted.baseline[1], predicted.force_field[1], frames).difference_kcal
     return Evaluation(

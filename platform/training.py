@@ -2,7 +2,7 @@
 
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,6 +24,9 @@ from forgefield.trainers.ray_train import (
 )
 from forgefield.trainers.stages.asteroid import TrainingOutcome, train
 from forgefield.trainers.stages.asteroid_settings import Runner
+from forgefield.trainers.stages.data import with_forces
+from forgefield.trainers.stages.tasks import StageResult
+from forgefield.trainers.uncertainty.committee import calibrated, of_folders
 
 POLL_S = 1.0
 
@@ -38,9 +41,16 @@ def train_run(folder: RunFolder, plan: Plan, cores: int, reporter: Reporter) -> 
     with running_stages(folder.training, cores, reporter) as runner:
         outcome = train(store, folder.training, plan.training, runner, cheap_tiers=at_hand)
     write_atomically(folder.outcome, outcome.model_dump_json(indent=1))
-    _publish(outcome.force_field, folder.force_field)
-    _publish(outcome.baseline.output, folder.baseline)
+    publish(outcome, frames.of_tier(target), folder)
     return outcome
+
+
+def publish(outcome: TrainingOutcome, accurate: Frames, folder: RunFolder) -> None:
+    """Put force field and baseline into the run, committees calibrated on validation frames."""
+    validation = accurate.of_purpose(Purpose.VALIDATION)
+    validation = validation.select(with_forces(validation))
+    _publish(outcome.members, folder.force_field, validation)
+    _publish(outcome.baseline_members, folder.baseline, validation)
 
 
 def _trainable(folder: RunFolder, plan: Plan, reporter: Reporter) -> tuple[Frames, Path]:
@@ -119,8 +129,16 @@ def evaluate_and_keep(folder: RunFolder) -> Evaluation:
     return found
 
 
-def _publish(trained: Path, place: Path) -> None:
-    """Copy a force field to its place in the run; the copy is whole or absent."""
+def _publish(trained: Sequence[StageResult], place: Path, validation: Frames) -> None:
+    """Copy a force field, or save a committee, to its place in the run: whole or absent."""
+    folders = [result.output for result in trained]
+    if len(folders) > 1:
+        calibrated(of_folders(folders), validation).save(place)
+    else:
+        _copy(folders[0], place)
+
+
+def _copy(trained: Path, place: Path) -> None:
     partial = place.with_name(f".{place.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(trained, partial)

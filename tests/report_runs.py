@@ -19,7 +19,8 @@ from forgefield.platform.planning.plan import Plan, TierCost
 from forgefield.platform.planning.planner import make_plan
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.run_folder import RunFolder
-from forgefield.storage.frame_store import FrameStore
+from forgefield.platform.training import publish
+from forgefield.storage.frame_store import FrameStore, load_frames
 from forgefield.storage.ledger import Ledger
 from forgefield.storage.ledger.packing import pack
 from forgefield.storage.records import (
@@ -133,17 +134,15 @@ def teach(folder: RunFolder, settings: AsteroidSettings) -> None:
         folder.frames, folder.training, settings, plain_runner(), cheap_tiers=(Tier.XTB, Tier.DFT)
     )
     (folder.training / "outcome.json").write_text(outcome.model_dump_json())
-    shutil.copytree(outcome.force_field, folder.force_field)
-    shutil.copytree(outcome.baseline.output, folder.baseline)
+    publish(outcome, load_frames(folder.frames).of_tier(Tier.CCSD), folder)
     folder.evaluation.write_text(evaluate_run(folder).model_dump_json())
 
 
 def few_steps(steps: int = 60) -> AsteroidSettings:
     fit = FitSettings(steps=steps, rate=5e-3, batch=4, evaluate_every=20, warm_up=1)
     phases = tuple(PhaseSettings(tiers=(tier,), fit=fit) for tier in (Tier.XTB, Tier.DFT))
-    return AsteroidSettings(
-        model=TINY, standard=fit, pretrain=phases, finetune=fit, c_grid=(1.0, None), curve=(0.5,)
-    )
+    fits = {"standard": fit, "pretrain": phases, "finetune": fit}
+    return AsteroidSettings(model=TINY, **fits, c_grid=(1.0, None), curve=(0.5,), members=2)
 
 
 def note(folder: RunFolder, lines: Sequence[tuple[float, str]]) -> None:

@@ -5,11 +5,17 @@
 
 Energies are eV and absolute (the target method's), forces eV/Å, stress eV/Å³. Atoms may be
 periodic in any directions; boxes that are periodic in all three have a stress too.
+
+Of a committee these are means over its members, and `atoms.calc.results` holds two more, both (A,)
+in eV/Å: `force_spread`, how far the members' force vectors disagree, and where its calibration is
+known `force_error`, the length of the force error to be expected of each atom. The cost is that of
+all members; a member's own folder, `…/force_field/member-00`, is a force field too.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,8 +31,11 @@ from forgefield.trainers.force_field import ForceField
 from forgefield.trainers.graphs import Graph
 from forgefield.trainers.graphs.graph_set import graph_of_one
 from forgefield.trainers.graphs.skin import SkinnedTable
+from forgefield.trainers.loading import load_force_field
 from forgefield.trainers.models.potential import energy_and_forces
 from forgefield.trainers.models.virial import energy_forces_virial
+from forgefield.trainers.uncertainty.calibration import Calibration
+from forgefield.trainers.uncertainty.committee import Committee, force_spread
 
 SKIN = 0.3
 """Å: a search costs a twentieth of a step, a skin of 1 Å half a step more in every step."""
@@ -46,11 +55,14 @@ class ForgefieldCalculator(Calculator):  # type: ignore[misc]
         skin: float = SKIN,
     ) -> None:
         super().__init__()
-        self.force_field = ForceField.load(Path(folder), device=device)
-        self.parts = [_Part(part, skin) for part in _with_bases(self.force_field)]
-        self.table = self.parts[0].table
+        self.force_field = load_force_field(Path(folder), device=device)
+        self.metadata = self.force_field.metadata
+        sums = [_with_bases(member) for member in self.force_field.members]
+        cutoffs = {part.network.cutoff for one in sums for part in one}
+        tables = {cutoff: SkinnedTable(cutoff, skin) for cutoff in cutoffs}
+        self.sums = [[_Part(part, tables[part.network.cutoff]) for part in one] for one in sums]
         if double:
-            for part in self.parts:
+            for part in chain.from_iterable(self.sums):
                 part.network.double()
 
     def calculate(
@@ -63,24 +75,32 @@ class ForgefieldCalculator(Calculator):  # type: ignore[misc]
         super().calculate(atoms, properties, system_changes)
         self._refuse_strangers()
         stressed = "stress" in properties and bool(self.atoms.pbc.all())
-        found = [part.compute(self.atoms, virial=stressed) for part in self.parts]
+        found = [_summed(parts, self.atoms, virial=stressed) for parts in self.sums]
+        forces_MA3 = np.stack([forces_A3 for _, forces_A3, _ in found])
         self.results: dict[str, Any] = {
-            "energy": sum(energy for energy, _, _ in found),
-            "forces": np.sum([forces_A3 for _, forces_A3, _ in found], axis=0),
+            "energy": float(np.mean([energy for energy, _, _ in found])),
+            "forces": forces_MA3.mean(axis=0),
         }
         if stressed:
-            virial_33 = np.sum([virial for _, _, virial in found], axis=0)
+            virial_33 = np.mean([virial_33 for _, _, virial_33 in found], axis=0)
             self.results["stress"] = full_3x3_to_voigt_6_stress(virial_33 / self.atoms.get_volume())
+        if isinstance(self.force_field, Committee):
+            self._doubt(force_spread(forces_MA3), self.force_field.calibration)
+
+    def _doubt(self, spread_A: Array, calibration: Calibration | None) -> None:
+        self.results["force_spread"] = spread_A
+        if calibration is not None:
+            self.results["force_error"] = calibration.expected_force_error(spread_A)
 
     def _refuse_strangers(self) -> None:
         """Any other molecule would get a number that means nothing."""
-        metadata, here = self.force_field.metadata, sorted(self.atoms.numbers.tolist())
+        metadata, here = self.metadata, sorted(self.atoms.numbers.tolist())
         if self.atoms.pbc.any() and metadata.periodic is False:
             raise InputError(
                 "This force field was trained on molecules in free space and knows nothing of what "
                 "lies between them: set atoms.pbc = False."
             )
-        weights = set(self.force_field.network.elements)
+        weights = set(self.force_field.members[0].network.elements)
         missing = set(here) - (set(metadata.references) & weights)
         known = metadata.compositions
         if self.atoms.pbc.any():
@@ -97,9 +117,8 @@ class ForgefieldCalculator(Calculator):  # type: ignore[misc]
 class _Part:
     """One force field of a sum, without its base, and the neighbours that it looks at."""
 
-    def __init__(self, force_field: ForceField, skin: float) -> None:
-        self.metadata, self.network = force_field.metadata, force_field.network
-        self.table = SkinnedTable(self.network.cutoff, skin)
+    def __init__(self, force_field: ForceField, table: SkinnedTable) -> None:
+        self.metadata, self.network, self.table = force_field.metadata, force_field.network, table
 
     def compute(self, atoms: Atoms, *, virial: bool) -> tuple[float, Array, Array]:
         """Energy in eV, forces (A, 3) in eV/Å and, where asked for, dE/d(strain) (3, 3) in eV."""
@@ -119,6 +138,14 @@ class _Part:
         slots = self.table.at(positions, _cell(atoms))
         graph = graph_of_one(atoms.numbers, positions, slots, some.dtype, some.device)
         return replace(graph, head_F=graph.head_F + self.metadata.head)
+
+
+def _summed(parts: Sequence[_Part], atoms: Atoms, *, virial: bool) -> tuple[float, Array, Array]:
+    """Energy, forces and dE/d(strain) of a force field and its bases."""
+    energies, forces, virials = zip(
+        *(part.compute(atoms, virial=virial) for part in parts), strict=True
+    )
+    return sum(energies), np.sum(forces, axis=0), np.sum(virials, axis=0)
 
 
 def _with_bases(force_field: ForceField) -> list[ForceField]:

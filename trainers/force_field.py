@@ -98,6 +98,11 @@ class ForceField:
         base = cls.load(folder / BASE, device=device) if metadata.base else None
         return cls(network, metadata, base)
 
+    @property
+    def members(self) -> tuple[Self]:
+        """Itself: a committee of one."""
+        return (self,)
+
     def to(self, device: str) -> Self:
         """The same force field, moved with its base to a device."""
         self.network.to(device)

@@ -56,9 +56,8 @@ class Judge:
         def predict() -> tuple[Array, Array]:
             from forgefield.trainers.uncertainty.committee import of_folders
 
-            members = of_folders([result.output for result in results], device=self.device)
-            found = members.judge(self.test)
-            return found.energy_F, found.forces_A3
+            outputs = [result.output for result in results]
+            return of_folders(outputs, device=self.device).predict(self.test)
 
         keys = " and ".join(f"{result.key}@{result.dataset}" for result in results)
         return self.score(f"{results[0].name}-committee{len(results)}", keys, predict)

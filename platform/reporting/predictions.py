@@ -16,9 +16,11 @@ from forgefield.storage.frames import Frames
 from forgefield.storage.records import Array, Purpose, Tier
 from forgefield.trainers.evaluation import Interval, errors
 from forgefield.trainers.force_field import ForceField, Metadata
+from forgefield.trainers.loading import load_force_field
 from forgefield.trainers.stages.asteroid import TrainingOutcome, Trial
 from forgefield.trainers.stages.data import with_forces
 from forgefield.trainers.stages.weighting import biases
+from forgefield.trainers.uncertainty.committee import Committee
 
 MOST_BIAS_FRAMES = 400
 """Cheap frames a tier whose bias is drawn; the first by sequence number."""
@@ -26,11 +28,15 @@ MOST_BIAS_FRAMES = 400
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HoldOut:
-    """Target-tier frames that nothing was trained on, and forces (A, 3) predicted for them."""
+    """Target-tier frames that nothing was trained on, and forces (A, 3) predicted for them.
+
+    `sigma_A` (A,) is what a calibrated committee expects of its force components' errors.
+    """
 
     frames: Frames
     force_field: Array
     baseline: Array
+    sigma_A: Array | None = None
 
     @property
     def both(self) -> Mapping[str, Array]:
@@ -64,8 +70,13 @@ def hold_out(facts: Facts) -> HoldOut | None:
     frames = hold_out_frames(facts)
     if frames is None or not all(folder.is_dir() for folder in folders):
         return None
-    forces = [ForceField.load(folder).predict(frames)[1] for folder in folders]
-    return HoldOut(frames, *forces)
+    found, baseline = (load_force_field(folder) for folder in folders)
+    if not isinstance(found, Committee):
+        return HoldOut(frames, found.predict(frames)[1], baseline.predict(frames)[1])
+    said = found.judge(frames)
+    known = found.calibration
+    sigma_A = None if known is None else known.sigma(said.spread_A)
+    return HoldOut(frames, said.forces_A3, baseline.predict(frames)[1], sigma_A)
 
 
 def hold_out_frames(facts: Facts) -> Frames | None:
@@ -135,9 +146,9 @@ def gammas(outcome: TrainingOutcome) -> dict[Tier, float | None]:
 
 def description(folder: Path | None) -> Metadata | None:
     """What a saved force field says of itself; None where there is none."""
-    if folder is None or not (folder / "force_field.json").exists():
+    if folder is None or not folder.is_dir():
         return None
-    return Metadata.model_validate_json((folder / "force_field.json").read_text(encoding="utf-8"))
+    return load_force_field(folder).metadata
 
 
 def find_folder(folder: RunFolder, path: Path) -> Path | None:

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from forgefield.labelers.depiction import formula, structure
 from forgefield.platform.reporting.arm_errors import round_arms
 from forgefield.platform.reporting.arms import arms_section
+from forgefield.platform.reporting.calibration import trust_section
 from forgefield.platform.reporting.citations import References
 from forgefield.platform.reporting.errors import atoms_section, parity_section
 from forgefield.platform.reporting.errors_seen import errors_seen
@@ -90,6 +91,7 @@ def sections(facts: Facts) -> tuple[Section, ...]:
     parts = (
         parity_section(held),
         atoms_section(facts, held),
+        trust_section(held),
         curve_section(facts, errors_seen(facts)),
         quote_section(facts),
         arms_section(facts, round_arms(facts)),

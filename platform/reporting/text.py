@@ -118,6 +118,16 @@ def _training(facts: Facts, about: Metadata, cite: References) -> str:
         f"{facts.outcome.baseline.phases[-1].frames} accurate training frames alone, which is "
         f"also the standard training it is compared with; then on frames of {cheap}, {weighed}; "
         f"and finally fine-tuned on the accurate frames. The seed was {about.seed}."
+        f"{_committee(len(facts.outcome.members))}"
+    )
+
+
+def _committee(members: int) -> str:
+    if members == 1:
+        return ""
+    return (
+        f" The force field is the mean of {members} networks, which went the same way from other "
+        f"weights; so is the standard training of {members}."
     )
 
 
@@ -145,10 +155,12 @@ def _intervals(frames: int, cite: References) -> str:
 def usage(facts: Facts) -> str:
     """Python that runs the force field in ASE."""
     name = facts.folder.root.name
+    doubt = 'print(atoms.calc.results["force_error"])  # expected for each atom, eV/Å\n'
     return (
         "from ase.io import read\n"
         "from forgefield.trainers.calculator import ForgefieldCalculator\n\n"
         'atoms = read("molecule.xyz")\n'
         f'atoms.calc = ForgefieldCalculator("{name}/{facts.folder.force_field.name}")\n'
         "print(atoms.get_potential_energy(), atoms.get_forces())  # eV, eV/Å\n"
+        + (doubt if facts.outcome and facts.outcome.others else "")
     )

@@ -39,6 +39,7 @@ def learning_section(facts: Facts, points: Sequence[CurvePoint]) -> Section:
             for t in climbed(facts.outcome)
         ),
         ("3 fine-tuning", best.finetune),
+        *((f"network {place}", each) for place, each in enumerate(facts.outcome.others, start=2)),
     ]
     rows = tuple(row for name, stage in stages for row in _stage_rows(name, stage))
     head = ("stage", "frames", "steps", "best at", f"validation, {UNIT}", "wall time")

@@ -41,7 +41,7 @@ def learn(
     outcome = train(frames, folder, settings, runner, cheap_tiers=cheap)
     best = outcome.best
     task = Ladder(frames, folder, settings, tuple(cheap)).finetune(best.pretrain.output, 1.0)
-    others = runner(committee(task, rounds.committee)[1:])
+    others = runner(committee((task,), rounds.committee)[1:])
     members = (best.finetune.output, *(result.output for (result,) in others))
     return Learnt(outcome, members)
 
@@ -50,7 +50,7 @@ def shorter(training: AsteroidSettings, rounds: RoundSettings) -> AsteroidSettin
     """The settings of a round's stages: no weights, a short curve, steps by `effort`."""
     settings = training.longer(rounds.effort)
     phases = tuple(phase.model_copy(update={"c_grid": None}) for phase in settings.pretrain)
-    update = {"pretrain": phases, "c_grid": (None,), "curve": rounds.curve}
+    update = {"pretrain": phases, "c_grid": (None,), "curve": rounds.curve, "members": 1}
     return settings.model_copy(update=update)
 
 

@@ -60,8 +60,8 @@ def _wall(plan: Plan) -> str:
 
 
 def _training(plan: Plan) -> str:
-    effort = plan.training_effort
-    seconds = training_core_seconds(effort, len(plan.molecule.numbers))
+    effort, members = plan.training_effort, plan.recipe.training.members
+    seconds = training_core_seconds(effort, len(plan.molecule.numbers), members)
     said = f"about {duration(seconds)} of a core in the end, free of charge"
     return said if effort == 1 else f"{said} ({three_digits(effort)} times the recipe's steps)"
 

@@ -121,7 +121,9 @@ def test_the_result_names_what_it_left(finished: tuple[Path, RunFolder]) -> None
     assert evaluation["force_field"]["low"] <= evaluation["force_field"]["force_mae"]
     assert evaluation["force_field"]["force_mae"] <= evaluation["force_field"]["high"]
     assert Path(result["report"]).read_text().lower().startswith("<!doctype html>")
-    assert (folder.force_field / "weights.safetensors").exists()
+    assert (folder.force_field / "committee.json").exists()
+    for member in ("member-00", "member-01"):
+        assert (folder.force_field / member / "weights.safetensors").exists()
 
 
 def test_the_force_field_conserves_energy_in_ase(finished: tuple[Path, RunFolder]) -> None:

@@ -23,7 +23,7 @@ from forgefield.storage.records import (
     Tier,
 )
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
-from forgefield.trainers.force_field import ForceField
+from forgefield.trainers.loading import load_force_field
 from forgefield.trainers.stages.asteroid import (
     TrainingOutcome,
 )
@@ -34,7 +34,7 @@ def test_headline_gives_the_errors_of_the_hold_out(reported: RunFolder, page: Pa
     said = page.text["main"]
     figures = []
     for folder in (reported.force_field, reported.baseline):
-        predicted = ForceField.load(folder).predict(held)[1]
+        predicted = load_force_field(folder).predict(held)[1]
         mae = float(np.abs(kcal(predicted - held.forces_A3)).mean())
         figures.append(f"{mae:#.3g}")
     assert len(set(figures)) == 2
@@ -78,7 +78,7 @@ def test_failures_are_grouped_with_their_cost(page: Page) -> None:
 
 def test_error_per_atom_tells_the_hydrogens_apart(reported: RunFolder, page: Page) -> None:
     held = load_frames(reported.frames, (Purpose.HOLDOUT,))
-    gap = kcal(ForceField.load(reported.force_field).predict(held)[1] - held.forces_A3)
+    gap = kcal(load_force_field(reported.force_field).predict(held)[1] - held.forces_A3)
     by_atom = np.abs(gap).reshape(len(held), 6, 3).mean(axis=(0, 2))
     molecule = find_molecule("methanol")
     oxygen = molecule.numbers.index(8)

@@ -20,6 +20,7 @@ from forgefield.platform.reporting.spend_over_time import paid_by
 from forgefield.platform.rounds.choices import load_choice
 from forgefield.platform.rounds.documents import Course, RoundFolder, ended_rounds
 from forgefield.platform.run_folder import RunFolder
+from forgefield.platform.training import publish
 from forgefield.storage.frame_store import load_frames
 from forgefield.storage.ledger import Ledger
 from forgefield.storage.records import Purpose, Tier
@@ -41,8 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     settings, cheap = campaign.recipe.training, (Tier.XTB, Tier.DFT)
     outcome = train(folder.frames, folder.training, settings, plain_runner(), cheap_tiers=cheap)
     folder.outcome.write_text(outcome.model_dump_json())
-    shutil.copytree(outcome.force_field, folder.force_field)
-    shutil.copytree(outcome.baseline.output, folder.baseline)
+    publish(outcome, load_frames(folder.frames).of_tier(Tier.CCSD), folder)
     folder.evaluation.write_text(evaluate_run(folder).model_dump_json())
     return folder
 

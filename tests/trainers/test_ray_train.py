@@ -171,7 +171,7 @@ def _training_workers() -> list[psutil.Process]:
 @pytest.mark.slow
 @pytest.mark.usefixtures("_cluster")
 def test_a_committee_is_trained_side_by_side(frame_store: Path, tmp_path: Path) -> None:
-    chains = committee(task(frame_store, tmp_path, "member"), 2)
+    chains = committee((task(frame_store, tmp_path, "member"),), 2)
     found = [result for (result,) in run_stages(chains, settings(tmp_path, parallel=2))]
     plain = [
         run_stage(member.model_copy(update={"output": tmp_path / f"plain-{member.seed}"}))

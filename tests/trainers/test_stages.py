@@ -25,6 +25,7 @@ from forgefield.trainers.stages.asteroid import (
 from forgefield.trainers.stages.data import chosen
 from forgefield.trainers.stages.running import run_stage
 from forgefield.trainers.stages.tasks import Phase, Selection, StageProgress, StageTask
+from forgefield.trainers.uncertainty.committee import of_folders
 
 MODEL = EGNNSettings(layers=2, channels=24, radial=12)
 FAST = FitSettings(steps=30, batch=4, rate=3e-3, evaluate_every=10, save_every=10, warm_up=5)
@@ -128,9 +129,8 @@ def outcome(frame_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Trai
 def test_three_stages_beat_standard_training_on_unseen_frames(
     outcome: TrainingOutcome, unseen: Frames
 ) -> None:
-    ours, baseline = (
-        ForceField.load(folder) for folder in (outcome.force_field, outcome.baseline.output)
-    )
+    both = outcome.members, outcome.baseline_members
+    ours, baseline = (of_folders([each.output for each in members]) for members in both)
     verdict = compare(ours, baseline, unseen)
     assert verdict.better == "first"
     theirs = np.abs(baseline.predict(unseen)[1] - unseen.forces_A3).mean()
@@ -157,4 +157,4 @@ def test_outcome_says_what_was_tried(outcome: TrainingOutcome) -> None:
     ]
     stored = TrainingOutcome.model_validate_json(outcome.model_dump_json())
     assert stored == outcome
-    assert ForceField.load(outcome.force_field).metadata.method == "springs ccsd"
+    assert ForceField.load(outcome.best.finetune.output).metadata.method == "springs ccsd"

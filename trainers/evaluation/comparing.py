@@ -4,9 +4,12 @@ from dataclasses import dataclass
 
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import Array
-from forgefield.trainers.evaluation.errors import atoms_by_frame, force_errors_by_frame
+from forgefield.trainers.evaluation.errors import (
+    Predicts,
+    atoms_by_frame,
+    force_errors_by_frame,
+)
 from forgefield.trainers.evaluation.intervals import Interval, interval_of_mean
-from forgefield.trainers.force_field import ForceField
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +23,7 @@ class Comparison:
     better: str
 
 
-def compare(first: ForceField, second: ForceField, frames: Frames, *, seed: int = 0) -> Comparison:
+def compare(first: Predicts, second: Predicts, frames: Frames, *, seed: int = 0) -> Comparison:
     """Which of two force fields errs less on frames with forces."""
     ours, theirs = (each.predict(frames)[1] for each in (first, second))
     return compare_forces(ours, theirs, frames, seed=seed)

@@ -14,6 +14,7 @@ Legend: `F` frames, `A` atoms. Units: eV, eV/Å; `*_kcal` kcal/mol(/Å).
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -23,7 +24,6 @@ from forgefield.storage.frames import Frames
 from forgefield.storage.records import Array
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 from forgefield.trainers.evaluation.intervals import Interval, interval_of_mean
-from forgefield.trainers.force_field import ForceField
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,13 @@ class Errors:
     force_cosine: float
 
 
-def evaluate(force_field: ForceField, frames: Frames, *, seed: int = 0) -> Errors:
+class Predicts(Protocol):
+    """A force field, or a committee: energies (F,) eV and forces (A, 3) eV/Å for frames."""
+
+    def predict(self, frames: Frames, *, batch: int = ...) -> tuple[Array, Array]: ...
+
+
+def evaluate(force_field: Predicts, frames: Frames, *, seed: int = 0) -> Errors:
     """Errors on frames with forces; raises `InputError` without any."""
     energy_F, forces_A3 = force_field.predict(frames)
     return errors(energy_F, forces_A3, frames, seed=seed)

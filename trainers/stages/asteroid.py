@@ -5,9 +5,9 @@ each other and returns their results in order (`plain_runner` here, `ray_train.r
 parallel). Orchestration is a function of the settings and the data: called again after a crash
 it finds finished stages and goes on with the rest.
 
-    stage 1 ──┬─ for each c: rung ─┬─ rung ─┬─ …      choose a fine-tuned rung
-    (baseline)│             fine-tuning  fine-tuning   curve of the best unweighted one
-              └─ curve of the baseline on nested subsets
+    stage 1 ──┬─ for each c: rung ─┬─ rung ─┬─ …      choose a fine-tuned rung, and train its
+    (baseline)│             fine-tuning  fine-tuning   way up again for the committee's others;
+              └─ curve of the baseline, on subsets     curve of the best unweighted one
 
 Each rung is fine-tuned, because a dearer method is not always a nearer one (LOG.md). Every
 choice is by the validation frames. The hold-out is unknown here.
@@ -31,7 +31,8 @@ from forgefield.trainers.stages.asteroid_settings import (
     TrainingOutcome,
     Trial,
 )
-from forgefield.trainers.stages.ladder import Ladder, chain_of, trials_of
+from forgefield.trainers.stages.committee import committee
+from forgefield.trainers.stages.ladder import Ladder, chain_of, trials_of, way_to
 from forgefield.trainers.stages.tasks import StageResult, WatchStage
 
 __all__ = [
@@ -77,14 +78,28 @@ def train(
     )
     chosen = best_of(trials)
     curved = best_of(trials, unweighted=True)
-    (tuned,) = runner([ladder.finetuned_curve(trials[curved].pretrain.output)])
+    rungs = [rung for climb in climbs for rung in climb]
+    tuned, *others = runner(
+        [
+            ladder.finetuned_curve(trials[curved].pretrain.output),
+            *committee(way_to(rungs[chosen], climbs), settings.members)[1:],
+            *committee((ladder.standard(1.0),), settings.members)[1:],
+        ]
+    )
+    further = [results[-1] for results in others]
     fractions = (*settings.curve, 1.0)
     points = (
         *_points("standard", fractions, (*standard, baseline)),
         *_points("finetuned", fractions, (*tuned, trials[curved].finetune)),
     )
     return TrainingOutcome(
-        baseline=baseline, trials=trials, chosen=chosen, curve=points, curved=curved
+        baseline=baseline,
+        trials=trials,
+        chosen=chosen,
+        curve=points,
+        curved=curved,
+        others=tuple(further[: settings.members - 1]),
+        baseline_others=tuple(further[settings.members - 1 :]),
     )
 
 

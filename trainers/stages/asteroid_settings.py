@@ -71,7 +71,8 @@ class AsteroidSettings(Frozen):
     """Settings of all stages. `c_grid` is searched in γ = c·median(B); null is unweighted.
 
     `effort` multiplies the steps of every stage; null lets the campaign's plan decide. `curve` are
-    the fractions of the accurate training frames of the learning curve, below 1.
+    the fractions of the accurate training frames of the learning curve, below 1. The force field is
+    the mean of `members` networks, each trained by the chosen stages with weights of its own.
     """
 
     model: ModelSettings = NequIPSettings()
@@ -86,6 +87,7 @@ class AsteroidSettings(Frozen):
     )
     c_grid: Grid = (1.0, None)
     curve: tuple[float, ...] = (0.25, 0.5)
+    members: int = Field(default=3, ge=1, le=20)
     seed: int = 0
     effort: float | None = Field(default=None, gt=0)
 
@@ -139,7 +141,8 @@ class TrainingOutcome(Frozen):
     """What training left: folders of force fields and validation errors, eV/Å.
 
     `curved` is the trial whose pre-training the curve's fine-tuned points start from, null in
-    outcomes of older versions, which took the chosen one.
+    outcomes of older versions, which took the chosen one. `others` and `baseline_others` are the
+    committees' further members: their fine-tunings, their standard trainings.
     """
 
     baseline: StageResult
@@ -147,6 +150,8 @@ class TrainingOutcome(Frozen):
     chosen: int
     curve: tuple[CurvePoint, ...]
     curved: int | None = None
+    others: tuple[StageResult, ...] = ()
+    baseline_others: tuple[StageResult, ...] = ()
 
     @property
     def curve_start(self) -> Trial:
@@ -164,6 +169,11 @@ class TrainingOutcome(Frozen):
         return self.trials[self.chosen]
 
     @property
-    def force_field(self) -> Path:
-        """Folder of the fine-tuned force field that was chosen."""
-        return self.best.finetune.output
+    def members(self) -> tuple[StageResult, ...]:
+        """The fine-tuning that was chosen, and those of the committee's further members."""
+        return (self.best.finetune, *self.others)
+
+    @property
+    def baseline_members(self) -> tuple[StageResult, ...]:
+        """The standard training, and those of its committee's further members."""
+        return (self.baseline, *self.baseline_others)

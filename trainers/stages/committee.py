@@ -1,17 +1,30 @@
-"""Committees: the same stage several times, as chains that a runner trains side by side."""
+"""Committees: the same stages several times, as chains that a runner trains side by side."""
 
+from pathlib import Path
+
+from forgefield.trainers.stages.asteroid_settings import Chain
 from forgefield.trainers.stages.tasks import StageTask
 
 
-def committee(task: StageTask, members: int) -> list[tuple[StageTask]]:
-    """The same task with other weights and other batches each time, as chains for a runner.
+def committee(chain: Chain, members: int) -> list[Chain]:
+    """The same chain with other weights and other batches each time; the first is `chain` itself.
 
-    Member 0 is the task itself, into a folder of its own; the frames are the same for all.
+    Frames are the same for all. A stage that goes on from an earlier one of its chain goes on from
+    that member's own.
     """
-    return [(_reseeded(task, place),) for place in range(members)]
+    return [chain, *(_member(chain, place) for place in range(1, members))]
 
 
-def _reseeded(task: StageTask, place: int) -> StageTask:
+def _member(chain: Chain, place: int) -> Chain:
+    moved = {task.output: _beside(task.output, place) for task in chain}
+    return tuple(_reseeded(task, place, moved) for task in chain)
+
+
+def _beside(output: Path, place: int) -> Path:
+    return output.with_name(f"{output.name}-member-{place}")
+
+
+def _reseeded(task: StageTask, place: int, moved: dict[Path, Path]) -> StageTask:
     phases = tuple(
         phase.model_copy(
             update={"fit": phase.fit.model_copy(update={"seed": phase.fit.seed + place})}
@@ -21,7 +34,8 @@ def _reseeded(task: StageTask, place: int) -> StageTask:
     return task.model_copy(
         update={
             "name": f"{task.name}-member-{place}",
-            "output": task.output / f"member-{place}",
+            "output": moved[task.output],
+            "start": task.start and moved.get(task.start, task.start),
             "phases": phases,
             "seed": task.seed + place,
         }

@@ -158,6 +158,16 @@ def chain_of(climb: Sequence[Rung]) -> Chain:
     return tuple(task for rung in climb for task in (rung.pretrain, rung.finetune))
 
 
+def way_to(top: Rung, climbs: Sequence[Sequence[Rung]]) -> Chain:
+    """The pre-trainings that lead to a rung, and its fine-tuning alone."""
+    (climb,) = (climb for climb in climbs if top in climb)
+    below = {rung.pretrain.output: rung.pretrain for rung in climb}
+    way = [top.finetune, top.pretrain]
+    while way[-1].start in below:
+        way.append(below[way[-1].start])
+    return tuple(reversed(way))
+
+
 def trials_of(climb: Sequence[Rung], results: Sequence[StageResult]) -> list[Trial]:
     """The results of a climb's chain, one trial a rung."""
     pairs = zip(results[::2], results[1::2], strict=True)

@@ -10,7 +10,7 @@ Legend: `M` members, `F` frames, `A` atoms. Units: Å, eV, eV/Å.
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -20,10 +20,10 @@ from pydantic import BaseModel, ConfigDict
 from forgefield.storage.errors import InputError
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import Array
-from forgefield.trainers.force_field import ForceField, publish, sync
+from forgefield.trainers.force_field import ForceField, Metadata, publish, sync
 from forgefield.trainers.graphs import GraphSet
 from forgefield.trainers.references import reference_sums
-from forgefield.trainers.uncertainty.calibration import Calibration
+from forgefield.trainers.uncertainty.calibration import Calibration, calibrate
 from forgefield.trainers.uncertainty.stacked import energies_and_forces, stack
 
 DESCRIPTION = "committee.json"
@@ -103,7 +103,17 @@ class Committee:
         sync(partial / DESCRIPTION)
         publish(partial, folder)
 
-    def predict(
+    @property
+    def metadata(self) -> Metadata:
+        """That of the first member; seed and validation error are its own."""
+        return self.members[0].metadata
+
+    def predict(self, frames: Frames, *, batch: int = 128) -> tuple[Array, Array]:
+        """Mean energies (F,) eV, absolute, and forces (A, 3) eV/Å, as of a single force field."""
+        found = self.judge(frames, batch=batch)
+        return found.energy_F, found.forces_A3
+
+    def predict_each(
         self, frames: Frames, *, batch: int = 128, stacked: bool | None = None
     ) -> tuple[Array, Array]:
         """Energies (M, F) eV, absolute, and forces (M, A, 3) eV/Å of every member, float64.
@@ -155,12 +165,13 @@ class Committee:
 
     def judge(self, frames: Frames, *, batch: int = 128, stacked: bool | None = None) -> Opinion:
         """Mean energies and forces of all members, and how far they disagree."""
-        return opinion(*self.predict(frames, batch=batch, stacked=stacked), frames)
+        return opinion(*self.predict_each(frames, batch=batch, stacked=stacked), frames)
 
 
 def opinion(energy_MF: Array, forces_MA3: Array, frames: Frames) -> Opinion:
     """Means and spreads of predicted energies (M, F) and forces (M, A, 3)."""
-    square_A = forces_MA3.var(axis=0, ddof=1).sum(axis=1)
+    spread_A = force_spread(forces_MA3)
+    square_A = spread_A**2
     starts, size_F = frames.ptr[:-1], np.diff(frames.ptr)
     none = np.empty(0)
     mean_F = np.add.reduceat(square_A, starts) / size_F if len(frames) else none
@@ -168,15 +179,27 @@ def opinion(energy_MF: Array, forces_MA3: Array, frames: Frames) -> Opinion:
     return Opinion(
         energy_F=energy_MF.mean(axis=0),
         forces_A3=forces_MA3.mean(axis=0),
-        spread_A=np.sqrt(square_A),
+        spread_A=spread_A,
         spread_F=np.sqrt(mean_F),
         worst_F=np.sqrt(worst_F),
         energy_spread_F=energy_MF.std(axis=0, ddof=1),
     )
 
 
+def force_spread(forces_MA3: Array) -> Array:
+    """Standard deviation of the force vector over members, (A,) eV/Å; see `Opinion`."""
+    return np.asarray(np.sqrt(forces_MA3.var(axis=0, ddof=1).sum(axis=1)))
+
+
 def _name(place: int) -> str:
     return f"member-{place:02d}"
+
+
+def calibrated(committee: Committee, validation: Frames) -> Committee:
+    """The same, knowing what error its disagreement means; frames as `calibrate` wants them."""
+    found = committee.judge(validation)
+    learnt = calibrate(found.forces_A3, found.spread_A, validation)
+    return replace(committee, calibration=learnt)
 
 
 def of_folders(folders: Sequence[Path], *, device: str = "cpu") -> Committee:

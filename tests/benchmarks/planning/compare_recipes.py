@@ -68,6 +68,7 @@ cheap_labels = 20               # nothing trains on them here
 seed = {seed}
 effort = 1.0
 c_grid = ["unweighted"]
+members = 1
 curve = []
 standard = {{ steps = {standard}, batch = 8, {common}, rate = 0.03 }}
 finetune = {{ steps = {finetune}, batch = 8, {common}, rate = 0.006, warm_up = {warm_up} }}

@@ -14,7 +14,7 @@ from forgefield.trainers.stages.asteroid_settings import (
     TrainingOutcome,
 )
 from forgefield.trainers.stages.committee import committee
-from forgefield.trainers.stages.ladder import Ladder, chain_of
+from forgefield.trainers.stages.ladder import Ladder, chain_of, way_to
 from forgefield.trainers.stages.tasks import PhaseResult, StageResult, StageTask
 
 XTB, DFT = (
@@ -125,12 +125,32 @@ def test_a_rung_above_a_weighted_one_knows_accurate_labels() -> None:
     assert trial.model_copy(update={"cs": (None, None)}).unweighted
 
 
+def test_a_member_of_a_committee_goes_the_whole_way_on_its_own() -> None:
+    climbs = ladder(PhaseSettings(**XTB), PhaseSettings(**DFT), c_grid=(0.5, None)).climbs(TEACHER)
+    way = way_to(climbs[1][1], climbs)
+    assert [task.name for task in way] == [
+        "pretrain-unweighted-xtb",
+        "pretrain-unweighted-xtb-dft",
+        "finetune-unweighted-xtb-dft-1",
+    ]
+    first, (low, high, tuned) = committee(way, 2)
+    assert first == way
+    assert low.start is None
+    assert (high.start, tuned.start) == (low.output, high.output)
+    assert {task.output for task in way}.isdisjoint({low.output, high.output, tuned.output})
+    assert [task.output.name for task in (low, high, tuned)] == [
+        f"{task.name}-member-1" for task in way
+    ]
+    weighted = way_to(climbs[0][0], climbs)
+    assert committee(weighted, 2)[1][0].teacher == TEACHER
+
+
 def test_members_of_a_committee_differ_in_seeds_alone() -> None:
     task = ladder(PhaseSettings(**XTB)).standard(1.0)
-    members = [member for (member,) in committee(task, 3)]
+    members = [member for (member,) in committee((task,), 3)]
     assert [member.seed for member in members] == [0, 1, 2]
     assert [member.phases[0].fit.seed for member in members] == [0, 1, 2]
     assert len({member.key() for member in members}) == 3
-    assert members[0].key() == task.key()
-    assert members[2].output == task.output / "member-2"
+    assert members[0] == task
+    assert members[2].output == task.output.with_name(f"{members[2].name}")
     assert members[2].phases[0].frames == task.phases[0].frames

@@ -6,14 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ase import Atoms
 from scipy.spatial.transform import Rotation
 
 from forgefield.storage.errors import InputError
 from forgefield.storage.frames import Frames
+from forgefield.storage.records import Purpose
+from forgefield.trainers.calculator import ForgefieldCalculator
 from forgefield.trainers.force_field import ForceField, Metadata
+from forgefield.trainers.loading import load_force_field
 from forgefield.trainers.model_settings import EGNNSettings, ModelSettings, NequIPSettings
 from forgefield.trainers.uncertainty import Calibration, Committee
-from forgefield.trainers.uncertainty.committee import of_folders, opinion
+from forgefield.trainers.uncertainty.committee import calibrated, of_folders, opinion
 from forgefield.trainers.uncertainty.stacked import stack
 
 ELEMENTS = (1, 6, 8)
@@ -40,19 +44,19 @@ def committee(
 @pytest.mark.parametrize("kind", SMALL)
 def test_stacked_members_say_what_they_say_alone(kind: str, unseen: Frames) -> None:
     members = committee(SMALL[kind])
-    energy_MF, forces_MA3 = members.predict(unseen, stacked=True, batch=25)
+    energy_MF, forces_MA3 = members.predict_each(unseen, stacked=True, batch=25)
     alone = [member.predict(unseen) for member in members.members]
     for place, (energy_F, forces_A3) in enumerate(alone):
         np.testing.assert_allclose(energy_MF[place], energy_F, rtol=0, atol=1e-10)
         np.testing.assert_allclose(forces_MA3[place], forces_A3, rtol=0, atol=1e-11)
     assert np.abs(forces_MA3[0] - forces_MA3[1]).max() > 1e-3
-    again = members.predict(unseen)
+    again = members.predict_each(unseen)
     np.testing.assert_allclose(again[1], forces_MA3, rtol=0, atol=1e-11)
 
 
 def test_single_precision_agrees_to_its_noise(unseen: Frames) -> None:
     members = committee(SMALL["egnn"], dtype=torch.float32)
-    stacked, looped = (members.predict(unseen, stacked=each)[1] for each in (True, False))
+    stacked, looped = (members.predict_each(unseen, stacked=each)[1] for each in (True, False))
     assert np.abs(stacked - looped).max() < 1e-5 * np.abs(looped).max()
 
 
@@ -101,13 +105,62 @@ def test_a_folder_of_members_comes_back_as_it_was(tmp_path: Path, unseen: Frames
     saved.save(tmp_path / "committee")
     loaded = Committee.load(tmp_path / "committee")
     assert loaded.calibration == learnt
-    for ours, theirs in zip(saved.predict(unseen), loaded.predict(unseen), strict=True):
+    for ours, theirs in zip(saved.predict_each(unseen), loaded.predict_each(unseen), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert [path.name for path in tmp_path.iterdir()] == ["committee"]
     members = [tmp_path / "committee" / f"member-{place:02d}" for place in range(3)]
     assert of_folders(members).members[2].metadata == saved.members[2].metadata
     with pytest.raises(InputError, match="holds no committee"):
         Committee.load(tmp_path)
+
+
+def test_a_committee_is_opened_and_asked_like_one_force_field(
+    tmp_path: Path, unseen: Frames
+) -> None:
+    members = committee(SMALL["egnn"])
+    members.save(tmp_path / "committee")
+    whole = load_force_field(tmp_path / "committee")
+    alone = [load_force_field(tmp_path / "committee" / f"member-{k:02d}") for k in range(3)]
+    both = [each.predict(unseen) for each in alone]
+    for ours, theirs in zip(whole.predict(unseen), zip(*both, strict=True), strict=True):
+        np.testing.assert_allclose(ours, np.mean(theirs, axis=0), atol=1e-12)
+    assert [len(each.members) for each in (whole, *alone)] == [3, 1, 1, 1]
+    assert whole.metadata.method == "m"
+    with pytest.raises(InputError, match="holds no force field"):
+        load_force_field(tmp_path)
+
+
+def test_calibrated_on_validation_frames_it_knows_its_error_there(unseen: Frames) -> None:
+    members = calibrated(committee(SMALL["egnn"]), unseen)
+    found, known = members.judge(unseen), members.calibration
+    assert known is not None
+    assert known.frames == len(unseen)
+    gap_A3 = found.forces_A3 - unseen.forces_A3
+    expected = np.sqrt(np.mean(known.sigma(found.spread_A) ** 2))
+    assert expected == pytest.approx(np.sqrt(np.mean(gap_A3**2)), rel=0.15)
+    held = replace(unseen, purpose_F=np.full_like(unseen.purpose_F, int(Purpose.HOLDOUT)))
+    with pytest.raises(InputError, match="hold-out"):
+        calibrated(members, held)
+
+
+def test_ase_gets_means_and_doubts_of_a_committee(tmp_path: Path, unseen: Frames) -> None:
+    members = calibrated(committee(SMALL["nequip"]), unseen)
+    members.save(tmp_path / "committee")
+    one = unseen.select(np.arange(1))
+    atoms = Atoms(one.numbers, one.positions_A3)
+    atoms.calc = ForgefieldCalculator(tmp_path / "committee")
+    said, known = members.judge(one), members.calibration
+    assert known is not None
+    assert atoms.get_potential_energy() == pytest.approx(said.energy_F[0])
+    np.testing.assert_allclose(atoms.get_forces(), said.forces_A3, atol=1e-10)
+    results = atoms.calc.results
+    np.testing.assert_allclose(results["force_spread"], said.spread_A, atol=1e-10)
+    error_A = known.expected_force_error(said.spread_A)
+    np.testing.assert_allclose(results["force_error"], error_A, atol=1e-10)
+    atoms.calc = ForgefieldCalculator(tmp_path / "committee" / "member-00")
+    alone_A3 = members.members[0].predict(one)[1]
+    np.testing.assert_allclose(atoms.get_forces(), alone_A3, atol=1e-10)
+    assert "force_spread" not in atoms.calc.results
 
 
 def test_members_have_to_be_alike() -> None:

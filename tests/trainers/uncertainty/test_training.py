@@ -128,9 +128,9 @@ def test_members_are_reproducible_and_bootstrap_draws_differ(accurate: Frames) -
         fit_committee(about(accurate), accurate, None, STEPS, members=2, bootstrap=True, together=t)
         for t in (False, False)
     )
-    np.testing.assert_array_equal(first.predict(accurate)[1], second.predict(accurate)[1])
+    np.testing.assert_array_equal(first.predict_each(accurate)[1], second.predict_each(accurate)[1])
     third = fit_committee(about(accurate), accurate, None, STEPS, members=2)
-    assert np.abs(third.predict(accurate)[1] - first.predict(accurate)[1]).max() > 1e-4
+    assert np.abs(third.predict_each(accurate)[1] - first.predict_each(accurate)[1]).max() > 1e-4
     assert [member.metadata.seed for member in first.members] == [3, 4]
 
 
@@ -152,9 +152,11 @@ def test_a_committee_trained_together_is_the_one_trained_one_by_one(
         )
         for t in (True, False)
     )
-    for ours, theirs in zip(stacked.predict(accurate), looped.predict(accurate), strict=True):
+    for ours, theirs in zip(
+        stacked.predict_each(accurate), looped.predict_each(accurate), strict=True
+    ):
         np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9)
-    forces_MA3 = looped.predict(accurate)[1]
+    forces_MA3 = looped.predict_each(accurate)[1]
     assert np.abs(forces_MA3[0] - forces_MA3[1]).max() > 1e-3
 
 
@@ -201,12 +203,14 @@ def test_checkpoints_are_taken_by_the_same_committee_alone(
         alone = fit_committee(
             about(accurate), frames, None, saving.model_copy(update=changes), members=2
         )
-        forces_MA3 = train(frames, **changes).predict(accurate)[1]
-        np.testing.assert_array_equal(forces_MA3, alone.predict(accurate)[1])
+        forces_MA3 = train(frames, **changes).predict_each(accurate)[1]
+        np.testing.assert_array_equal(forces_MA3, alone.predict_each(accurate)[1])
     assert len(list(tmp_path.rglob("*.safetensors"))) == 1
     straight = fit_committee(about(accurate), accurate, None, saving, members=2)
     resumed = train(accurate)
-    np.testing.assert_array_equal(resumed.predict(accurate)[1], straight.predict(accurate)[1])
+    np.testing.assert_array_equal(
+        resumed.predict_each(accurate)[1], straight.predict_each(accurate)[1]
+    )
     assert not list(tmp_path.iterdir())
 
 
