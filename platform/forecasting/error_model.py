@@ -1,7 +1,8 @@
 """The posterior of the error model: what is known of the errors that labels will bring.
 
 It knows no money but prices, no files and no clock; a new one is made whenever an error was seen.
-Forecasts are of what will be *measured*: they contain the scatter between trainings, and of few
+Forecasts are of what will be *measured* after the training that it aims at, which may be longer
+than those that were seen: they contain the scatter between trainings, and of few
 frames where their number is given. One scatter a particle serves every forecast, so more labels
 never raise a percentile. Errors are kcal/mol/Å.
 
@@ -9,14 +10,14 @@ Legend: `P` particles, `K` numbers of labels.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from forgefield.platform.forecasting import curves
 from forgefield.platform.forecasting.counts import Costs, Counts
 from forgefield.platform.forecasting.likelihood import log_likelihood
-from forgefield.platform.forecasting.outcomes import Kind, Outcome
+from forgefield.platform.forecasting.outcomes import PLAIN, Kind, Outcome, Training
 from forgefield.platform.forecasting.parameters import NAMES, ErrorModelSettings, Parameters
 from forgefield.platform.forecasting.sampler import draw
 from forgefield.storage.errors import InputError
@@ -48,16 +49,24 @@ class Gains:
 
 @dataclass(frozen=True, slots=True)
 class Posterior:
-    """Equally likely parameters, and the scatter (standard normals, shape (P,)) of each."""
+    """Equally likely parameters, and the scatter (standard normals, shape (P,)) of each.
+
+    `aim` is the training whose errors are forecast.
+    """
 
     parameters: Parameters
     normals_PZ: Array
     scatter_P: Array
     settings: ErrorModelSettings
+    aim: Training = PLAIN
 
     @classmethod
     def of(
-        cls, outcomes: Sequence[Outcome], settings: ErrorModelSettings, atoms: int
+        cls,
+        outcomes: Sequence[Outcome],
+        settings: ErrorModelSettings,
+        atoms: int,
+        aim: Training = PLAIN,
     ) -> "Posterior":
         """What outcomes leave of the prior; the prior itself for none."""
         if atoms < 1:
@@ -70,11 +79,17 @@ class Posterior:
         else:
             normals_PZ = rng.standard_normal((settings.particles, len(NAMES)))
         scatter_P = rng.standard_normal(len(normals_PZ))
-        return cls(Parameters.of(normals_PZ, settings, atoms), normals_PZ, scatter_P, settings)
+        parameters = Parameters.of(normals_PZ, settings, atoms)
+        return cls(parameters, normals_PZ, scatter_P, settings, aim)
+
+    def aimed(self, aim: Training) -> "Posterior":
+        """The same knowledge, of the errors of another training."""
+        return replace(self, aim=aim)
 
     def log_errors(self, counts: Sequence[Counts], kind: Kind = Kind.TUNED) -> Array:
         """Logarithms of the error without scatter, shape (P, K)."""
-        return np.log(curves.used(self.parameters, curves.as_array(counts), kind))
+        errors_PK = curves.used(self.parameters, curves.as_array(counts), kind)
+        return np.asarray(np.log(errors_PK * curves.trained(self.parameters, self.aim)))
 
     def measured(self, counts: Counts, kind: Kind = Kind.TUNED, frames: int | None = None) -> Array:
         """Logarithm of the error as measured on so many frames (None: very many), shape (P,)."""
@@ -97,7 +112,9 @@ class Posterior:
     def compare(self, counts: Counts) -> Mapping[Kind, Forecast]:
         """Every way of training, as it stands for itself: no refusal of bad transfer."""
         row = curves.as_array([counts])
-        logs = {kind: np.log(curves.error(self.parameters, row, kind)[:, 0]) for kind in Kind}
+        factor = curves.trained(self.parameters, self.aim)
+        errors = {kind: curves.error(self.parameters, row, kind) * factor for kind in Kind}
+        logs = {kind: np.log(each[:, 0]) for kind, each in errors.items()}
         spread_P = self.settings.model_spread * self.scatter_P
         levels = {k: np.exp(np.percentile(v + spread_P, PERCENTILES)) for k, v in logs.items()}
         return {kind: Forecast(*map(float, each)) for kind, each in levels.items()}
@@ -117,4 +134,4 @@ class Posterior:
         every = max(1, len(self.scatter_P) // particles)
         fewer = {name: getattr(self.parameters, name)[::every] for name in NAMES}
         rows = self.normals_PZ[::every], self.scatter_P[::every]
-        return Posterior(Parameters(**fewer), *rows, self.settings)
+        return Posterior(Parameters(**fewer), *rows, self.settings, self.aim)

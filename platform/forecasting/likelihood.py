@@ -51,4 +51,7 @@ def log_errors(parameters: Parameters, outcomes: Sequence[Outcome]) -> Array:
         if of_kind_K.any():
             errors_PK = curves.error(parameters, counts_K3[of_kind_K], kind)
             logs_PK[:, of_kind_K] = np.log(errors_PK)
+    for training in {each.training for each in outcomes}:
+        alike_K = np.array([each.training == training for each in outcomes])
+        logs_PK[:, alike_K] += np.log(curves.trained(parameters, training))
     return logs_PK

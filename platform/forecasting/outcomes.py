@@ -23,6 +23,18 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Training:
+    """How long was trained, in steps of the default schedule, and the mean of how many networks."""
+
+    effort: float = 1.0
+    members: int = 1
+
+
+PLAIN = Training()
+"""What the priors were fitted to."""
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """An error (kcal/mol/Å) and the number of frames that it was measured on."""
 
@@ -30,6 +42,7 @@ class Outcome:
     kind: Kind
     error: float
     frames: int
+    training: Training = PLAIN
 
     def __post_init__(self) -> None:
         if not 0 < self.error < float("inf") or self.frames < 1:

@@ -46,6 +46,10 @@ class ErrorModelSettings(BaseModel):
     prior is wide because long ones don't. β keeps the paper's mean, as a logit-normal, and scratch
     has 0.5.
 
+    `effort_power`: errors fall with the length of training, as steps^−κ. NequIP on ethanol (PBE,
+    then CCSD(T)) had κ = .62 from 1,500 to 3,000 steps of pre-training, .31 from 4,000 to 16,000
+    and .18 from there to 48,000; two campaigns whose rounds took half the steps .36 and .51
+    (`tests/benchmarks/planning/RESULTS.md`). The grid has one length, so its fit can't tell.
     `atoms_power`: errors grow with the atoms, weakly and with exceptions (benzene is rigid).
     `model_spread`: scatter of ln e between trainings and off the formula; `frame_spread`: standard
     deviation of ln e over frames, 0.3 to 0.4 from frame to frame; `frame_likeness`: how much of it
@@ -68,6 +72,7 @@ class ErrorModelSettings(BaseModel):
     delta: Prior = (0.30, 0.50)
     alpha_delta: Prior = (0.50, 0.40)
     lower: Prior = (0.30, 0.50)
+    effort_power: Prior = (0.35, 0.50)
     atoms_power: float = Field(0.5, ge=-LARGEST_SPREAD, le=LARGEST_SPREAD)
     model_spread: float = Field(0.09, gt=0, le=LARGEST_SPREAD)
     frame_spread: float = Field(0.40, gt=0, le=LARGEST_SPREAD)
@@ -102,6 +107,7 @@ class Parameters:
     delta: Array
     alpha_delta: Array
     lower: Array
+    effort_power: Array
 
     @classmethod
     def of(cls, normals_PZ: Array, settings: ErrorModelSettings, atoms: int) -> "Parameters":

@@ -8,7 +8,6 @@ in kcal/mol/Å.
 import math
 from dataclasses import dataclass
 
-from forgefield.platform.forecasting.counts import Counts
 from forgefield.platform.planning.allocation import Allocation
 from forgefield.platform.planning.budget import Budget, unit_core_seconds
 from forgefield.platform.planning.machine import Machine
@@ -61,10 +60,15 @@ class Offer:
         prices = self.outlook.recipe.prices
         return unit_core_seconds(self.budget.unit, self.outlook.label_cost, prices)
 
+    def chance(self, error: float) -> float:
+        """Probability that the error at the end is this (kcal/mol/Å) or less."""
+        counts = self.outlook.counts(self.allocation)
+        return self.outlook.at(self.cap).chance_below(error, counts)
+
 
 def expected(offer: Offer, target: float | None, label_bytes: int) -> Expected:
     """Forecast, alternatives, target and warnings of an offer."""
-    forecast = as_document(offer.outlook, offer.allocation)
+    forecast = as_document(offer.outlook, offer.allocation, offer.cap)
     quote = None if target is None else target_quote(offer, target)
     sentence = (
         f"{three_digits(forecast.median)} {UNIT}; in 8 of 10 cases between "
@@ -80,9 +84,9 @@ def expected(offer: Offer, target: float | None, label_bytes: int) -> Expected:
     )
 
 
-def as_document(outlook: Outlook, allocation: Allocation) -> ErrorForecast:
+def as_document(outlook: Outlook, allocation: Allocation, core_seconds: float) -> ErrorForecast:
     """The forecast as a part of the plan."""
-    found = outlook.forecast(allocation)
+    found = outlook.forecast(allocation, core_seconds)
     return ErrorForecast(low=found.low, median=found.median, high=found.high)
 
 
@@ -99,7 +103,7 @@ def alternative(offer: Offer, factor: float, label_bytes: int) -> Alternative | 
         core_seconds=core_seconds,
         target=counts.target,
         middle=counts.middle,
-        error=as_document(outlook, allocation),
+        error=as_document(outlook, allocation, core_seconds),
         wall_s=wall_of(allocation, outlook.label_cost, offer.machine, label_bytes, outlook.recipe),
     )
 
@@ -111,8 +115,7 @@ def target_quote(offer: Offer, target: float) -> TargetQuote:
     if core_seconds is not None:
         amount = rounded_up(core_seconds / offer.unit_core_seconds)
         budget = str(Budget(amount, offer.budget.unit))
-    counts = offer.outlook.counts(offer.allocation)
-    chance = offer.outlook.posterior.chance_below(target, counts)
+    chance = offer.chance(target)
     return TargetQuote(asked=target, budget=budget, core_seconds=core_seconds, chance=chance)
 
 
@@ -126,7 +129,7 @@ def _warnings(offer: Offer, forecast: ErrorForecast, target: TargetQuote | None)
     said = []
     if target is not None and target.chance < SLIGHT:
         said.append(_hopeless_target(offer, target))
-    elif offer.outlook.posterior.chance_below(USELESS, _counts(offer)) < SLIGHT:
+    elif offer.chance(USELESS) < SLIGHT:
         said.append(
             f"Hopeless: more than {USELESS:g} {UNIT} is expected in nine of ten cases. "
             "Raise the budget, or name a target error with --target to learn what it costs."
@@ -154,10 +157,6 @@ def _hopeless_target(offer: Offer, target: TargetQuote) -> str:
     if target.budget is None:
         return said + "No budget is expected to: labels or the model's own limits stand against it."
     return said + f"Give {target.budget}, or a larger target."
-
-
-def _counts(offer: Offer) -> Counts:
-    return offer.outlook.counts(offer.allocation)
 
 
 def _foundation_would_do(molecule: Molecule, forecast: ErrorForecast) -> bool:

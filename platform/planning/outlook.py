@@ -14,6 +14,7 @@ from forgefield.platform.forecasting.error_model import Forecast, Posterior
 from forgefield.platform.planning.allocation import MIDDLE, TARGET, Allocation, allocate
 from forgefield.platform.planning.fitted import fitted_counts
 from forgefield.platform.planning.recipe import Recipe
+from forgefield.platform.planning.training_length import last_training
 from forgefield.storage.errors import BudgetTooSmall
 from forgefield.storage.records import Tier
 
@@ -24,9 +25,10 @@ LARGEST_STEP = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """The error model for one molecule at these costs, under one recipe."""
+    """The error model for one molecule of `atoms` at these costs, under one recipe."""
 
     posterior: Posterior
+    atoms: int
     label_cost: Mapping[Tier, float]
     recipe: Recipe
 
@@ -35,7 +37,11 @@ class Outlook:
         cls, atoms: int, label_cost: Mapping[Tier, float], recipe: Recipe
     ) -> "Outlook":
         """With nothing but the prior."""
-        return cls(Posterior.of([], recipe.forecast, atoms), label_cost, recipe)
+        return cls(Posterior.of([], recipe.forecast, atoms), atoms, label_cost, recipe)
+
+    def at(self, core_seconds: float) -> Posterior:
+        """Of errors after the training that so much money deserves."""
+        return self.posterior.aimed(last_training(core_seconds, self.atoms, self.recipe))
 
     def split(self, core_seconds: float) -> Allocation:
         """Labels that so much money buys; raises `BudgetTooSmall`."""
@@ -45,9 +51,9 @@ class Outlook:
         """The labels of an allocation that a training sees."""
         return fitted_counts(self.recipe, allocation.of)
 
-    def forecast(self, allocation: Allocation) -> Forecast:
-        """Percentiles of the error at the end."""
-        return self.posterior.forecast(self.counts(allocation))
+    def forecast(self, allocation: Allocation, core_seconds: float) -> Forecast:
+        """Percentiles of the error at the end of a budget with this split."""
+        return self.at(core_seconds).forecast(self.counts(allocation))
 
     def chance(self, error: float, core_seconds: float) -> float:
         """Probability that so much money brings this error or less; 0 where it's too little."""
@@ -55,7 +61,7 @@ class Outlook:
             counts = self.counts(self.split(core_seconds))
         except BudgetTooSmall:
             return 0.0
-        return self.posterior.chance_below(error, counts)
+        return self.at(core_seconds).chance_below(error, counts)
 
     def budget_for(self, error: float, confidence: float = 0.5) -> float | None:
         """Core-seconds that bring this error with `confidence`; None where no plan does.

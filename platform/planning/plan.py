@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from forgefield.platform.forecasting.outcomes import Training
 from forgefield.platform.planning.plan_checks import refuse_inconsistency
 from forgefield.platform.planning.quote_parts import (
     Alternative,
@@ -174,6 +175,16 @@ class Plan(Document):
     def training(self) -> AsteroidSettings:
         """The stages, as long as this budget deserves."""
         return self.recipe.training.longer(self.training_effort)
+
+    @property
+    def last_training(self) -> Training:
+        """What the forecast is of."""
+        return Training(self.training_effort, self.recipe.training.members)
+
+    @property
+    def round_training(self) -> Training:
+        """What errors of rounds are of: shorter, and of single networks."""
+        return Training(self.training_effort * self.recipe.rounds.effort)
 
     @property
     def cost(self) -> float:

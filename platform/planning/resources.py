@@ -41,7 +41,11 @@ def disk_quote(labels: int, atoms: int, slots: int, recipe: Recipe) -> DiskQuote
 
 
 def _fits(recipe: Recipe) -> int:
-    """Trainings of the last step: baseline, each rung twice for every c, and the curves."""
+    """Trainings of the last step: baseline, each rung twice for every c, the curves, a committee.
+
+    Its others take every rung of one way, and the baseline's and the fine-tuning's.
+    """
     training = recipe.training
     rungs = sum(len(phase.c_grid or training.c_grid) for phase in training.pretrain)
-    return 1 + 2 * rungs + 2 * len(training.curve)
+    others = (training.members - 1) * (len(training.pretrain) + 2)
+    return 1 + 2 * rungs + 2 * len(training.curve) + others

@@ -5,6 +5,7 @@ ethanol 1,500 steps of pre-training end at .38 kcal/mol/Å, 16,000 at .13 and 48
 (`tests/benchmarks/training/RESULTS.md`). So training may take `SHARE` of what the labels cost.
 """
 
+from forgefield.platform.forecasting.outcomes import Training
 from forgefield.platform.planning.recipe import Recipe
 
 SHARE = 0.15
@@ -15,6 +16,11 @@ EACH_FURTHER_NETWORK = 0.36
 """Of that: a committee's others skip what was tried only to choose by."""
 LONGEST = 30.0
 """Beyond it error hardly falls."""
+
+
+def last_training(core_seconds: float, atoms: int, recipe: Recipe) -> Training:
+    """How the last force field of so much money is trained."""
+    return Training(training_effort(core_seconds, atoms, recipe), recipe.training.members)
 
 
 def training_effort(core_seconds: float, atoms: int, recipe: Recipe) -> float:

@@ -38,9 +38,10 @@ class Band:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ErrorsSeen:
-    """Outcomes in their order; `end` is what the last training learns from, `posterior` the rest.
+    """Outcomes in their order; `end` is what the last training learns from.
 
-    `at_rounds` are the labels of each round, or of the one training.
+    `posterior` aims at the last training, bands at that of the outcomes. `at_rounds` are the labels
+    of each round, or of the one training.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -54,13 +55,17 @@ class ErrorsSeen:
         return self.posterior.forecast(self.end)
 
     def band(self, kind: Kind) -> Band:
-        """From the fewest labels seen to beyond the most that were planned or bought."""
+        """From the fewest labels seen to beyond the most that were planned or bought.
+
+        Of trainings like those that were seen.
+        """
         known = [outcome.counts.target for outcome in self.outcomes]
         most = max(*known, self.planned.target, self.end.target)
         low, high = min(known) / MARGIN, most * MARGIN
         places = [max(1, round(n)) for n in np.geomspace(low, high, POINTS)]
         counts = tuple(self._mixture(n) for n in dict.fromkeys(places))
-        forecasts = tuple(self.posterior.forecast(each, kind) for each in counts)
+        posterior = self.posterior.aimed(self.outcomes[-1].training)
+        forecasts = tuple(posterior.forecast(each, kind) for each in counts)
         return Band(kind, counts, forecasts)
 
     def _mixture(self, target: int) -> Counts:
@@ -85,7 +90,7 @@ def errors_seen(facts: Facts) -> ErrorsSeen | None:
     if not outcomes:
         return None
     settings, atoms = facts.plan.recipe.forecast, len(facts.plan.molecule.numbers)
-    posterior = Posterior.of(outcomes, settings, atoms)
+    posterior = Posterior.of(outcomes, settings, atoms, facts.plan.last_training)
     planned = planned_counts(facts.plan)
     return ErrorsSeen(tuple(outcomes), posterior, tuple(at_rounds), planned, end)
 
@@ -94,7 +99,9 @@ def _of_one_training(facts: Facts, plan: Plan, end: Counts) -> Sequence[Outcome]
     if facts.outcome is None or facts.frames is None:
         return []
     judging = _own(facts.frames, plan).of_tier(TARGET).of_purpose(Purpose.VALIDATION)
-    return outcomes_of(facts.outcome, end, len(judging)) if len(judging) else []
+    if not len(judging):
+        return []
+    return outcomes_of(facts.outcome, end, len(judging), plan.last_training.effort)
 
 
 def _own(frames: Frames, plan: Plan) -> Frames:

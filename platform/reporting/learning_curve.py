@@ -34,6 +34,8 @@ from forgefield.platform.screen.wording import UNIT
 TITLE = "Learning curve"
 COLOUR = {Kind.TUNED: FORCE_FIELD, Kind.SCRATCH: BASELINE, Kind.DELTA: SOFT}
 NAME = {Kind.TUNED: "fine-tuned", Kind.SCRATCH: "from scratch", Kind.DELTA: "difference"}
+BESIDE = 0.96
+"""Place of the forecast beside what came, as a ratio of labels."""
 NEAREST = 1.12
 """Ratio of labels below which two ticks would run into each other."""
 
@@ -51,21 +53,17 @@ def _lead(facts: Facts, seen: ErrorsSeen) -> str:
     said = f"Validation errors after {count(len(facts.rounds), 'round')}"
     if not facts.rounds:
         said = "Validation errors of the one training, on parts of the labels and on all"
-    said += "; the band is what they leave of the error model's prior. "
+    said += "; the bands are what they leave of the error model's prior. "
     found = facts.evaluation
     if found is None:
         band = seen.forecast()
         return said + f"Forecast for all labels at hand: {_ends(band.low, band.median, band.high)}."
     band, error = seen.forecast(), found.force_field.force_mae
     place = "inside" if band.low <= error <= band.high else "outside"
-    said = (
+    return (
         f"{said}The hold-out had no part in it: its error of {digits(error)} {UNIT} at the end is "
-        f"{place} the band there, {_ends(band.low, band.median, band.high)}."
+        f"{place} the forecast of {_ends(band.low, band.median, band.high)}."
     )
-    effort = facts.plan.recipe.rounds.effort if facts.plan else 1.0
-    if error < band.low and facts.rounds and effort < 1:
-        said += f" Rounds train for {percent(effort)} of the last training's steps."
-    return said
 
 
 def _ends(low: float, median: float, high: float) -> str:
@@ -79,6 +77,7 @@ def _picture(facts: Facts, plan: Plan, seen: ErrorsSeen) -> Picture:
         if any(outcome.kind is kind for outcome in seen.outcomes):
             _band(axes, seen.band(kind))
             _points(axes, seen, kind)
+    _forecast_mark(axes, seen)
     _plan_mark(axes, plan, seen)
     if facts.evaluation is not None:
         _end_mark(axes, seen.end.target, facts.evaluation.baseline, BASELINE, "")
@@ -93,8 +92,11 @@ def _picture(facts: Facts, plan: Plan, seen: ErrorsSeen) -> Picture:
         "validation errors of few scatter more. Hollow points were trained on a part of the labels "
         "or without some tiers."
     )
-    if facts.rounds and plan.recipe.rounds.effort < 1:
-        caption += " Rounds train for fewer steps than the end."
+    shorter, members = plan.recipe.rounds.effort, plan.recipe.training.members
+    if facts.rounds and shorter < 1:
+        caption += f" Rounds train for {percent(shorter)} of the last training's steps."
+    if members > 1:
+        caption += f" Points are of single networks, the end is the mean of {members}."
     return picture(figure, "curve", alt, caption)
 
 
@@ -119,6 +121,17 @@ def _points(axes: Axes, seen: ErrorsSeen, kind: Kind) -> None:
             color=COLOUR[kind], mfc=COLOUR[kind] if filled else PAPER, mew=1.1,
             label=f"{NAME[kind]}, validation" if filled else None,
         )  # fmt: skip
+
+
+def _forecast_mark(axes: Axes, seen: ErrorsSeen) -> None:
+    """What the errors seen say of the last training."""
+    found = seen.forecast()
+    bars = [[found.median - found.low], [found.high - found.median]]
+    axes.errorbar(
+        [BESIDE * seen.end.target], [found.median], bars, fmt="D", ms=6, color=FORCE_FIELD,
+        mfc=PAPER, mew=1.3, elinewidth=1.2, capsize=4, zorder=3,
+        label="forecast of the last training, 80 %",
+    )  # fmt: skip
 
 
 def _plan_mark(axes: Axes, plan: Plan, seen: ErrorsSeen) -> None:

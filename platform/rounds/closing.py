@@ -72,7 +72,7 @@ def ended(
     root: Path,
 ) -> Round:
     """The record of a round that was trained on `counts` and saw `validation` frames."""
-    seen = outcomes_of(learnt.outcome, counts, validation)
+    seen = outcomes_of(learnt.outcome, counts, validation, plan.round_training.effort)
     earlier = [each.to_outcome() for record in records for each in record.outcomes]
     posterior = _posterior(plan, [*earlier, *seen])
     costs, ahead = costs_since(plan, account.tally), account.at_hand()
@@ -107,7 +107,8 @@ def ended(
 
 
 def _posterior(plan: Plan, outcomes: Sequence[Outcome]) -> Posterior:
-    return Posterior.of(outcomes, plan.recipe.forecast, len(plan.molecule.numbers))
+    atoms = len(plan.molecule.numbers)
+    return Posterior.of(outcomes, plan.recipe.forecast, atoms, plan.last_training)
 
 
 def _expected(
@@ -116,4 +117,5 @@ def _expected(
     """What the rounds before would have said of this one's error, on so many frames."""
     if not earlier:
         return None
-    return Band.of(_posterior(plan, earlier).forecast(counts, frames=validation))
+    posterior = _posterior(plan, earlier).aimed(plan.round_training)
+    return Band.of(posterior.forecast(counts, frames=validation))

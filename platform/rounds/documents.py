@@ -19,7 +19,7 @@ from pydantic import NonNegativeInt, ValidationError
 
 from forgefield.platform.forecasting.counts import Counts
 from forgefield.platform.forecasting.error_model import Forecast
-from forgefield.platform.forecasting.outcomes import Kind, Outcome
+from forgefield.platform.forecasting.outcomes import Kind, Outcome, Training
 from forgefield.platform.planning.plan import Document
 from forgefield.platform.run_folder import RunFolder, write_atomically
 from forgefield.storage.errors import InputError
@@ -51,22 +51,31 @@ class CountsDocument(Document):
 
 
 class OutcomeDocument(Document):
-    """An error seen on `frames` validation frames."""
+    """An error seen on `frames` validation frames, and the training behind it."""
 
     counts: CountsDocument
     kind: Kind
     error: float
     frames: int
+    effort: float = 1.0
+    members: int = 1
 
     @classmethod
     def of(cls, outcome: Outcome) -> "OutcomeDocument":
         """The same as JSON."""
-        counts = CountsDocument.of(outcome.counts)
-        return cls(counts=counts, kind=outcome.kind, error=outcome.error, frames=outcome.frames)
+        return cls(
+            counts=CountsDocument.of(outcome.counts),
+            kind=outcome.kind,
+            error=outcome.error,
+            frames=outcome.frames,
+            effort=outcome.training.effort,
+            members=outcome.training.members,
+        )
 
     def to_outcome(self) -> Outcome:
         """The same for the error model."""
-        return Outcome(self.counts.to_counts(), self.kind, self.error, self.frames)
+        training = Training(self.effort, self.members)
+        return Outcome(self.counts.to_counts(), self.kind, self.error, self.frames, training)
 
 
 class Band(Document):
@@ -87,7 +96,8 @@ class Round(Document):
 
     `counts` were trained on; `bought_ahead` are at hand beyond them, and `buy` is what comes on top
     of both. `error` is the best force field's on the validation frames, `expected` what the rounds
-    before had forecast, `band` the forecast now for all labels at hand, `ahead` that after `buy`.
+    before had forecast of it. `band` is the forecast now for the last training on all labels at
+    hand, `ahead` that after `buy`.
     `members` are the force fields of the committee, folders relative to the round's. `spend_rest`:
     what is left in the end goes into a top-up.
     """

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from forgefield.platform.forecasting.counts import Counts
-from forgefield.platform.forecasting.outcomes import Kind, Outcome
+from forgefield.platform.forecasting.outcomes import Kind, Outcome, Training
 from forgefield.platform.planning.allocation import CHEAP, MIDDLE
 from forgefield.platform.rounds.settings import RoundSettings
 from forgefield.storage.records import Tier
@@ -54,24 +54,28 @@ def shorter(training: AsteroidSettings, rounds: RoundSettings) -> AsteroidSettin
     return settings.model_copy(update=update)
 
 
-def outcomes_of(outcome: TrainingOutcome, counts: Counts, validation: int) -> tuple[Outcome, ...]:
-    """Every error that a training saw on `validation` frames, with the labels behind it.
+def outcomes_of(
+    outcome: TrainingOutcome, counts: Counts, validation: int, effort: float
+) -> tuple[Outcome, ...]:
+    """Every error that single networks had on `validation` frames, with the labels behind it.
 
-    Fine-tunings of the whole are the trials', one a rung; the curve adds those on parts.
+    Fine-tunings of the whole are the trials', one a rung; the curve adds those on parts. Stages
+    took `effort` times the default steps.
     """
+    how = validation, Training(effort)
     curve = [point for point in outcome.curve if point.validation is not None]
     scratch = [
-        _outcome(Counts(point.frames), Kind.SCRATCH, point.validation, validation)
+        _outcome(Counts(point.frames), Kind.SCRATCH, point.validation, *how)
         for point in curve
         if point.kind == "standard"
     ]
     tuned = [
-        _outcome(_behind(outcome.curve_start, point.frames, counts), Kind.TUNED, e, validation)
+        _outcome(_behind(outcome.curve_start, point.frames, counts), Kind.TUNED, e, *how)
         for point, e in ((point, point.validation) for point in curve)
         if point.kind == "finetuned" and point.fraction < 1
     ]
     trials = [
-        _outcome(_behind(trial, counts.target, counts), Kind.TUNED, e, validation)
+        _outcome(_behind(trial, counts.target, counts), Kind.TUNED, e, *how)
         for trial, e in ((trial, trial.finetune.validation) for trial in outcome.trials)
         if e is not None
     ]
@@ -84,8 +88,10 @@ def best_error(outcome: TrainingOutcome) -> float:
     return float("inf") if found is None else found * KCAL_PER_MOL_PER_EV
 
 
-def _outcome(counts: Counts, kind: Kind, error: float | None, frames: int) -> Outcome:
-    return Outcome(counts, kind, (error or 0.0) * KCAL_PER_MOL_PER_EV, frames)
+def _outcome(
+    counts: Counts, kind: Kind, error: float | None, frames: int, training: Training
+) -> Outcome:
+    return Outcome(counts, kind, (error or 0.0) * KCAL_PER_MOL_PER_EV, frames, training)
 
 
 def _behind(trial: Trial, target: int, counts: Counts) -> Counts:

@@ -61,13 +61,13 @@ def error_curve(plan: Plan) -> list[tuple[float, ErrorForecast]]:
     wanted = plan.target.core_seconds if plan.target else None
     ends = SMALLEST * plan.cap, LARGEST * max(plan.cap, (wanted or 0.0) / 10)
     curve = []
-    for core_seconds in np.geomspace(*ends, POINTS):
+    for core_seconds in np.geomspace(*ends, POINTS).tolist():
         try:
-            found = outlook.forecast(outlook.split(float(core_seconds)))
+            found = outlook.forecast(outlook.split(core_seconds), core_seconds)
         except BudgetTooSmall:
             continue
         document = ErrorForecast(low=found.low, median=found.median, high=found.high)
-        curve.append((float(core_seconds), document))
+        curve.append((core_seconds, document))
     return curve
 
 

@@ -12,6 +12,7 @@ from forgefield.platform.choosing.picking import Arm
 from forgefield.platform.evaluating import Evaluation, evaluate_run
 from forgefield.platform.forecasting.counts import Counts
 from forgefield.platform.forecasting.error_model import Posterior
+from forgefield.platform.forecasting.outcomes import Training
 from forgefield.platform.reporting.arm_errors import round_arms
 from forgefield.platform.reporting.facts import read_facts
 from forgefield.platform.reporting.quote import why_it_ended
@@ -74,12 +75,15 @@ def test_the_band_is_the_posterior_of_the_rounds_errors_alone(
     frames = load_frames(folder.frames).of_purpose(Purpose.TRAIN, Purpose.CALIBRATION)
     tiers = (Tier.CCSD, Tier.DFT, Tier.XTB)
     counts = Counts(*(len(frames.of_tier(tier)) for tier in tiers))
-    found = Posterior.of(outcomes, facts.plan.recipe.forecast, 5).forecast(counts)
+    recipe = facts.plan.recipe
+    assert {each.training for each in outcomes} == {Training(recipe.rounds.effort)}
+    last = Training(1.0, recipe.training.members)
+    found = Posterior.of(outcomes, recipe.forecast, 5, last).forecast(counts)
     said = shown.text["curve"]
     assert f"{found.median:#.3g} ({found.low:#.3g} to {found.high:#.3g} in 8 of 10" in said
     error = Evaluation.model_validate_json(folder.evaluation.read_text()).force_field.force_mae
     place = "inside" if found.low <= error <= found.high else "outside"
-    assert f"{error:#.3g} kcal/mol/Å at the end is {place} the band" in said
+    assert f"{error:#.3g} kcal/mol/Å at the end is {place} the forecast" in said
 
 
 def test_arms_are_judged_by_the_force_field_before_the_round(

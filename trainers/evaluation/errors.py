@@ -46,7 +46,9 @@ class Errors:
 class Predicts(Protocol):
     """A force field, or a committee: energies (F,) eV and forces (A, 3) eV/Å for frames."""
 
-    def predict(self, frames: Frames, *, batch: int = ...) -> tuple[Array, Array]: ...
+    def predict(self, frames: Frames) -> tuple[Array, Array]:
+        """Energies and forces."""
+        ...
 
 
 def evaluate(force_field: Predicts, frames: Frames, *, seed: int = 0) -> Errors:

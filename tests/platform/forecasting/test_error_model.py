@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from forgefield.platform.forecasting import curves
 from forgefield.platform.forecasting.counts import Costs, Counts
-from forgefield.platform.forecasting.error_model import ErrorModelSettings, Posterior
+from forgefield.platform.forecasting.error_model import ErrorModelSettings, Forecast, Posterior
 from forgefield.platform.forecasting.likelihood import covariance
-from forgefield.platform.forecasting.outcomes import Kind, Outcome
+from forgefield.platform.forecasting.outcomes import Kind, Outcome, Training
 from forgefield.platform.forecasting.parameters import NAMES, Parameters
 from forgefield.storage.errors import InputError
 
@@ -119,7 +119,7 @@ def test_transfer_that_hurts_is_refused() -> None:
 
 def test_gains_are_the_slopes_of_the_error_for_its_price() -> None:
     parameters, chosen = single(alpha=0.4, beta=0.5, alpha_lower=1.0, floor=1e-9, floor_lower=1e-9)
-    posterior = Posterior(parameters, np.zeros((1, 14)), np.zeros(1), chosen)
+    posterior = Posterior(parameters, np.zeros((1, len(NAMES))), np.zeros(1), chosen)
     gains = posterior.gain_per_cost(Counts(1000, 5000), Costs(40.0, 2.0, 0.0))
     assert gains.target == pytest.approx(0.4 / 1000 / 40, rel=0.03)
     assert gains.middle == pytest.approx(0.5 / 5000 / 2, rel=0.03)
@@ -144,3 +144,45 @@ def test_every_error_scales_with_the_molecule() -> None:
 def test_a_training_that_failed_is_no_outcome(error: float) -> None:
     with pytest.raises(InputError, match="Leave this training out"):
         Outcome(Counts(5), Kind.SCRATCH, error, 4)
+
+
+def test_longer_training_and_a_committee_lower_every_error() -> None:
+    """By steps^−κ, and by √(c + (1 − c)/M), whatever the labels."""
+    kappa = 0.4
+    chosen = ErrorModelSettings(effort_power=(kappa, 0.5))
+    parameters = Parameters.of(np.zeros((1, len(NAMES))), chosen, 9)
+    plain = Posterior(parameters, np.zeros((1, len(NAMES))), np.zeros(1), chosen)
+    counts = [Counts(20, 100), Counts(200, 2000), Counts(50)]
+    shift_K = plain.aimed(Training(8.0, 3)).log_errors(counts) - plain.log_errors(counts)
+    expected = -kappa * np.log(8) + 0.5 * np.log(curves.SHARED + (1 - curves.SHARED) / 3)
+    np.testing.assert_allclose(shift_K, expected)
+    again = plain.aimed(Training(8.0, 3)).aimed(Training())
+    np.testing.assert_array_equal(again.log_errors(counts), plain.log_errors(counts))
+
+
+def test_short_rounds_forecast_the_long_training_with_its_doubt() -> None:
+    """Errors at half length say as much of half length as whole ones of the whole."""
+    half, whole = Training(0.5), Training(1.0)
+    points = [Counts(25, 500), Counts(50, 1000), Counts(100, 2000)]
+
+    def after(seen: Training, aim: Training) -> Forecast:
+        errors = zip(points, (0.9, 0.7, 0.55), strict=True)
+        outcomes = [Outcome(c, Kind.TUNED, e, 400, seen) for c, e in errors]
+        return Posterior.of(outcomes, QUICK, 9, aim).forecast(points[-1])
+
+    same, ahead = after(half, half), after(half, whole)
+    assert same.median == pytest.approx(after(whole, whole).median, rel=0.03)
+    assert ahead.median == pytest.approx(same.median * 0.5 ** QUICK.effort_power[0], rel=0.05)
+    assert ahead.high / ahead.low > same.high / same.low
+
+
+def test_errors_at_two_lengths_teach_what_length_is_worth() -> None:
+    points = [Counts(25, 500), Counts(50, 1000), Counts(100, 2000)]
+    levels = {1.0: 1.0, 4.0: 4.0**-0.6}
+    seen = [
+        Outcome(c, Kind.TUNED, e * level, 2000, Training(effort))
+        for effort, level in levels.items()
+        for c, e in zip(points, (0.9, 0.7, 0.55), strict=True)
+    ]
+    found = Posterior.of(seen, QUICK, 9).parameters.effort_power
+    assert np.median(found) == pytest.approx(0.6, abs=0.08)

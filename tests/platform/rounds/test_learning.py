@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from forgefield.platform.forecasting.counts import Counts
-from forgefield.platform.forecasting.outcomes import Kind
+from forgefield.platform.forecasting.outcomes import Kind, Training
 from forgefield.platform.rounds.learning import best_error, outcomes_of, shorter
 from forgefield.platform.rounds.settings import RoundSettings
 from forgefield.storage.records import Tier
@@ -74,7 +74,7 @@ OUTCOME = TrainingOutcome(
 
 
 def test_every_error_is_told_once_with_the_labels_behind_it() -> None:
-    found = {(o.kind, o.counts): o.error for o in outcomes_of(OUTCOME, COUNTS, 12)}
+    found = {(o.kind, o.counts): o.error for o in outcomes_of(OUTCOME, COUNTS, 12, 0.5)}
     assert found == {
         (Kind.SCRATCH, Counts(20)): pytest.approx(3.0),
         (Kind.SCRATCH, Counts(40)): pytest.approx(2.0),
@@ -82,8 +82,10 @@ def test_every_error_is_told_once_with_the_labels_behind_it() -> None:
         (Kind.TUNED, Counts(40, 0, 800)): pytest.approx(1.2),
         (Kind.TUNED, Counts(40, 120, 800)): pytest.approx(0.9),
     }
-    assert len(outcomes_of(OUTCOME, COUNTS, 12)) == 5
-    assert {o.frames for o in outcomes_of(OUTCOME, COUNTS, 12)} == {12}
+    assert len(outcomes_of(OUTCOME, COUNTS, 12, 0.5)) == 5
+    assert {o.frames for o in outcomes_of(OUTCOME, COUNTS, 12, 0.5)} == {12}
+    trainings = {outcome.training for outcome in outcomes_of(OUTCOME, COUNTS, 12, 0.5)}
+    assert trainings == {Training(effort=0.5, members=1)}
     assert best_error(OUTCOME) == pytest.approx(0.9)
 
 
