@@ -100,7 +100,7 @@ def test_rounds_grow_choose_and_end_for_a_reason(finished: tuple[Path, RunFolder
     result = json.loads((cwd / "result.json").read_text())
     assert result["why"]
     assert result["left"] >= 0
-    assert (folder.force_field / "weights.safetensors").exists()
+    assert (folder.force_field / "weights.safetensors").exists(), "one member: no committee"
 
 
 def test_status_tells_the_last_round(finished: tuple[Path, RunFolder]) -> None:
