@@ -1,18 +1,14 @@
 """How a budget is split between tiers: pure arithmetic on costs, no labels bought here.
 
-Errors are modelled as e_L = A_L n_D^(−α_L) for a force field of cheap labels and
-e_H = C n_H^(−α) e_L^β after fine-tuning on n_H target-tier labels. With budget B and label
-costs c, the error is least at n_H = (B/c_H)·α/(α+βα_L), n_D = (B/c_D)·βα_L/(α+βα_L).
-Cheap labels beyond a multiple of the accurate ones stop helping (the floor of e_L, which the
-closed form leaves out), so their number is capped and what is left goes to the target tier.
-
-Given a posterior of the error model, the split between the two dear tiers is the one with the least
-expected error (`forecasting.splitting`), with the price of validation and hold-out in it.
+The split between the two dear tiers is the one with the least expected error by a posterior of the
+error model (`forecasting.splitting`), with the price of validation and hold-out in it. Cheap labels
+get a small share of the money; middle-tier ones are capped by the target-tier labels beside them,
+and what is left goes to the target tier.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from pydantic import (
     BaseModel,
@@ -32,6 +28,7 @@ from forgefield.storage.records import Purpose, Tier
 TARGET = Tier.CCSD
 MIDDLE = Tier.DFT
 CHEAP = (Tier.EMPIRICAL, Tier.XTB)
+OLDER_EXPONENTS = frozenset({"alpha", "alpha_cheap", "beta"})
 LARGEST_KEPT = 0.8
 """Most of the target labels that may be kept for validation and hold-out."""
 LARGEST_LOSS = 0.9
@@ -39,13 +36,10 @@ LARGEST_LOSS = 0.9
 
 
 class AllocationSettings(BaseModel):
-    """Exponents of the error model, shares of the target tier, and the caps on cheap labels."""
+    """Shares of the target tier, and the caps on cheap labels."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    alpha: PositiveFloat = 0.75
-    alpha_cheap: PositiveFloat = 0.75
-    beta: float = Field(0.6, ge=0, le=1)
     calibration_labels: PositiveInt = 2
     cheap_calibration_labels: PositiveInt = 20
     validation_share: float = Field(0.15, gt=0, lt=0.5)
@@ -61,6 +55,14 @@ class AllocationSettings(BaseModel):
     middle_per_target: PositiveFloat = 50.0
     least_cost_ratio: PositiveFloat = 2.0
     spare_share: float = Field(0.02, ge=0, lt=0.5)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_exponents(cls, values: Any) -> Any:  # noqa: ANN401
+        """Older recipes and plans have them; `forecast` holds their successors."""
+        if not isinstance(values, dict):
+            return values
+        return {name: value for name, value in values.items() if name not in OLDER_EXPONENTS}
 
     @model_validator(mode="after")
     def _can_be_met(self) -> Self:
@@ -117,7 +119,7 @@ def allocate(
     core_seconds: float,
     label_cost: Mapping[Tier, float],
     settings: AllocationSettings,
-    posterior: Posterior | None = None,
+    posterior: Posterior,
 ) -> Allocation:
     """Split `core_seconds` between the tiers; raises `BudgetTooSmall` naming the least budget."""
     cheap = {tier: _cheap_labels(core_seconds, label_cost[tier], settings) for tier in CHEAP}
@@ -126,25 +128,13 @@ def allocate(
     middle = int((left - fewest_target_labels(settings) * label_cost[TARGET]) / label_cost[MIDDLE])
     if middle < settings.calibration_labels:
         raise BudgetTooSmall(_too_small(core_seconds, label_cost, settings))
-    if posterior is None:
-        middle = min(middle, _closed_form_middle(left, label_cost, settings))
-    else:
-        # The most where the target tier gets all the money that these leave.
-        price = label_cost[TARGET] + settings.middle_per_target * label_cost[MIDDLE]
-        most = _most_middle(left / price, label_cost, settings)
-        middle = min(middle, most, _best_middle(posterior, left, label_cost, cheap, settings))
+    # The most where the target tier gets all the money that these leave.
+    price = label_cost[TARGET] + settings.middle_per_target * label_cost[MIDDLE]
+    most = _most_middle(left / price, label_cost, settings)
+    middle = min(middle, most, _best_middle(posterior, left, label_cost, cheap, settings))
     target = int((left - middle * label_cost[MIDDLE]) / label_cost[TARGET])
     target = min(target, settings.most_target)
     return Allocation(_purposes(target, middle, cheap, settings))
-
-
-def _closed_form_middle(
-    left: float, label_cost: Mapping[Tier, float], settings: AllocationSettings
-) -> int:
-    weight = settings.alpha / (settings.alpha + settings.beta * settings.alpha_cheap)
-    target = max(int(weight * left / label_cost[TARGET]), fewest_target_labels(settings))
-    middle = int((left - target * label_cost[TARGET]) / label_cost[MIDDLE])
-    return min(max(middle, settings.calibration_labels), _most_middle(target, label_cost, settings))
 
 
 def _best_middle(

@@ -19,6 +19,7 @@ from forgefield.storage.records import Purpose, Tier
 
 METHANOL = {Tier.EMPIRICAL: 1.5e-5, Tier.XTB: 1e-3, Tier.DFT: 2.2, Tier.CCSD: 16.0}
 SETTINGS = AllocationSettings()
+PRIOR = Posterior.of([], ErrorModelSettings(), 6).thinned(200)
 
 costs = st.fixed_dictionaries(
     {
@@ -35,7 +36,7 @@ def test_an_allocation_never_costs_more_than_the_budget(
     cost: dict[Tier, float], core_seconds: float
 ) -> None:
     try:
-        allocation = allocate(core_seconds, cost, SETTINGS)
+        allocation = allocate(core_seconds, cost, SETTINGS, PRIOR)
     except BudgetTooSmall:
         return
     assert allocation.cost(cost) <= core_seconds * (1 + 1e-9)
@@ -46,14 +47,22 @@ def test_an_allocation_never_costs_more_than_the_budget(
 
 
 def test_the_split_follows_the_closed_form() -> None:
-    """n_H c_H : n_D c_D = α : β α_L, with cheap labels as good as free."""
-    settings = AllocationSettings(spare_share=0, middle_per_target=1e9)
+    """n_H c_H : n_D c_D = α : β α_L without floors, with cheap labels worth and costing nothing."""
+    exponents = {"alpha": 0.75, "beta": 0.6, "alpha_lower": 0.5}
+    nothing = {"floor": 1e-9, "floor_lower": 1e-9, "cheap_worth": 1e-9}
+    known = {name: (value, 1e-6) for name, value in {**exponents, **nothing}.items()}
+    known |= {"tuned": (1e-3, 1e-6)}
+    posterior = Posterior.of([], ErrorModelSettings(**known), 6)
+    kept = {"validation_share": 1e-6, "holdout_share": 1e-6}
+    settings = AllocationSettings(
+        spare_share=0, middle_per_target=1e9, most_target=10**6, cheap_cost_share=1e-9, **kept
+    )
     budget = 10_000 * METHANOL[TARGET]
-    allocation = allocate(budget, METHANOL, settings)
+    allocation = allocate(budget, METHANOL, settings, posterior)
     target = allocation.of(TARGET) * METHANOL[TARGET]
     middle = allocation.of(MIDDLE) * METHANOL[MIDDLE]
-    weight = settings.alpha / (settings.beta * settings.alpha_cheap)
-    assert target / middle == pytest.approx(weight, rel=0.01)
+    weight = exponents["alpha"] / (exponents["beta"] * exponents["alpha_lower"])
+    assert target / middle == pytest.approx(weight, rel=0.02)
 
 
 def test_the_cap_counts_the_target_labels_that_are_bought() -> None:
@@ -75,19 +84,19 @@ def test_the_cap_counts_the_target_labels_that_are_bought() -> None:
 
 def test_the_least_budget_that_is_named_is_enough() -> None:
     with pytest.raises(BudgetTooSmall) as caught:
-        allocate(3 * METHANOL[TARGET], METHANOL, SETTINGS)
+        allocate(3 * METHANOL[TARGET], METHANOL, SETTINGS, PRIOR)
     named = re.search(r"at least (\d+)ccsd", str(caught.value))
     assert named is not None
-    allocate(int(named[1]) * METHANOL[TARGET], METHANOL, SETTINGS)
+    allocate(int(named[1]) * METHANOL[TARGET], METHANOL, SETTINGS, PRIOR)
 
 
 def test_no_middle_tier_where_it_costs_as_much_as_the_target() -> None:
     water = {Tier.EMPIRICAL: 1e-5, Tier.XTB: 1e-3, Tier.DFT: 0.6, Tier.CCSD: 0.5}
-    allocation = allocate(100.0, water, SETTINGS)
+    allocation = allocate(100.0, water, SETTINGS, PRIOR)
     assert allocation.of(MIDDLE, Purpose.TRAIN) == 0
 
 
 def test_calibration_is_part_of_the_allocation() -> None:
-    allocation = allocate(20 * METHANOL[TARGET], METHANOL, SETTINGS)
+    allocation = allocate(20 * METHANOL[TARGET], METHANOL, SETTINGS, PRIOR)
     cost = sum(METHANOL[tier] * allocation.of(tier, Purpose.CALIBRATION) for tier in Tier)
     assert cost == pytest.approx(calibration_core_seconds(METHANOL, SETTINGS))

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from forgefield.platform.cli import app
+from forgefield.platform.forecasting.error_model import ErrorModelSettings, Posterior
 from forgefield.platform.planning.allocation import (
     TARGET,
     AllocationSettings,
@@ -89,6 +90,9 @@ def test_a_budget_beyond_counting_is_refused() -> None:
     assert three_digits(1234567.0) == "1,234,567"
 
 
+PRIOR = Posterior.of([], ErrorModelSettings(), 6).thinned(200)
+
+
 @pytest.mark.parametrize("fewest", [(1, 1), (2, 4), (2, 40), (40, 2), (10, 10)])
 @pytest.mark.parametrize("shares", [(0.15, 0.2), (0.4, 0.4), (0.01, 0.49)])
 def test_every_purpose_gets_its_fewest(
@@ -104,7 +108,7 @@ def test_every_purpose_gets_its_fewest(
     costs = {Tier.EMPIRICAL: 1e-6, Tier.XTB: 1e-6, Tier.DFT: 0.1, Tier.CCSD: 1.0}
     least = fewest_target_labels(settings)
     for labels in range(least, least + 60):
-        found = allocate(labels * 1.3, costs, settings)
+        found = allocate(labels * 1.3, costs, settings, PRIOR)
         assert found.of(TARGET, Purpose.TRAIN) >= settings.fewest_train
         assert found.of(TARGET, Purpose.VALIDATION) >= fewest[0]
         assert found.of(TARGET, Purpose.HOLDOUT) >= fewest[1]
