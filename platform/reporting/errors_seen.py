@@ -50,9 +50,9 @@ class ErrorsSeen:
     planned: Counts
     end: Counts
 
-    def forecast(self) -> Forecast:
-        """Of the error at the end."""
-        return self.posterior.forecast(self.end)
+    def forecast(self, frames: int | None = None) -> Forecast:
+        """Of the error at the end, as measured on so many frames (None: very many)."""
+        return self.posterior.forecast(self.end, frames=frames)
 
     def band(self, kind: Kind) -> Band:
         """From the fewest labels seen to beyond the most that were planned or bought.

@@ -58,11 +58,12 @@ def _lead(facts: Facts, seen: ErrorsSeen) -> str:
     if found is None:
         band = seen.forecast()
         return said + f"Forecast for all labels at hand: {_ends(band.low, band.median, band.high)}."
-    band, error = seen.forecast(), found.force_field.force_mae
+    band, error = seen.forecast(found.frames), found.force_field.force_mae
     place = "inside" if band.low <= error <= band.high else "outside"
     return (
         f"{said}The hold-out had no part in it: its error of {digits(error)} {UNIT} at the end is "
-        f"{place} the forecast of {_ends(band.low, band.median, band.high)}."
+        f"{place} the forecast for {count(found.frames, 'such frame')}, "
+        f"{_ends(band.low, band.median, band.high)}."
     )
 
 

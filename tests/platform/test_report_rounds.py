@@ -78,10 +78,12 @@ def test_the_band_is_the_posterior_of_the_rounds_errors_alone(
     recipe = facts.plan.recipe
     assert {each.training for each in outcomes} == {Training(recipe.rounds.effort)}
     last = Training(1.0, recipe.training.members)
-    found = Posterior.of(outcomes, recipe.forecast, 5, last).forecast(counts)
+    judged = Evaluation.model_validate_json(folder.evaluation.read_text())
+    posterior = Posterior.of(outcomes, recipe.forecast, 5, last)
+    found = posterior.forecast(counts, frames=judged.frames)
     said = shown.text["curve"]
     assert f"{found.median:#.3g} ({found.low:#.3g} to {found.high:#.3g} in 8 of 10" in said
-    error = Evaluation.model_validate_json(folder.evaluation.read_text()).force_field.force_mae
+    error = judged.force_field.force_mae
     place = "inside" if found.low <= error <= found.high else "outside"
     assert f"{error:#.3g} kcal/mol/Å at the end is {place} the forecast" in said
 
