@@ -178,15 +178,11 @@ def run(
     from forgefield.platform.planning.request import request_of_plan
     from forgefield.platform.screen.console import show_result
 
-    if plan is not None and (molecule, budget, target, recipe) != (None, None, None, None):
-        raise InputError("Give a plan or --molecule with --budget or --target, not both.")
-    if plan is None and molecule is None and workdir is not None:
-        plan = workdir
-    if plan is None:
-        asked = Asked(molecule, budget, target, charge, multiplicity, recipe, workdir)
-        request = request_for(asked)
-    else:
-        request = request_of_plan(plan, workdir)
+    asked = Asked(molecule, budget, target, charge, multiplicity, recipe, workdir)
+    asked.refuse_beside(plan)
+    if molecule is None:
+        plan = plan or workdir
+    request = request_for(asked) if plan is None else request_of_plan(plan, workdir)
     book = with_book(request.recipe, labels, none=no_labels)
     request = replace(request, ledger=ledger, recipe=book)
     result = listening(lambda reporter: run_campaign(request, ray_address, reporter))
@@ -204,6 +200,12 @@ class Asked:
     multiplicity: int | None
     recipe: Path | None
     workdir: Path | None
+
+    def refuse_beside(self, plan: Path | None) -> None:
+        """Raise `InputError` where a plan already says what is wanted."""
+        said = (self.molecule, self.budget, self.target, self.recipe)
+        if plan is not None and any(each is not None for each in said):
+            raise InputError("Give a plan or --molecule with --budget or --target, not both.")
 
 
 def request_for(asked: Asked) -> "Request":

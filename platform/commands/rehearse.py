@@ -25,7 +25,6 @@ from forgefield.platform.commands.shared import (
     screen,
 )
 from forgefield.platform.replaying.parts import Lead, Prices
-from forgefield.storage.errors import InputError
 
 
 def rehearse(
@@ -75,12 +74,10 @@ def rehearse(
     from forgefield.platform.replaying import rehearsal
     from forgefield.platform.replaying.showing import show_rehearsed
 
-    if plan is not None and (molecule, budget, target, recipe) != (None,) * 4:
-        raise InputError("Give a plan or --molecule and --budget, not both.")
+    asked = Asked(molecule, budget, target, charge, multiplicity, recipe, workdir=None)
+    asked.refuse_beside(plan)
     if plan is None:
-        asked = Asked(molecule, budget, target, charge, multiplicity, recipe, workdir=None)
-        request = request_for(asked)
-        quoted = None
+        request, quoted = request_for(asked), None
     else:
         request, quoted = rehearsal.plan_to_rehearse(plan)
     posing = rehearsal.request_to_rehearse(request, quoted, lead, prices, workdir)
