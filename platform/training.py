@@ -131,6 +131,9 @@ def evaluate_and_keep(folder: RunFolder) -> Evaluation:
 
 def _publish(trained: Sequence[StageResult], place: Path, validation: Frames) -> None:
     """Copy a force field, or save a committee, to its place in the run: whole or absent."""
+    for word in ("partial", "old"):
+        for cut_off in place.parent.glob(f"{place.name}.{word}-*"):
+            shutil.rmtree(cut_off, ignore_errors=True)
     folders = [result.output for result in trained]
     if len(folders) > 1:
         calibrated(of_folders(folders), validation).save(place)

@@ -6,10 +6,11 @@
 Energies are eV and absolute (the target method's), forces eV/Å, stress eV/Å³. Atoms may be
 periodic in any directions; boxes that are periodic in all three have a stress too.
 
-Of a committee these are means over its members, and `atoms.calc.results` holds two more, both (A,)
-in eV/Å: `force_spread`, how far the members' force vectors disagree, and where its calibration is
-known `force_error`, the length of the force error to be expected of each atom. The cost is that of
-all members; a member's own folder, `…/force_field/member-00`, is a force field too.
+Of a committee these are means over its members. After each of them the calculator has two arrays
+more, (A,) in eV/Å: `force_spread`, how far the members' force vectors disagree, and where its
+calibration is known `force_error`, the length of the force error to be expected of each atom near
+the configurations it was trained on. (ASE's own `results` takes no names but its own.) The cost is
+that of all members; a member's folder, `…/force_field/member-00`, is a force field too.
 """
 
 from collections import Counter
@@ -34,7 +35,6 @@ from forgefield.trainers.graphs.skin import SkinnedTable
 from forgefield.trainers.loading import load_force_field
 from forgefield.trainers.models.potential import energy_and_forces
 from forgefield.trainers.models.virial import energy_forces_virial
-from forgefield.trainers.uncertainty.calibration import Calibration
 from forgefield.trainers.uncertainty.committee import Committee, force_spread
 
 SKIN = 0.3
@@ -57,6 +57,8 @@ class ForgefieldCalculator(Calculator):  # type: ignore[misc]
         super().__init__()
         self.force_field = load_force_field(Path(folder), device=device)
         self.metadata = self.force_field.metadata
+        self.force_spread: Array | None = None
+        self.force_error: Array | None = None
         sums = [_with_bases(member) for member in self.force_field.members]
         cutoffs = {part.network.cutoff for one in sums for part in one}
         tables = {cutoff: SkinnedTable(cutoff, skin) for cutoff in cutoffs}
@@ -85,12 +87,9 @@ class ForgefieldCalculator(Calculator):  # type: ignore[misc]
             virial_33 = np.mean([virial_33 for _, _, virial_33 in found], axis=0)
             self.results["stress"] = full_3x3_to_voigt_6_stress(virial_33 / self.atoms.get_volume())
         if isinstance(self.force_field, Committee):
-            self._doubt(force_spread(forces_MA3), self.force_field.calibration)
-
-    def _doubt(self, spread_A: Array, calibration: Calibration | None) -> None:
-        self.results["force_spread"] = spread_A
-        if calibration is not None:
-            self.results["force_error"] = calibration.expected_force_error(spread_A)
+            known, self.force_spread = self.force_field.calibration, force_spread(forces_MA3)
+            if known is not None:
+                self.force_error = known.expected_force_error(self.force_spread)
 
     def _refuse_strangers(self) -> None:
         """Any other molecule would get a number that means nothing."""

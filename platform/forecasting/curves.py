@@ -13,7 +13,7 @@ more labels never forecast a larger error.
 
 Longer training and a committee take off every one of them alike (`trained`):
 
-    e = e(labels) · effort^(−κ) · √(c + (1 − c)/M)        M networks share c of their squared error
+    e = e(labels) · effort^(−κ) · √(c + (1 − c)/M)        M networks have c of e² in common
 
 Transfer that hurts is refused: the error that a tuned field is *used* with is the smaller of e_H
 and e_S, and e_S where there is nothing to transfer from (`used`).
@@ -32,9 +32,6 @@ from forgefield.storage.records import Array
 
 TARGET_AT = 100
 LOWER_AT = 1000
-SHARED = 0.47
-"""c: three NequIP networks on the same ethanol labels had .104, .086 and .099 on validation frames
-(one .104 on the test frames), their mean .084."""
 
 
 def as_array(counts: Sequence[Counts]) -> Array:
@@ -63,8 +60,9 @@ def used(parameters: Parameters, counts_K3: Array, kind: Kind = Kind.TUNED) -> A
 
 def trained(parameters: Parameters, training: Training) -> Array:
     """The factor of a training on the errors of the default one, shape (P, 1)."""
-    alike = np.sqrt(SHARED + (1 - SHARED) / training.members)
-    return np.asarray(alike * training.effort ** (-parameters.effort_power))
+    common = parameters.common
+    averaged = np.sqrt(common + (1 - common) / training.members)
+    return np.asarray(averaged * training.effort ** (-parameters.effort_power))
 
 
 def _scratch(p: Parameters, counts_K3: Array) -> Array:

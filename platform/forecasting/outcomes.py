@@ -24,7 +24,11 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """How long was trained, in steps of the default schedule, and the mean of how many networks."""
+    """How long was trained, in parts of the recipe's steps, and the mean of how many networks.
+
+    As in `AsteroidSettings.longer`, fine-tuning takes the root of `effort`. Priors are for the
+    steps of the default recipe; a recipe with others starts elsewhere.
+    """
 
     effort: float = 1.0
     members: int = 1

@@ -6,7 +6,7 @@ from it alone. Once a run folder holds a calibrated plan, that one is executed.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 from pydantic import (
@@ -150,6 +150,14 @@ class Plan(Document):
     workdir: str
     training_effort: PositiveFloat = 1.0
     recipe: Recipe
+
+    @field_validator("recipe", mode="before")
+    @classmethod
+    def _one_network(cls, recipe: Any) -> Any:  # noqa: ANN401
+        """Plans of before there were committees."""
+        if isinstance(recipe, dict) and isinstance(recipe.get("training"), dict):
+            return recipe | {"training": {"members": 1, **recipe["training"]}}
+        return recipe
 
     @field_validator("tiers")
     @classmethod

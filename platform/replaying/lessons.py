@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from forgefield.platform.forecasting.error_model import ErrorModelSettings, on_frames
 from forgefield.platform.planning.allocation import TARGET
 from forgefield.platform.planning.plan import Document, Plan
 from forgefield.platform.planning.quote_parts import ErrorForecast
@@ -33,6 +34,7 @@ class TierLesson(Document):
 class ErrorLesson(Document):
     """The error that was forecast (10, 50, 90 %; None: no forecast) and the one measured (95 %).
 
+    The forecast is of what so many frames measure, so it is wider than the plan's.
     `log_ratio` is ln(median forecast / measured); `inside` says whether the 80 % band held.
     """
 
@@ -86,7 +88,7 @@ def lessons(
         planned_wall_s=plan.wall[0].seconds if plan.wall else None,
         wall_s=max(time_in(events, LABELLING) - trained_s, 0.0),
         training_s=time_in(events, TRAINING) + trained_s,
-        error=_error(plan.forecast, result),
+        error=_error(plan, result),
         result=result,
     )
 
@@ -111,14 +113,20 @@ def _tier(tier: Tier, plan: Plan, status: Status) -> TierLesson:
     )
 
 
-def _error(forecast: ErrorForecast | None, result: Result) -> ErrorLesson:
-    measured = result.evaluation.force_field
+def _error(plan: Plan, result: Result) -> ErrorLesson:
+    measured, frames = result.evaluation.force_field, result.evaluation.frames
+    forecast = plan.forecast and _on_frames(plan.forecast, frames, plan.recipe.forecast)
     return ErrorLesson(
         forecast=forecast,
         measured=measured.force_mae,
         low=measured.low,
         high=measured.high,
-        frames=result.evaluation.frames,
+        frames=frames,
         log_ratio=math.log(forecast.median / measured.force_mae) if forecast else None,
         inside=forecast.low <= measured.force_mae <= forecast.high if forecast else None,
     )
+
+
+def _on_frames(said: ErrorForecast, frames: int, settings: ErrorModelSettings) -> ErrorForecast:
+    few = on_frames(said, frames, settings)
+    return ErrorForecast(low=few.low, median=few.median, high=few.high)

@@ -23,23 +23,30 @@ from forgefield.platform.reporting.parts import Section, count, digits, percent
 from forgefield.platform.reporting.predictions import HoldOut
 from forgefield.platform.screen.wording import UNIT
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
+from forgefield.trainers.uncertainty.calibration import Calibration
 from forgefield.trainers.uncertainty.reliability import Reliability, SigmaBin, reliability
 
 
 def trust_section(held: HoldOut | None) -> Section | None:
     """Whether the committee's expected errors are right on the hold-out; None for one network."""
-    if held is None or held.sigma_A is None:
+    if held is None or held.sigma_A is None or held.calibration is None:
         return None
     found = reliability(held.force_field, held.sigma_A, held.frames)
     expected = found.sharpness * KCAL_PER_MOL_PER_EV
     lead = (
         "Where its networks disagree, a committee is unsure. Their disagreement was turned into an "
-        "expected error σ of each force component on the validation frames; here it meets the "
-        f"hold-out. Root mean square σ {digits(expected)} {UNIT}; the rank correlation with the "
-        f"errors is {digits(found.rank_correlation)}. σ holds for configurations like these, not "
-        "for what is far from them."
+        f"expected error σ of each force component on {_taught(held.calibration)}; here it meets "
+        f"the hold-out. Root mean square σ {digits(expected)} {UNIT}; the rank correlation with "
+        f"the errors is {digits(found.rank_correlation)}. σ holds for configurations like these, "
+        "not for what is far from them, and tends to be a little small: training stopped where "
+        "it did best on the very frames that taught σ."
     )
     return Section("trust", "Expected errors", lead, (calibration_picture(found),))
+
+
+def _taught(known: Calibration) -> str:
+    said = count(known.frames, "validation frame")
+    return f"{said}, which is too few to be relied on" if known.rough else said
 
 
 def plot_calibration(path: Path, found: Reliability) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from forgefield.platform.forecasting.counts import Counts
 from forgefield.platform.forecasting.error_model import Forecast, Posterior
-from forgefield.platform.forecasting.outcomes import Kind, Outcome
+from forgefield.platform.forecasting.outcomes import Kind, Outcome, Training
 from forgefield.platform.planning.allocation import TARGET
 from forgefield.platform.planning.fitted import learnt_tiers
 from forgefield.platform.planning.plan import Plan
@@ -83,14 +83,16 @@ def errors_seen(facts: Facts) -> ErrorsSeen | None:
         return None
     end = counts_of(_own(facts.frames, facts.plan), learnt_tiers(facts.plan.recipe))
     if facts.rounds:
-        outcomes = [each.to_outcome() for record in facts.rounds for each in record.outcomes]
+        usual = facts.plan.round_training
+        outcomes = [each.to_outcome(usual) for record in facts.rounds for each in record.outcomes]
         at_rounds = [record.counts.to_counts() for record in facts.rounds]
     else:
         outcomes, at_rounds = [*_of_one_training(facts, facts.plan, end)], [end]
     if not outcomes:
         return None
     settings, atoms = facts.plan.recipe.forecast, len(facts.plan.molecule.numbers)
-    posterior = Posterior.of(outcomes, settings, atoms, facts.plan.last_training)
+    last = Training(facts.plan.last_training.effort, facts.members)
+    posterior = Posterior.of(outcomes, settings, atoms, last)
     planned = planned_counts(facts.plan)
     return ErrorsSeen(tuple(outcomes), posterior, tuple(at_rounds), planned, end)
 

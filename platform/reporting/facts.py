@@ -69,6 +69,13 @@ class Facts:
     rounds: tuple[Round, ...] = ()
 
     @property
+    def members(self) -> int:
+        """Networks of the force field that was trained, or is going to be."""
+        if self.outcome is not None:
+            return len(self.outcome.members)
+        return self.plan.last_training.members if self.plan else 1
+
+    @property
     def unit(self) -> str:
         """The budget's unit: `ccsd`, `$` …; core-hours before there is a plan."""
         return re.sub(r"[0-9.]+", "", self.plan.budget) if self.plan else "core-h"

@@ -93,7 +93,7 @@ def _picture(facts: Facts, plan: Plan, seen: ErrorsSeen) -> Picture:
         "validation errors of few scatter more. Hollow points were trained on a part of the labels "
         "or without some tiers."
     )
-    shorter, members = plan.recipe.rounds.effort, plan.recipe.training.members
+    shorter, members = plan.recipe.rounds.effort, facts.members
     if facts.rounds and shorter < 1:
         caption += f" Rounds train for {percent(shorter)} of the last training's steps."
     if members > 1:

@@ -20,6 +20,7 @@ from forgefield.trainers.loading import load_force_field
 from forgefield.trainers.stages.asteroid import TrainingOutcome, Trial
 from forgefield.trainers.stages.data import with_forces
 from forgefield.trainers.stages.weighting import biases
+from forgefield.trainers.uncertainty.calibration import Calibration
 from forgefield.trainers.uncertainty.committee import Committee
 
 MOST_BIAS_FRAMES = 400
@@ -30,13 +31,14 @@ MOST_BIAS_FRAMES = 400
 class HoldOut:
     """Target-tier frames that nothing was trained on, and forces (A, 3) predicted for them.
 
-    `sigma_A` (A,) is what a calibrated committee expects of its force components' errors.
+    `sigma_A` (A,) is what a committee with this `calibration` expects of its force components.
     """
 
     frames: Frames
     force_field: Array
     baseline: Array
     sigma_A: Array | None = None
+    calibration: Calibration | None = None
 
     @property
     def both(self) -> Mapping[str, Array]:
@@ -76,7 +78,7 @@ def hold_out(facts: Facts) -> HoldOut | None:
     said = found.judge(frames)
     known = found.calibration
     sigma_A = None if known is None else known.sigma(said.spread_A)
-    return HoldOut(frames, said.forces_A3, baseline.predict(frames)[1], sigma_A)
+    return HoldOut(frames, said.forces_A3, baseline.predict(frames)[1], sigma_A, known)
 
 
 def hold_out_frames(facts: Facts) -> Frames | None:

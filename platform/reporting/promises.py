@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from forgefield.platform.evaluating import Errors
+from forgefield.platform.forecasting.error_model import Percentiles, on_frames
 from forgefield.platform.planning.plan import Plan, TierQuote
 from forgefield.platform.reporting.facts import Facts, merged
 from forgefield.storage.ledger.entries import TierTally
@@ -94,14 +95,13 @@ def _errors(facts: Facts, plan: Plan) -> list[Promise]:
     if facts.evaluation is None:
         return []
     found, said = _ends(facts.evaluation.force_field), []
-    if plan.forecast is not None:
-        band = plan.forecast
-        quoted = Ends(band.median, band.low, band.high)
-        said.append(Promise("error (plan)", Unit.ERROR, quoted, found, "80 %"))
+    bands: dict[str, Percentiles] = {} if plan.forecast is None else {"plan": plan.forecast}
     if facts.rounds:
-        last = facts.rounds[-1].ahead or facts.rounds[-1].band
-        quoted = Ends(last.median, last.low, last.high)
-        said.append(Promise("error (last round)", Unit.ERROR, quoted, found, "80 %"))
+        bands["last round"] = facts.rounds[-1].ahead or facts.rounds[-1].band
+    for name, band in bands.items():
+        few = on_frames(band, facts.evaluation.frames, plan.recipe.forecast)
+        quoted = Ends(few.median, few.low, few.high)
+        said.append(Promise(f"error ({name})", Unit.ERROR, quoted, found, "80 %"))
     return said
 
 

@@ -118,7 +118,8 @@ def _numbers(facts: Facts, found: Sequence[Promise]) -> Table:
 
 
 def _note(facts: Facts, found: Sequence[Promise]) -> str:
-    said = "Quoted ranges: 80 % for errors, 90 % for a label. Measured ones: 95 %, of the mean."
+    said = "Quoted ranges: 80 % for errors, as so many hold-out frames measure them, 90 % for a "
+    said += "label. Measured ones: 95 %, of the mean."
     plan = facts.plan
     if plan is not None and any(each.unit is Unit.TIME for each in found):
         cores = count(plan.wall[0].cores, "core")

@@ -22,7 +22,8 @@ def rounds_table(facts: Facts) -> Table:
     rows = tuple(_row(facts, record) for record in facts.rounds)
     note = (
         "Labels trained on; validation error of the best force field, and what the rounds before "
-        "had forecast for it (80 %). Time: labels and training."
+        "had forecast for it (80 %). Rounds train shorter, and single networks; decisions speak "
+        "of the last training. Time: labels and training."
     )
     return Table(head, rows, note=note)
 

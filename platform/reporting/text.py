@@ -155,7 +155,7 @@ def _intervals(frames: int, cite: References) -> str:
 def usage(facts: Facts) -> str:
     """Python that runs the force field in ASE."""
     name = facts.folder.root.name
-    doubt = 'print(atoms.calc.results["force_error"])  # expected for each atom, eV/Å\n'
+    doubt = "print(atoms.calc.force_error)  # expected for each atom, eV/Å\n"
     return (
         "from ase.io import read\n"
         "from forgefield.trainers.calculator import ForgefieldCalculator\n\n"

@@ -39,7 +39,8 @@ def learning_section(facts: Facts, points: Sequence[CurvePoint]) -> Section:
             for t in climbed(facts.outcome)
         ),
         ("3 fine-tuning", best.finetune),
-        *((f"network {place}", each) for place, each in enumerate(facts.outcome.others, start=2)),
+        *_further("the same, network", facts.outcome.others, facts.outcome.members),
+        *_further("1 of network", facts.outcome.baseline_others, facts.outcome.baseline_members),
     ]
     rows = tuple(row for name, stage in stages for row in _stage_rows(name, stage))
     head = ("stage", "frames", "steps", "best at", f"validation, {UNIT}", "wall time")
@@ -49,8 +50,20 @@ def learning_section(facts: Facts, points: Sequence[CurvePoint]) -> Section:
         return Section("learning", TITLE, tables=(table,), missing=missing)
     lead = "Force MAE on the hold-out after training on nested parts of the accurate labels. "
     lead += "Every force field uses all cheap labels; the standard training uses none. "
+    if facts.members > 1:
+        lead += f"These are single networks; the force field is the mean of {facts.members}. "
     lead += _start_of_curve(facts.outcome)
     return Section("learning", TITLE, lead, (_curve(points),), (table,))
+
+
+def _further(
+    name: str, trained: Sequence[StageResult], kept: Sequence[StageResult]
+) -> list[tuple[str, StageResult]]:
+    """Rows of a committee's further members."""
+    return [
+        (f"{name} {place}" + ("" if each in kept else ", left out"), each)
+        for place, each in enumerate(trained, start=2)
+    ]
 
 
 def _start_of_curve(outcome: TrainingOutcome) -> str:

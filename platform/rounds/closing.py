@@ -72,8 +72,9 @@ def ended(
     root: Path,
 ) -> Round:
     """The record of a round that was trained on `counts` and saw `validation` frames."""
-    seen = outcomes_of(learnt.outcome, counts, validation, plan.round_training.effort)
-    earlier = [each.to_outcome() for record in records for each in record.outcomes]
+    usual = plan.round_training
+    seen = outcomes_of(learnt.outcome, counts, validation, usual.effort)
+    earlier = [each.to_outcome(usual) for record in records for each in record.outcomes]
     posterior = _posterior(plan, [*earlier, *seen])
     costs, ahead = costs_since(plan, account.tally), account.at_hand()
     at_hand = counts.plus(ahead).plus(account.slow())

@@ -139,7 +139,8 @@ def _words(what: str, buy: Counts, ahead: Forecast) -> str:
     middle = f"{buy.middle:,} of the tier below" if buy.middle else ""
     bought = " and ".join(part for part in (target, middle) if part) or "what is under way"
     return (
-        f"{what} buys {bought}: the error should be {three_digits(ahead.median)} kcal/mol/Å then "
+        f"{what} buys {bought}: a last training on all of them should end at "
+        f"{three_digits(ahead.median)} kcal/mol/Å "
         f"({three_digits(ahead.low)} to {three_digits(ahead.high)})"
     )
 

@@ -51,13 +51,16 @@ class CountsDocument(Document):
 
 
 class OutcomeDocument(Document):
-    """An error seen on `frames` validation frames, and the training behind it."""
+    """An error seen on `frames` validation frames, and the training behind it.
+
+    Older versions didn't say how long: as long as their plan's rounds take.
+    """
 
     counts: CountsDocument
     kind: Kind
     error: float
     frames: int
-    effort: float = 1.0
+    effort: float | None = None
     members: int = 1
 
     @classmethod
@@ -72,9 +75,9 @@ class OutcomeDocument(Document):
             members=outcome.training.members,
         )
 
-    def to_outcome(self) -> Outcome:
-        """The same for the error model."""
-        training = Training(self.effort, self.members)
+    def to_outcome(self, usual: Training) -> Outcome:
+        """The same for the error model; `usual` is the training of a round of its plan."""
+        training = usual if self.effort is None else Training(self.effort, self.members)
         return Outcome(self.counts.to_counts(), self.kind, self.error, self.frames, training)
 
 

@@ -69,6 +69,7 @@ def _rounds(status: Status) -> list[tuple[str, RenderableType]]:
     if last is None:
         return []
     said = f"{last.ended} ended; {three_digits(last.error)} kcal/mol/Å on validation frames"
+    said += " by a short training"
     if last.expected is not None:
         low, high = three_digits(last.expected.low), three_digits(last.expected.high)
         said += f" (forecast: {low} to {high})"

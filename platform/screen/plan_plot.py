@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from forgefield.platform.planning.expectations import as_document
 from forgefield.platform.planning.outlook import Outlook
 from forgefield.platform.planning.plan import Plan
 from forgefield.platform.planning.quote_parts import ErrorForecast
@@ -63,11 +64,10 @@ def error_curve(plan: Plan) -> list[tuple[float, ErrorForecast]]:
     curve = []
     for core_seconds in np.geomspace(*ends, POINTS).tolist():
         try:
-            found = outlook.forecast(outlook.split(core_seconds), core_seconds)
+            found = as_document(outlook, outlook.split(core_seconds), core_seconds)
         except BudgetTooSmall:
             continue
-        document = ErrorForecast(low=found.low, median=found.median, high=found.high)
-        curve.append((core_seconds, document))
+        curve.append((core_seconds, found))
     return curve
 
 

@@ -20,6 +20,7 @@ def test_an_older_recipe_trains_the_elements_of_its_frames(repository: Path) -> 
     assert training.model.elements == ()
     assert training.standard.optimiser == "adamw"
     assert training.c_grid == (1.0, None)
+    assert training.members == 3
 
 
 def test_an_older_plan_is_read(repository: Path) -> None:
@@ -27,4 +28,5 @@ def test_an_older_plan_is_read(repository: Path) -> None:
     assert '"elements": 100' in path.read_text()
     plan = load_plan(path)
     assert plan.recipe.training.model == MODEL
+    assert plan.recipe.training.members == 1, "as it was quoted"
     assert load_plan(path) == type(plan).model_validate_json(plan.model_dump_json())

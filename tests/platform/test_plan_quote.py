@@ -13,6 +13,7 @@ from rich.console import Console
 
 from forgefield.labelers.molecules import find_molecule
 from forgefield.platform.cli import main
+from forgefield.platform.forecasting.outcomes import Training
 from forgefield.platform.planning.budget import Budget, parse_budget
 from forgefield.platform.planning.cost_records import Seen, cost_records
 from forgefield.platform.planning.cost_store import remember_costs
@@ -262,3 +263,21 @@ def test_longer_stages_keep_their_shares() -> None:
     assert longer.standard.steps == 4 * settings.standard.steps
     assert longer.finetune.steps == 2 * settings.finetune.steps
     assert settings.longer(1) == settings
+
+
+def test_forecasts_are_of_the_training_that_the_budget_deserves() -> None:
+    outlook = Outlook.before_any_training(9, SECONDS, Recipe())
+    for core_seconds, effort in ((15_480.0, 5.0), (1e7, LONGEST)):
+        split = outlook.split(core_seconds)
+        counts = outlook.counts(split)
+        told = outlook.posterior.aimed(Training(effort, 3)).forecast(counts)
+        assert outlook.forecast(split, core_seconds) == told
+        assert told.median < 0.8 * outlook.posterior.forecast(counts).median
+        sure = outlook.at(core_seconds).chance_below(0.3, counts)
+        assert outlook.chance(0.3, core_seconds) == sure > 0
+
+
+def test_a_plan_says_how_its_rounds_and_its_last_force_field_are_trained() -> None:
+    plan = quote("250ccsd").model_copy(update={"training_effort": 4.0})
+    assert plan.round_training == Training(2.0, 1)
+    assert plan.last_training == Training(4.0, 3)

@@ -19,7 +19,7 @@ from forgefield.platform.reporting.quote import why_it_ended
 from forgefield.platform.reporting.report import write_report
 from forgefield.platform.reporting.spend_over_time import paid_by
 from forgefield.platform.rounds.choices import load_choice
-from forgefield.platform.rounds.documents import Course, RoundFolder, ended_rounds
+from forgefield.platform.rounds.documents import Band, Course, RoundFolder, ended_rounds
 from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.training import publish
 from forgefield.storage.frame_store import load_frames
@@ -71,7 +71,8 @@ def test_the_band_is_the_posterior_of_the_rounds_errors_alone(
 ) -> None:
     facts = read_facts(folder)
     assert facts.plan is not None
-    outcomes = [e.to_outcome() for record in ended_rounds(folder) for e in record.outcomes]
+    usual = facts.plan.round_training
+    outcomes = [e.to_outcome(usual) for record in ended_rounds(folder) for e in record.outcomes]
     frames = load_frames(folder.frames).of_purpose(Purpose.TRAIN, Purpose.CALIBRATION)
     tiers = (Tier.CCSD, Tier.DFT, Tier.XTB)
     counts = Counts(*(len(frames.of_tier(tier)) for tier in tiers))
@@ -86,6 +87,20 @@ def test_the_band_is_the_posterior_of_the_rounds_errors_alone(
     error = judged.force_field.force_mae
     place = "inside" if found.low <= error <= found.high else "outside"
     assert f"{error:#.3g} kcal/mol/Å at the end is {place} the forecast" in said
+
+
+def test_a_round_was_forecast_for_a_round_and_decides_for_the_last_training(
+    folder: RunFolder,
+) -> None:
+    plan, (first, second, *_) = read_facts(folder).plan, ended_rounds(folder)
+    assert plan is not None
+    seen = [each.to_outcome(plan.round_training) for each in first.outcomes]
+    posterior = Posterior.of(seen, plan.recipe.forecast, 5, plan.last_training)
+    counts, frames = second.counts.to_counts(), second.outcomes[0].frames
+    short = posterior.aimed(plan.round_training).forecast(counts, frames=frames)
+    assert second.expected == Band.of(short)
+    assert first.ahead is not None
+    assert first.ahead.median < 0.95 * first.error, "longer, and of several networks"
 
 
 def test_arms_are_judged_by_the_force_field_before_the_round(

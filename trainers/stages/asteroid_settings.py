@@ -18,6 +18,8 @@ Chain = tuple[StageTask, ...]
 Runner = Callable[[Sequence[Chain]], Sequence[tuple[StageResult, ...]]]
 
 UNWEIGHTED = "unweighted"
+FAR = 2.0
+"""Members mostly lie within a tenth of each other; twice the error is a failed training."""
 
 
 def _read_unweighted(values: object) -> object:
@@ -170,10 +172,16 @@ class TrainingOutcome(Frozen):
 
     @property
     def members(self) -> tuple[StageResult, ...]:
-        """The fine-tuning that was chosen, and those of the committee's further members."""
-        return (self.best.finetune, *self.others)
+        """The committee: the fine-tuning that was chosen, and the others that came out alike."""
+        return _alike(self.best.finetune, self.others)
 
     @property
     def baseline_members(self) -> tuple[StageResult, ...]:
-        """The standard training, and those of its committee's further members."""
-        return (self.baseline, *self.baseline_others)
+        """The baseline's committee: the standard training, and the others that came out alike."""
+        return _alike(self.baseline, self.baseline_others)
+
+
+def _alike(first: StageResult, others: Sequence[StageResult]) -> tuple[StageResult, ...]:
+    """Without those whose validation error is more than `FAR` times the first one's."""
+    most = FAR * (first.validation or math.inf)
+    return (first, *(each for each in others if (each.validation or 0.0) <= most))

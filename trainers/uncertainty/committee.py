@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from forgefield.storage.errors import InputError
 from forgefield.storage.frames import Frames
@@ -84,7 +84,13 @@ class Committee:
             text = (folder / DESCRIPTION).read_text(encoding="utf-8")
         except FileNotFoundError as missing:
             raise InputError(f"{folder} holds no committee: {missing}") from missing
-        about = _Description.model_validate_json(text)
+        try:
+            about = _Description.model_validate_json(text)
+        except ValidationError as damaged:
+            raise InputError(
+                f"{folder / DESCRIPTION} is damaged or of another version. Its members are force "
+                "fields of their own."
+            ) from damaged
         places = [folder / _name(place) for place in range(about.members)]
         members = tuple(ForceField.load(place, device=device) for place in places)
         return cls(members, about.calibration)

@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 
 from forgefield.platform.forecasting import curves
 from forgefield.platform.forecasting.counts import Costs, Counts
-from forgefield.platform.forecasting.error_model import ErrorModelSettings, Forecast, Posterior
+from forgefield.platform.forecasting.error_model import (
+    ErrorModelSettings,
+    Forecast,
+    Posterior,
+    on_frames,
+)
 from forgefield.platform.forecasting.likelihood import covariance
 from forgefield.platform.forecasting.outcomes import Kind, Outcome, Training
 from forgefield.platform.forecasting.parameters import NAMES, Parameters
@@ -149,12 +154,12 @@ def test_a_training_that_failed_is_no_outcome(error: float) -> None:
 def test_longer_training_and_a_committee_lower_every_error() -> None:
     """By steps^−κ, and by √(c + (1 − c)/M), whatever the labels."""
     kappa = 0.4
-    chosen = ErrorModelSettings(effort_power=(kappa, 0.5))
+    chosen = ErrorModelSettings(effort_power=(kappa, 0.5), common=(0.46, 0.5))
     parameters = Parameters.of(np.zeros((1, len(NAMES))), chosen, 9)
     plain = Posterior(parameters, np.zeros((1, len(NAMES))), np.zeros(1), chosen)
     counts = [Counts(20, 100), Counts(200, 2000), Counts(50)]
     shift_K = plain.aimed(Training(8.0, 3)).log_errors(counts) - plain.log_errors(counts)
-    expected = -kappa * np.log(8) + 0.5 * np.log(curves.SHARED + (1 - curves.SHARED) / 3)
+    expected = -kappa * np.log(8) + 0.5 * np.log(0.46 + 0.54 / 3)
     np.testing.assert_allclose(shift_K, expected)
     again = plain.aimed(Training(8.0, 3)).aimed(Training())
     np.testing.assert_array_equal(again.log_errors(counts), plain.log_errors(counts))
@@ -186,3 +191,12 @@ def test_errors_at_two_lengths_teach_what_length_is_worth() -> None:
     ]
     found = Posterior.of(seen, QUICK, 9).parameters.effort_power
     assert np.median(found) == pytest.approx(0.6, abs=0.08)
+
+
+def test_few_frames_widen_a_forecast_as_they_do_in_the_posterior() -> None:
+    posterior = Posterior.of([Outcome(Counts(50), Kind.SCRATCH, 1.0, 50)] * 3, QUICK, 9)
+    many, few = posterior.forecast(FINAL), posterior.forecast(FINAL, frames=5)
+    found = on_frames(many, 5, QUICK)
+    assert found.median == many.median
+    for ours, exact in ((found.low, few.low), (found.high, few.high)):
+        assert np.log(ours / many.median) == pytest.approx(np.log(exact / many.median), rel=0.1)

@@ -73,18 +73,29 @@ def test_nothing_stands_in_for_a_stand_in() -> None:
 
 @pytest.mark.parametrize(
     ("measured", "inside", "said"),
-    [(1.5, True, "inside the band, the median 1.33 times too high"), (4.0, False, "outside")],
+    [
+        (1.5, True, "inside the band, the median 1.33 times too high"),
+        (3.1, True, "inside"),
+        (4.0, False, "outside"),
+    ],
 )
 def test_the_forecast_is_held_against_the_measured_error(
     measured: float, inside: bool, said: str
 ) -> None:
+    """The plan's band is for many frames; nine widen it by exp(±1.28·.4/3) in quadrature."""
     errors = SimpleNamespace(force_mae=measured, low=measured / 2, high=2 * measured)
     result = SimpleNamespace(evaluation=SimpleNamespace(force_field=errors, frames=9))
-    found = _error(ErrorForecast(low=1, median=2, high=3), cast("Any", result))
+    plan = SimpleNamespace(forecast=ErrorForecast(low=1, median=2, high=3), recipe=Recipe())
+    found = _error(cast("Any", plan), cast("Any", result))
+    assert found.forecast is not None
+    assert found.forecast.high == pytest.approx(
+        2 * math.exp(math.hypot(math.log(1.5), 0.171)), 1e-3
+    )
     assert found.inside is inside
     assert found.log_ratio == pytest.approx(math.log(2 / measured))
     assert said in error_words(found)
-    without = _error(None, cast("Any", result))
+    plan.forecast = None
+    without = _error(cast("Any", plan), cast("Any", result))
     assert (without.inside, without.log_ratio) == (None, None)
     assert "no forecast" in error_words(without)
 

@@ -154,3 +154,14 @@ def test_members_of_a_committee_differ_in_seeds_alone() -> None:
     assert members[0] == task
     assert members[2].output == task.output.with_name(f"{members[2].name}")
     assert members[2].phases[0].frames == task.phases[0].frames
+
+
+def test_a_member_that_went_wrong_is_left_out_of_the_committee() -> None:
+    outcome = climb(c_grid=(1.0, None))
+    best = outcome.best.finetune
+    others = [
+        best.model_copy(update={"validation": k * (best.validation or 0)}) for k in (1.4, 2.1)
+    ]
+    whole = outcome.model_copy(update={"others": tuple(others), "baseline_others": ()})
+    assert whole.members == (best, others[0])
+    assert whole.baseline_members == (outcome.baseline,)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
 from scipy.spatial.transform import Rotation
 
 from forgefield.storage.errors import InputError
@@ -153,14 +154,16 @@ def test_ase_gets_means_and_doubts_of_a_committee(tmp_path: Path, unseen: Frames
     assert known is not None
     assert atoms.get_potential_energy() == pytest.approx(said.energy_F[0])
     np.testing.assert_allclose(atoms.get_forces(), said.forces_A3, atol=1e-10)
-    results = atoms.calc.results
-    np.testing.assert_allclose(results["force_spread"], said.spread_A, atol=1e-10)
+    np.testing.assert_allclose(atoms.calc.force_spread, said.spread_A, atol=1e-10)
     error_A = known.expected_force_error(said.spread_A)
-    np.testing.assert_allclose(results["force_error"], error_A, atol=1e-10)
+    np.testing.assert_allclose(atoms.calc.force_error, error_A, atol=1e-10)
+    assert {"energy", "forces"} <= set(atoms.get_properties(["energy", "forces"]))
+    kept = SinglePointCalculator(atoms, **atoms.calc.results)
+    assert kept.get_potential_energy() == pytest.approx(said.energy_F[0])
     atoms.calc = ForgefieldCalculator(tmp_path / "committee" / "member-00")
     alone_A3 = members.members[0].predict(one)[1]
     np.testing.assert_allclose(atoms.get_forces(), alone_A3, atol=1e-10)
-    assert "force_spread" not in atoms.calc.results
+    assert atoms.calc.force_spread is None
 
 
 def test_members_have_to_be_alike() -> None:
