@@ -64,7 +64,7 @@ def prepare_in(root: Path, name: str, recipe: str) -> Place:
 
 def fixed(place: Place, pair: Pair, blank: Compared) -> Compared:
     """The paper's split: pre-trained on the middle tier, tuned on the target's."""
-    start, drawn = time.process_time(), _drawn(place, pair)
+    start, drawn = time.process_time(), draw_of(place, pair)
     store = drawn.store(TARGETS, MIDDLES)
     folder = place.root / "fixed"
     settings = place.recipe.training
@@ -77,7 +77,7 @@ def fixed(place: Place, pair: Pair, blank: Compared) -> Compared:
 
 def target_only(place: Place, pair: Pair, blank: Compared) -> Compared:
     """All money on the target tier, from scratch."""
-    start, drawn = time.process_time(), _drawn(place, pair)
+    start, drawn = time.process_time(), draw_of(place, pair)
     count = round(TARGETS + MIDDLES / RATIO)
     folder = place.root / "target"
     ladder = Ladder(drawn.store(count, 0), folder, place.recipe.training, (MIDDLE,))
@@ -86,7 +86,7 @@ def target_only(place: Place, pair: Pair, blank: Compared) -> Compared:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Drawn:
+class Drawn:
     """Files and pool of a seed."""
 
     root: Path
@@ -128,13 +128,13 @@ class _Drawn:
         )
 
 
-def _drawn(place: Place, pair: Pair) -> _Drawn:
+def draw_of(place: Place, pair: Pair) -> Drawn:
     molecule, recipe = find_molecule(pair.molecule), place.recipe
     test = judging_frames(molecule, recipe)
     if test is None:
         raise SystemExit("The recipe sets no test frames apart.")
     target, middle = (file_of(tier, molecule, recipe) for tier in (TARGET, MIDDLE))
-    return _Drawn(place.root, target, middle, test, replayed_pool(molecule, recipe))
+    return Drawn(place.root, target, middle, test, replayed_pool(molecule, recipe))
 
 
 def _places(file: LabelledFile, positions_FA3: Array) -> Sequence[int]:
