@@ -19,7 +19,7 @@ from forgefield.storage.records import Purpose, Tier
 
 PROGRAM = str(Path(sys.executable).with_name("platform"))
 RECIPE = str(Path(__file__).with_name("small.toml"))
-ASK = ["--molecule", "formaldehyde", "--budget", "0.03cpuh", "--recipe", RECIPE]
+ASK = ["--molecule", "formaldehyde", "--budget", "200ccsd", "--recipe", RECIPE]
 
 
 def platform(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:

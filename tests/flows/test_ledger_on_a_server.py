@@ -14,7 +14,7 @@ from forgefield.platform.run_folder import RunFolder
 
 PROGRAM = str(Path(sys.executable).with_name("platform"))
 RECIPE = str(Path(__file__).with_name("small.toml"))
-ASK = ["--molecule", "formaldehyde", "--budget", "0.03cpuh", "--recipe", RECIPE]
+ASK = ["--molecule", "formaldehyde", "--budget", "200ccsd", "--recipe", RECIPE]
 PATIENCE_S = 540
 
 

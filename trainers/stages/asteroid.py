@@ -68,7 +68,8 @@ def train(
     Raises `InputError` where no phase of pre-training has frames.
     """
     ladder = Ladder(frames, folder, settings, tuple(cheap_tiers))
-    ((baseline,),) = runner([(ladder.standard(1.0),)])
+    standard_training = ladder.standard(1.0)
+    ((baseline,),) = runner([(standard_training,)])
     climbs = ladder.climbs(baseline.output)
     *climbed, standard = runner([*(chain_of(climb) for climb in climbs), ladder.standard_curve()])
     trials = tuple(
@@ -79,14 +80,9 @@ def train(
     chosen = best_of(trials)
     curved = best_of(trials, unweighted=True)
     rungs = [rung for climb in climbs for rung in climb]
-    tuned, *others = runner(
-        [
-            ladder.finetuned_curve(trials[curved].pretrain.output),
-            *committee(way_to(rungs[chosen], climbs), settings.members)[1:],
-            *committee((ladder.standard(1.0),), settings.members)[1:],
-        ]
-    )
-    further = [results[-1] for results in others]
+    whole = (*way_to(rungs[chosen], climbs), standard_training)
+    finetuned_curve = ladder.finetuned_curve(trials[curved].pretrain.output)
+    tuned, *others = runner([finetuned_curve, *committee(whole, settings.members)[1:]])
     fractions = (*settings.curve, 1.0)
     points = (
         *_points("standard", fractions, (*standard, baseline)),
@@ -98,8 +94,8 @@ def train(
         chosen=chosen,
         curve=points,
         curved=curved,
-        others=tuple(further[: settings.members - 1]),
-        baseline_others=tuple(further[settings.members - 1 :]),
+        others=tuple(results[-2] for results in others),
+        baseline_others=tuple(results[-1] for results in others),
     )
 
 
