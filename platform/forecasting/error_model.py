@@ -121,8 +121,8 @@ class Posterior:
 
     def log_errors(self, counts: Sequence[Counts], kind: Kind = Kind.TUNED) -> Array:
         """Logarithms of the error without scatter, shape (P, K)."""
-        errors_PK = curves.used(self.parameters, curves.as_array(counts), kind)
-        return np.asarray(np.log(errors_PK * curves.trained(self.parameters, self.aim)))
+        errors_PK = curves.used(self.parameters, curves.as_array(counts), kind, self.aim)
+        return np.asarray(np.log(errors_PK))
 
     def measured(self, counts: Counts, kind: Kind = Kind.TUNED, frames: int | None = None) -> Array:
         """Logarithm of the error as measured on so many frames (None: very many), shape (P,)."""
@@ -145,8 +145,7 @@ class Posterior:
     def compare(self, counts: Counts) -> Mapping[Kind, Forecast]:
         """Every way of training, as it stands for itself: no refusal of bad transfer."""
         row = curves.as_array([counts])
-        factor = curves.trained(self.parameters, self.aim)
-        errors = {kind: curves.error(self.parameters, row, kind) * factor for kind in Kind}
+        errors = {kind: curves.error(self.parameters, row, kind, self.aim) for kind in Kind}
         logs = {kind: np.log(each[:, 0]) for kind, each in errors.items()}
         spread_P = self.settings.model_spread * self.scatter_P
         levels = {k: np.exp(np.percentile(v + spread_P, PERCENTILES)) for k, v in logs.items()}

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from forgefield.platform.forecasting import curves
-from forgefield.platform.forecasting.outcomes import Kind, Outcome
+from forgefield.platform.forecasting.outcomes import Outcome
 from forgefield.platform.forecasting.parameters import ErrorModelSettings, Parameters
 from forgefield.storage.records import Array
 
@@ -44,14 +44,8 @@ def covariance(outcomes: Sequence[Outcome], settings: ErrorModelSettings) -> Arr
 def log_errors(parameters: Parameters, outcomes: Sequence[Outcome]) -> Array:
     """Logarithms of every outcome's error by its own kind's curve, shape (P, K)."""
     counts_K3 = curves.as_array([each.counts for each in outcomes])
-    kinds = np.array([each.kind.value for each in outcomes])
     logs_PK = np.empty((len(parameters.scratch), len(outcomes)))
-    for kind in Kind:
-        of_kind_K = kinds == kind.value
-        if of_kind_K.any():
-            errors_PK = curves.error(parameters, counts_K3[of_kind_K], kind)
-            logs_PK[:, of_kind_K] = np.log(errors_PK)
-    for training in {each.training for each in outcomes}:
-        alike_K = np.array([each.training == training for each in outcomes])
-        logs_PK[:, alike_K] += np.log(curves.trained(parameters, training))
+    for way in dict.fromkeys((each.kind, each.training) for each in outcomes):
+        alike_K = np.array([(each.kind, each.training) == way for each in outcomes])
+        logs_PK[:, alike_K] = np.log(curves.error(parameters, counts_K3[alike_K], *way))
     return logs_PK

@@ -151,18 +151,28 @@ def test_a_training_that_failed_is_no_outcome(error: float) -> None:
         Outcome(Counts(5), Kind.SCRATCH, error, 4)
 
 
-def test_longer_training_and_a_committee_lower_every_error() -> None:
-    """By steps^−κ, and by √(c + (1 − c)/M), whatever the labels."""
-    kappa = 0.4
-    chosen = ErrorModelSettings(effort_power=(kappa, 0.5), common=(0.46, 0.5))
+def test_longer_training_helps_while_there_are_frames_to_learn_from() -> None:
+    """By [t(effort)/t(1)]^−κ, t(x) = x/(1 + x/s), s = n_L/120 or n_H/50; and by the committee."""
+    kappa, effort = 0.4, 8.0
+    chosen = ErrorModelSettings(effort_power=(kappa, 0.5), common=(0.46, 0.5), cheap_worth=(1, 1))
     parameters = Parameters.of(np.zeros((1, len(NAMES))), chosen, 9)
     plain = Posterior(parameters, np.zeros((1, len(NAMES))), np.zeros(1), chosen)
-    counts = [Counts(20, 100), Counts(200, 2000), Counts(50)]
-    shift_K = plain.aimed(Training(8.0, 3)).log_errors(counts) - plain.log_errors(counts)
-    expected = -kappa * np.log(8) + 0.5 * np.log(0.46 + 0.54 / 3)
-    np.testing.assert_allclose(shift_K, expected)
-    again = plain.aimed(Training(8.0, 3)).aimed(Training())
-    np.testing.assert_array_equal(again.log_errors(counts), plain.log_errors(counts))
+    long = plain.aimed(Training(effort, 3))
+    for count, kind, lengths in (
+        (Counts(20, 60), Kind.TUNED, 0.5),
+        (Counts(200, 2400), Kind.DELTA, 20.0),
+        (Counts(50), Kind.SCRATCH, 1.0),
+    ):
+        ratio = (effort / (1 + effort / lengths)) / (1 / (1 + 1 / lengths))
+        expected = ratio**-kappa * np.sqrt(0.46 + 0.54 / 3)
+        row = curves.as_array([count])
+        errors = [curves.error(parameters, row, kind, each.aim).item() for each in (long, plain)]
+        assert errors[0] / errors[1] == pytest.approx(expected)
+    few, many = Counts(4, 80), Counts(200, 20_000)
+    gains = [long.log_errors([n]) - plain.log_errors([n]) for n in (few, many)]
+    assert gains[1] < gains[0] < 0
+    again = long.aimed(Training()).log_errors([few])
+    np.testing.assert_array_equal(again, plain.log_errors([few]))
 
 
 def test_short_rounds_forecast_the_long_training_with_its_doubt() -> None:
@@ -176,21 +186,23 @@ def test_short_rounds_forecast_the_long_training_with_its_doubt() -> None:
         return Posterior.of(outcomes, QUICK, 9, aim).forecast(points[-1])
 
     same, ahead = after(half, half), after(half, whole)
-    assert same.median == pytest.approx(after(whole, whole).median, rel=0.03)
-    assert ahead.median == pytest.approx(same.median * 0.5 ** QUICK.effort_power[0], rel=0.05)
+    lengths = 2000 / curves.LOWER_A_LENGTH
+    gain = 0.5 * (1 + lengths) / (0.5 + lengths)
+    assert same.median == pytest.approx(after(whole, whole).median, rel=0.05)
+    assert ahead.median == pytest.approx(same.median * gain ** QUICK.effort_power[0], rel=0.05)
     assert ahead.high / ahead.low > same.high / same.low
 
 
 def test_errors_at_two_lengths_teach_what_length_is_worth() -> None:
-    points = [Counts(25, 500), Counts(50, 1000), Counts(100, 2000)]
-    levels = {1.0: 1.0, 4.0: 4.0**-0.6}
-    seen = [
-        Outcome(c, Kind.TUNED, e * level, 2000, Training(effort))
-        for effort, level in levels.items()
-        for c, e in zip(points, (0.9, 0.7, 0.55), strict=True)
-    ]
+    points = [Counts(25, 1500), Counts(50, 3000), Counts(100, 6000)]
+    seen = []
+    for effort in (1.0, 4.0):
+        for count, error in zip(points, (0.9, 0.7, 0.55), strict=True):
+            lengths = count.middle / curves.LOWER_A_LENGTH
+            gain = effort * (1 + lengths) / (effort + lengths)
+            seen.append(Outcome(count, Kind.TUNED, error * gain**-0.7, 2000, Training(effort)))
     found = Posterior.of(seen, QUICK, 9).parameters.effort_power
-    assert np.median(found) == pytest.approx(0.6, abs=0.08)
+    assert np.median(found) == pytest.approx(0.7, abs=0.08)
 
 
 def test_few_frames_widen_a_forecast_as_they_do_in_the_posterior() -> None:
