@@ -5,8 +5,10 @@ from collections.abc import Sequence
 
 from forgefield.platform.buying.saved_labels import saved_labels
 from forgefield.platform.planning.plan import Document, Plan, load_plan
+from forgefield.platform.planning.request import claim_in
 from forgefield.platform.rounds.documents import Band, Course, ended_rounds
 from forgefield.platform.run_folder import RunFolder
+from forgefield.platform.screen.wording import three_digits
 from forgefield.storage.ledger import Ledger
 from forgefield.storage.ledger.entries import Entry, EntryKind, TierTally
 from forgefield.storage.records import Tier
@@ -49,7 +51,8 @@ class Status(Document):
     """A run at one instant; money in core-seconds, rate in core-seconds a second of wall time.
 
     `found` labels came from the label book and have cost `saved` where they were bought. `round`
-    is null where the run doesn't go in rounds, or none has ended.
+    is null where the run doesn't go in rounds, or none has ended. Before there is a plan `budget` is
+    what calibration may take.
     """
 
     folder: str
@@ -90,8 +93,8 @@ def status_of(folder: RunFolder) -> Status:
     to_buy = _core_seconds_to_buy(tiers, plan) if plan else 0.0
     return Status(
         folder=str(folder.root),
-        molecule=plan.molecule.name if plan else "not planned yet",
-        budget=plan.budget if plan else "not planned yet",
+        molecule=plan.molecule.name if plan else _claimed(folder),
+        budget=plan.budget if plan else f"{three_digits(from_micro(balance.cap_micro) / 3600)}cpuh",
         unit_core_seconds=plan.unit_core_seconds if plan else 3600.0,
         step=step,
         running=running,
@@ -101,7 +104,7 @@ def status_of(folder: RunFolder) -> Status:
         left=from_micro(balance.left_micro),
         tiers=tiers,
         rate=rate,
-        seconds_to_go=to_buy / rate if rate else None,
+        seconds_to_go=to_buy / rate if rate and plan else None,
         failures=tuple(
             f"{row.method.tier}: {row.failure.kind}: {row.failure.message}" for row in failures[-5:]
         ),
@@ -109,6 +112,12 @@ def status_of(folder: RunFolder) -> Status:
         saved=shared.core_seconds,
         round=_round(folder),
     )
+
+
+def _claimed(folder: RunFolder) -> str:
+    """The molecule of a run that has no plan yet."""
+    claim = claim_in(folder)
+    return "not known yet" if claim is None else claim.molecule.name
 
 
 def _round(folder: RunFolder) -> RoundStatus | None:

@@ -78,7 +78,7 @@ def claim_folder(request: Request) -> None:
 
 def refuse_foreign_folder(request: Request) -> None:
     """Raise `InputError` if the folder was claimed for another molecule or other methods."""
-    found, mine = _claim_in(request.folder), _claim_of(request)
+    found, mine = claim_in(request.folder), _claim_of(request)
     if found is not None and (found.molecule, found.methods) != (mine.molecule, mine.methods):
         what = "molecule" if found.molecule != mine.molecule else "methods"
         raise InputError(
@@ -96,7 +96,8 @@ def _claim_of(request: Request) -> FolderIdentity:
     )
 
 
-def _claim_in(folder: RunFolder) -> FolderIdentity | None:
+def claim_in(folder: RunFolder) -> FolderIdentity | None:
+    """What a folder was claimed for; raises `InputError` for a damaged claim."""
     try:
         return FolderIdentity.model_validate_json(folder.request.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -112,7 +113,7 @@ def with_settled_budget(request: Request) -> Request:
     """
     if not request.by_target:
         return request
-    claim = _claim_in(request.folder)
+    claim = claim_in(request.folder)
     begun = None if claim is None else claim.budget
     if request.folder.plan.exists():
         begun = load_plan(request.folder.plan).budget

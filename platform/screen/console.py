@@ -85,8 +85,10 @@ def _shared(status: Status) -> list[tuple[str, RenderableType]]:
 def _rate(status: Status) -> str:
     if status.rate is None:
         return "–"
-    to_go = duration(status.seconds_to_go)
-    return f"{three_digits(status.rate)} core-seconds a second; {to_go} of labelling to go"
+    said = f"{three_digits(status.rate)} core-seconds a second"
+    if status.seconds_to_go is None:
+        return said
+    return f"{said}; {duration(status.seconds_to_go)} of labelling to go"
 
 
 def _tier_states(status: Status) -> Table:
@@ -95,7 +97,7 @@ def _tier_states(status: Status) -> Table:
         (
             row.tier.value,
             row.method,
-            f"{row.done:,}/{row.planned:,}",
+            f"{row.done:,}/{row.planned:,}" if row.planned else f"{row.done:,}",
             str(row.in_flight),
             str(row.failed),
             three_digits(row.spent / 3600),

@@ -24,7 +24,7 @@ def tier_table(columns: Sequence[str], rows: Iterable[Sequence[RenderableType]])
     """A line a tier: its name, its method, then right-aligned `columns`."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("tier", no_wrap=True)
-    table.add_column("method", min_width=16)
+    table.add_column("method", min_width=12)
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:

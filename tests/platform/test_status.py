@@ -1,0 +1,47 @@
+"""`platform status` before there is a plan, and on a narrow screen."""
+
+import io
+from pathlib import Path
+
+from rich.console import Console
+
+from forgefield.labelers.molecules import find_molecule
+from forgefield.platform.planning.budget import parse_budget
+from forgefield.platform.planning.recipe import Recipe
+from forgefield.platform.planning.request import Request, claim_folder
+from forgefield.platform.run_folder import RunFolder
+from forgefield.platform.screen.console import show_status
+from forgefield.platform.status import Status, status_of
+from forgefield.storage.ledger import Ledger
+from forgefield.storage.units import to_micro
+
+
+def shown(status: Status) -> str:
+    console = Console(file=io.StringIO(), width=80)
+    show_status(console, status)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_while_it_calibrates_a_run_is_told_by_its_claim_and_in_core_hours(tmp_path: Path) -> None:
+    folder = RunFolder.at(tmp_path / "run")
+    folder.create()
+    claim_folder(Request(find_molecule("ethanol"), parse_budget("20ccsd"), Recipe(), folder))
+    with Ledger(folder.ledger_url) as ledger:
+        ledger.set_cap(to_micro(1800.0), "from high estimates")
+    status = status_of(folder)
+    assert (status.molecule, status.budget) == ("ethanol", "0.5cpuh")
+    assert status.seconds_to_go is None
+    said = shown(status)
+    assert "0.5cpuh left of 0.5cpuh" in said
+    assert "/0" not in said
+
+
+def test_all_columns_fit_on_eighty(reported: RunFolder) -> None:
+    status = status_of(reported)
+    many = {"done": 2000, "planned": 2000, "spent": 4.4}
+    wide = tuple(tier.model_copy(update=many) for tier in status.tiers)
+    lines = shown(status.model_copy(update={"tiers": wide})).splitlines()
+    (head,) = (line for line in lines if "core-hours" in line)
+    assert head.rstrip(" │").endswith("wasted")
+    assert sum(" 2,000/2,000 " in line for line in lines) == len(wide)
