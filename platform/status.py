@@ -51,7 +51,7 @@ class Status(Document):
     """A run at one instant; money in core-seconds, rate in core-seconds a second of wall time.
 
     `found` labels came from the label book and have cost `saved` where they were bought. `round`
-    is null where the run doesn't go in rounds, or none has ended. Before there is a plan `budget` is
+    is null where the run doesn't go in rounds, or none has ended. Without a plan `budget` is
     what calibration may take.
     """
 
