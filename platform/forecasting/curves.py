@@ -69,15 +69,17 @@ def used(
 
 
 def trained(parameters: Parameters, counts_K3: Array, kind: Kind, training: Training) -> Array:
-    """The factor of a training on the errors of the default one, shape (P, K)."""
+    """The factor of a training on the errors of the default one, shape (P, K) or (P, 1)."""
+    common = parameters.common
+    averaged_P1 = np.sqrt(common + (1 - common) / training.members)
+    if training.effort == PLAIN.effort:
+        return np.asarray(averaged_P1)
     if kind is Kind.SCRATCH:
         lengths_PK = counts_K3[None, :, 0] / TARGET_A_LENGTH
     else:
         lengths_PK = _lower_count(parameters, counts_K3) / LOWER_A_LENGTH
     gain_PK = training.effort * (1 + lengths_PK) / (training.effort + lengths_PK)
-    common = parameters.common
-    averaged = np.sqrt(common + (1 - common) / training.members)
-    return np.asarray(averaged * gain_PK ** (-parameters.effort_power))
+    return np.asarray(averaged_P1 * gain_PK ** (-parameters.effort_power))
 
 
 def _scratch(p: Parameters, counts_K3: Array) -> Array:

@@ -66,9 +66,11 @@ def test_the_budget_is_spent_to_the_last_label_in_rounds(finished: Campaign) -> 
 def test_both_arms_are_named_and_nothing_judges_that_was_trained_on(finished: Campaign) -> None:
     first, *later = choices(finished.folder)
     assert {each.arm for each in first} == {Arm.RANDOM}
-    for choice in later:
-        arms = [each.arm for each in choice if each.tier is Tier.CCSD]
-        assert 0 < arms.count(Arm.CHOSEN) <= arms.count(Arm.RANDOM)
+    for record, choice in zip(ended_rounds(finished.folder), later, strict=False):
+        for tier, buy in ((Tier.CCSD, record.buy.target), (Tier.DFT, record.buy.middle)):
+            arms = [each.arm for each in choice if each.tier is tier]
+            assert arms.count(Arm.CHOSEN) <= arms.count(Arm.RANDOM)
+            assert (arms.count(Arm.CHOSEN) > 0) == (buy > 0), "beyond those bought ahead"
     wanted = [each.positions_A3.tobytes() for choice in (first, *later) for each in choice]
     frames = load_frames(finished.folder.frames, tuple(Purpose))
     judging = frames.of_purpose(Purpose.HOLDOUT, Purpose.VALIDATION)
