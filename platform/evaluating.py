@@ -26,10 +26,14 @@ __all__ = ["DistanceErrors", "Errors", "Evaluation", "evaluate_run", "verdict"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predicted:
-    """Test frames, what labelled them, and energies (F,) eV and forces (A, 3) eV/Å for them."""
+    """Test frames, and energies (F,) eV and forces (A, 3) eV/Å for them.
+
+    `imitates` is the method that the force field was trained on.
+    """
 
     frames: Frames
     test_set: str
+    imitates: str
     force_field: tuple[Array, Array]
     baseline: tuple[Array, Array]
 
@@ -64,21 +68,20 @@ def predict(folder: RunFolder, frames: Frames, test_set: str) -> Predicted:
     """What both force fields of a run say of these frames."""
     if not len(frames):
         raise InputError(f"There are no {test_set} frames to test on.")
-    places = (folder.force_field, folder.baseline)
-    tuned, standard = (load_force_field(place).predict(frames) for place in places)
-    return Predicted(frames, test_set, tuned, standard)
+    tuned, standard = (load_force_field(at) for at in (folder.force_field, folder.baseline))
+    imitates = tuned.metadata.method
+    return Predicted(frames, test_set, imitates, tuned.predict(frames), standard.predict(frames))
 
 
 def judge(folder: RunFolder, predicted: Predicted) -> Evaluation:
     """Errors of both force fields on frames, which have to be of one method."""
     frames = predicted.frames
     method = _only_method(frames, predicted.test_set)
-    imitates = load_force_field(folder.force_field).metadata.method
     trained = _trained(folder)
     gain = compare_forces(predicted.baseline[1], predicted.force_field[1], frames).difference_kcal
     return Evaluation(
         method=method,
-        imitates="" if imitates == method else imitates,
+        imitates="" if predicted.imitates == method else predicted.imitates,
         test_set=predicted.test_set,
         frames=len(frames),
         force_field=_errors("three stages", predicted.force_field, frames, trained),

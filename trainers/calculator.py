@@ -56,7 +56,6 @@ class ForgefieldCalculator(Calculator):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self.force_field = load_force_field(Path(folder), device=device)
-        self.metadata = self.force_field.metadata
         self.force_spread: Array | None = None
         self.force_error: Array | None = None
         sums = [_with_bases(member) for member in self.force_field.members]
@@ -93,7 +92,7 @@ class ForgefieldCalculator(Calculator):  # type: ignore[misc]
 
     def _refuse_strangers(self) -> None:
         """Any other molecule would get a number that means nothing."""
-        metadata, here = self.metadata, sorted(self.atoms.numbers.tolist())
+        metadata, here = self.force_field.metadata, sorted(self.atoms.numbers.tolist())
         if self.atoms.pbc.any() and metadata.periodic is False:
             raise InputError(
                 "This force field was trained on molecules in free space and knows nothing of what "

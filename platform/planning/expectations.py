@@ -86,8 +86,7 @@ def expected(offer: Offer, target: float | None, label_bytes: int) -> Expected:
 
 def as_document(outlook: Outlook, allocation: Allocation, core_seconds: float) -> ErrorForecast:
     """The forecast as a part of the plan."""
-    found = outlook.forecast(allocation, core_seconds)
-    return ErrorForecast(low=found.low, median=found.median, high=found.high)
+    return ErrorForecast.of(outlook.forecast(allocation, core_seconds))
 
 
 def alternative(offer: Offer, factor: float, label_bytes: int) -> Alternative | None:

@@ -4,7 +4,11 @@ Times in seconds, costs in core-seconds, sizes in bytes, errors in kcal/mol/Å (
 of force components). All of them are optional in a plan: older ones have none.
 """
 
+from typing import Self
+
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from forgefield.platform.forecasting.error_model import Percentiles
 
 
 class Part(BaseModel):
@@ -50,6 +54,11 @@ class ErrorForecast(Part):
     low: PositiveFloat
     median: PositiveFloat
     high: PositiveFloat
+
+    @classmethod
+    def of(cls, found: Percentiles) -> Self:
+        """The same as JSON."""
+        return cls(low=found.low, median=found.median, high=found.high)
 
 
 class Alternative(Part):

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from forgefield.platform.forecasting.error_model import ErrorModelSettings, on_frames
+from forgefield.platform.forecasting.error_model import on_frames
 from forgefield.platform.planning.allocation import TARGET
 from forgefield.platform.planning.plan import Document, Plan
 from forgefield.platform.planning.quote_parts import ErrorForecast
@@ -115,7 +115,8 @@ def _tier(tier: Tier, plan: Plan, status: Status) -> TierLesson:
 
 def _error(plan: Plan, result: Result) -> ErrorLesson:
     measured, frames = result.evaluation.force_field, result.evaluation.frames
-    forecast = plan.forecast and _on_frames(plan.forecast, frames, plan.recipe.forecast)
+    settings = plan.recipe.forecast
+    forecast = plan.forecast and ErrorForecast.of(on_frames(plan.forecast, frames, settings))
     return ErrorLesson(
         forecast=forecast,
         measured=measured.force_mae,
@@ -125,8 +126,3 @@ def _error(plan: Plan, result: Result) -> ErrorLesson:
         log_ratio=math.log(forecast.median / measured.force_mae) if forecast else None,
         inside=forecast.low <= measured.force_mae <= forecast.high if forecast else None,
     )
-
-
-def _on_frames(said: ErrorForecast, frames: int, settings: ErrorModelSettings) -> ErrorForecast:
-    few = on_frames(said, frames, settings)
-    return ErrorForecast(low=few.low, median=few.median, high=few.high)

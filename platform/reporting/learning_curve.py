@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
 from forgefield.platform.evaluating import Errors
+from forgefield.platform.forecasting.error_model import Percentiles
 from forgefield.platform.forecasting.outcomes import Kind
 from forgefield.platform.planning.allocation import TARGET
 from forgefield.platform.planning.plan import Plan
@@ -78,8 +79,11 @@ def _picture(facts: Facts, plan: Plan, seen: ErrorsSeen) -> Picture:
         if any(outcome.kind is kind for outcome in seen.outcomes):
             _band(axes, seen.band(kind))
             _points(axes, seen, kind)
-    _forecast_mark(axes, seen)
-    _plan_mark(axes, plan, seen)
+    last, name = seen.forecast(), "forecast of the last training, 80 %"
+    _forecast_mark(axes, BESIDE * seen.end.target, last, FORCE_FIELD, name)
+    if plan.forecast is not None:
+        name = "the plan's forecast, 80 %"
+        _forecast_mark(axes, seen.planned.target, plan.forecast, SOFT, name)
     if facts.evaluation is not None:
         _end_mark(axes, seen.end.target, facts.evaluation.baseline, BASELINE, "")
         errors = facts.evaluation.force_field
@@ -124,25 +128,11 @@ def _points(axes: Axes, seen: ErrorsSeen, kind: Kind) -> None:
         )  # fmt: skip
 
 
-def _forecast_mark(axes: Axes, seen: ErrorsSeen) -> None:
-    """What the errors seen say of the last training."""
-    found = seen.forecast()
+def _forecast_mark(axes: Axes, labels: float, found: Percentiles, colour: str, name: str) -> None:
     bars = [[found.median - found.low], [found.high - found.median]]
     axes.errorbar(
-        [BESIDE * seen.end.target], [found.median], bars, fmt="D", ms=6, color=FORCE_FIELD,
-        mfc=PAPER, mew=1.3, elinewidth=1.2, capsize=4, zorder=3,
-        label="forecast of the last training, 80 %",
-    )  # fmt: skip
-
-
-def _plan_mark(axes: Axes, plan: Plan, seen: ErrorsSeen) -> None:
-    found = plan.forecast
-    if found is None:
-        return
-    bars = [[found.median - found.low], [found.high - found.median]]
-    axes.errorbar(
-        [seen.planned.target], [found.median], bars, fmt="D", ms=6, color=SOFT, mfc=PAPER, mew=1.3,
-        elinewidth=1.2, capsize=4, label="the plan's forecast, 80 %", zorder=2,
+        [labels], [found.median], bars, fmt="D", ms=6, color=colour, mfc=PAPER, mew=1.3,
+        elinewidth=1.2, capsize=4, label=name, zorder=2,
     )  # fmt: skip
 
 
