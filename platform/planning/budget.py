@@ -17,10 +17,11 @@ from forgefield.storage.records import Tier
 from forgefield.storage.units import CORE_SECONDS_PER_CORE_HOUR, to_micro
 
 FORMS = "250ccsd, 2000dft, 40cpuh, 3gpuh or $120"
-LARGEST = Decimal(10) ** 9
+LEAST, LARGEST = Decimal(10) ** -6, Decimal(10) ** 9
 MOST_CORE_SECONDS = 1e18
 _PATTERN = re.compile(
-    r"(?P<dollars>\$)?(?P<amount>[0-9]{1,12}(?:\.[0-9]{1,6})?)(?P<unit>ccsd|dft|cpuh|gpuh)?"
+    r"(?P<minus>-)?(?P<dollars>\$)?(?P<amount>[0-9]{1,12}(?:\.[0-9]{1,12})?(?:e[-+]?[0-9]{1,3})?)"
+    r"(?P<unit>ccsd|dft|cpuh|gpuh)?"
 )
 
 
@@ -52,17 +53,19 @@ def parse_budget(text: str) -> Budget:
     if match is None or bool(match["dollars"]) == bool(match["unit"]):
         raise InputError(f"{text[:60]!r} is not a budget. Write it like {FORMS}.")
     amount = Decimal(match["amount"])
-    if not 0 < amount <= LARGEST:
+    if match["minus"] or not LEAST <= amount <= LARGEST:
         raise InputError(
-            f"A budget must be above 0 and at most {LARGEST:.0e}; {text[:60]!r} is not."
+            f"A budget must be above 0 (at least {LEAST:f}) and at most {LARGEST:.0e}; "
+            f"{text[:60]!r} is not."
         )
-    return Budget(float(amount), match["unit"] or "$")
+    return Budget(float(round(amount, 6)), match["unit"] or "$")
 
 
 def is_budget(text: str) -> bool:
     """Whether this is written as a budget; it may be more than anyone may ask for."""
     match = _PATTERN.fullmatch(text)
-    return match is not None and bool(match["dollars"]) != bool(match["unit"])
+    known = match is not None and bool(match["dollars"]) != bool(match["unit"])
+    return match is not None and known and not match["minus"]
 
 
 def unit_core_seconds(unit: str, label_cost: Mapping[Tier, float], prices: Prices) -> float:

@@ -4,6 +4,7 @@ A JSON document with the molecule and the resolved recipe inside, so that a run 
 from it alone. Once a run folder holds a calibrated plan, that one is executed.
 """
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -122,15 +123,23 @@ class MoleculeDocument(Document):
         facts = self.model_dump() | {"positions_A3": np.array(self.positions_A3, dtype=np.float64)}
         return Molecule(**facts)
 
+    def key(self) -> str:
+        """128-bit hash of all of it, the name too."""
+        return hashlib.blake2b(self.model_dump_json().encode(), digest_size=16).hexdigest()
+
 
 class Plan(Document):
-    """A quote that `platform run` executes; times in seconds, costs in core-seconds."""
+    """A quote that `platform run` executes; times in seconds, costs in core-seconds.
+
+    `priced_for` is the key of the molecule that it was made for, empty in plans of before.
+    """
 
     model_config = FINITE
     format: int = FORMAT
     forgefield: str
     created: float
     molecule: MoleculeDocument
+    priced_for: str = ""
     budget: str
     unit_core_seconds: PositiveFloat
     cap_micro: PositiveInt

@@ -45,6 +45,8 @@ def _contradictions(plan: "Plan") -> Iterator[str]:
     yield from _of_money(plan)
     yield from _of_machine(plan)
     yield from contradictions_of(plan.molecule)
+    if plan.priced_for not in ("", plan.molecule.key()):
+        yield f"its costs are not those of this {plan.molecule.name[:60]}; the molecule was changed"
     yield from _of_labels(plan)
     yield from _of_errors(plan)
     if not plan.workdir or "\0" in plan.workdir:

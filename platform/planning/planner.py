@@ -50,11 +50,12 @@ def make_plan(
     memory = max(cost.memory_bytes for cost in costs.values())
     found = expected(offer, target, memory)
     choice = choose_slots(machines[0], memory, recipe.labels.threads, recipe.methods.of(TARGET))
-    slots = choice.slots
+    slots, document = choice.slots, to_document(molecule)
     return Plan(
         forgefield=version("forgefield"),
         created=time.time(),
-        molecule=to_document(molecule),
+        molecule=document,
+        priced_for=document.key(),
         budget=str(budget),
         unit_core_seconds=offer.unit_core_seconds,
         cap_micro=cap_micro,

@@ -20,6 +20,7 @@ PRICES = Prices(core_hour=0.05, gpu_hour=2.0)
         ("0.5gpuh", 0.5, "gpuh"),
         ("$120", 120, "$"),
         (" 20CCSD ", 20, "ccsd"),
+        ("1.5e3ccsd", 1500, "ccsd"),
     ],
 )
 def test_known_forms_are_read_and_written_back(text: str, amount: float, unit: str) -> None:
@@ -37,7 +38,7 @@ def test_known_forms_are_read_and_written_back(text: str, amount: float, unit: s
         "250 ccsd",
         "-5ccsd",
         "0ccsd",
-        "1e3ccsd",
+        "1e30ccsd",
         "nan",
         "$5ccsd",
         "$",

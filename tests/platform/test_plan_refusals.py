@@ -57,9 +57,12 @@ def plan_document(budget: str = "40ccsd") -> Document:
     ("budget", "why"),
     [
         ("0ccsd", "above 0"),
-        ("-5ccsd", "not a budget"),
-        ("1e-9ccsd", "not a budget"),
-        ("1e12ccsd", "not a budget"),
+        ("-5ccsd", "above 0"),
+        ("-$5", "above 0"),
+        ("1e-9ccsd", "at least 0.000001"),
+        ("1e30ccsd", "at most"),
+        ("1e999ccsd", "at most"),
+        ("1e12ccsd", "at most"),
         ("nan", "not a budget"),
         ("nanccsd", "not a budget"),
         ("infccsd", "not a budget"),
@@ -105,7 +108,7 @@ def set_at(document: Document, path: str, value: object) -> None:
         ({"cap_micro": -5}, "cap_micro"),
         ({"budget": "4000ccsd"}, "its cap is"),
         ({"budget": "40dft"}, "one dft is worth"),
-        ({"budget": "-40ccsd"}, "not a budget"),
+        ({"budget": "-40ccsd"}, "above 0"),
         ({"unit_core_seconds": 1.0}, "one ccsd is worth"),
         ({"unit_core_seconds": float("nan")}, "unit_core_seconds"),
         ({"tiers.3.core_seconds": 1e-3}, "not between"),
@@ -151,6 +154,8 @@ def set_at(document: Document, path: str, value: object) -> None:
         ({"molecule.mol_block": "junk"}, "its bonds are of no atoms"),
         ({"molecule.positions_A3": [[0, 0, 0]] * 6}, "lie 0 Å apart"),
         ({"molecule.positions_A3.0.0": 1e300}, "from the origin"),
+        ({"molecule.name": "ethanol"}, "the molecule was changed"),
+        ({"molecule.smiles": "CCO"}, "the molecule was changed"),
         ({"format": 7}, "format 7"),
         ({"surprise": 1}, "surprise"),
     ],
@@ -164,7 +169,7 @@ def test_plans_that_were_edited_into_contradiction(
     Path("plan.json").write_text(json.dumps(document))
     message = refused("run", "plan.json")
     assert why in message
-    assert "plan.json" in message or "not a budget" in message
+    assert "plan.json" in message or "budget" in message
     assert not Path("run").exists()
 
 

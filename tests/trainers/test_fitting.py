@@ -80,6 +80,20 @@ def test_an_interrupted_fit_ends_with_the_same_bits(
         assert torch.equal(value, resumed.network.state_dict()[name]), name
 
 
+def test_a_slow_fit_is_saved_by_the_clock(
+    accurate: Frames, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = tmp_path / "fit.safetensors"
+    rarely = SETTINGS.model_copy(update={"save_every": 1000})
+    with pytest.raises(Interrupted):
+        run(accurate, rarely, checkpoint=checkpoint, stop_at=20)
+    assert not checkpoint.exists()
+    monkeypatch.setattr(fitting, "SAVE_SECONDS", 0.0)
+    with pytest.raises(Interrupted):
+        run(accurate, rarely, checkpoint=checkpoint, stop_at=20)
+    assert checkpoint.exists()
+
+
 def test_what_diverges_ends_with_an_error(accurate: Frames) -> None:
     settings = SETTINGS.model_copy(update={"rate": 1e30, "norm": "l2", "steps": 200})
     with pytest.raises(TrainingDiverged, match="lower the rate"):

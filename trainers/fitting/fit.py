@@ -41,6 +41,7 @@ from forgefield.trainers.graphs import GraphSet
 from forgefield.trainers.models.potential import Potential
 from forgefield.trainers.settings import FitSettings, Progress
 
+SAVE_SECONDS = 30.0  # a kill loses no more; a checkpoint takes less than a hundredth of it
 
 @dataclass(frozen=True, slots=True)
 class FitResult:
@@ -86,7 +87,7 @@ def fit(
             line = run.evaluate()
             if watch is not None:
                 watch(line)
-        if checkpoint is not None and run.state.step % settings.save_every == 0:
+        if checkpoint is not None and run.due():
             run.save(checkpoint)
     return run.result()
 
@@ -109,7 +110,7 @@ class _Fit:
         self.best = self.average.clone()
         self.optimiser = optimiser_for(self.flat, model, settings)
         self.state = State()
-        self._began = time.monotonic()
+        self._began = self._saved = time.monotonic()
         self.captured = CapturedStep(model, self.objective) if pays(settings, train) else None
         self.batches = Batches(len(train), settings.batch, settings.seed)
 
@@ -171,7 +172,13 @@ class _Fit:
         """Wall time so far, that of processes before this one included."""
         return self.state.seconds + time.monotonic() - self._began
 
+    def due(self) -> bool:
+        """Whether it is time for a checkpoint, by steps or by the clock."""
+        late = time.monotonic() - self._saved >= SAVE_SECONDS
+        return late or self.state.step % self.settings.save_every == 0
+
     def save(self, path: Path) -> None:
+        self._saved = time.monotonic()
         if rank() != 0:
             return
         tensors = {
