@@ -124,7 +124,7 @@ def plan(
     from forgefield.platform.planning.machine import machines_asked
     from forgefield.platform.run_folder import write_atomically
     from forgefield.platform.screen.plan_plot import draw_plan, refuse_plot_name
-    from forgefield.platform.screen.plan_screen import show_plan
+    from forgefield.platform.screen.plan_screen import next_step, show_plan
 
     if ledger is not None and not calibrate:
         raise InputError("--no-calibrate books nothing. Give --ledger to `platform run`.")
@@ -147,7 +147,7 @@ def plan(
         print_json(made)
         return
     show_plan(screen, made)
-    screen.print(f"Written to {out}. Go on with: platform run {out}", markup=False)
+    screen.print(f"Written to {out}. {next_step(made, out)}", markup=False)
 
 
 def run(

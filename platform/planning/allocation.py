@@ -6,6 +6,7 @@ get a small share of the money; middle-tier ones are capped by the target-tier l
 and what is left goes to the target tier.
 """
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -22,8 +23,10 @@ from pydantic import (
 from forgefield.platform.forecasting.counts import Costs, Counts
 from forgefield.platform.forecasting.error_model import Posterior
 from forgefield.platform.forecasting.splitting import Limits, best_split
+from forgefield.platform.planning.budget import rounded_up
 from forgefield.storage.errors import BudgetTooSmall
 from forgefield.storage.records import Purpose, Tier
+from forgefield.storage.units import CORE_SECONDS_PER_CORE_HOUR
 
 TARGET = Tier.CCSD
 MIDDLE = Tier.DFT
@@ -123,9 +126,8 @@ def allocate(
 ) -> Allocation:
     """Split `core_seconds` between the tiers; raises `BudgetTooSmall` naming the least budget."""
     cheap = {tier: _cheap_labels(core_seconds, label_cost[tier], settings) for tier in CHEAP}
-    left = core_seconds * (1 - settings.spare_share)
-    left -= sum((n + settings.calibration(t)) * label_cost[t] for t, n in cheap.items())
-    middle = int((left - fewest_target_labels(settings) * label_cost[TARGET]) / label_cost[MIDDLE])
+    left = _beside_cheap(core_seconds, label_cost, settings)
+    middle = _middle_beside_fewest(core_seconds, label_cost, settings)
     if middle < settings.calibration_labels:
         raise BudgetTooSmall(_too_small(core_seconds, label_cost, settings))
     # The most where the target tier gets all the money that these leave.
@@ -195,19 +197,43 @@ def _cheap_labels(core_seconds: float, cost: float, settings: AllocationSettings
     return min(settings.cheap_labels, int(settings.cheap_cost_share * core_seconds / cost))
 
 
+def _beside_cheap(
+    core_seconds: float, label_cost: Mapping[Tier, float], settings: AllocationSettings
+) -> float:
+    """What is left for the middle and the target tier."""
+    left = core_seconds * (1 - settings.spare_share)
+    for tier in CHEAP:
+        bought = _cheap_labels(core_seconds, label_cost[tier], settings)
+        left -= (bought + settings.calibration(tier)) * label_cost[tier]
+    return left
+
+
+def _middle_beside_fewest(
+    core_seconds: float, label_cost: Mapping[Tier, float], settings: AllocationSettings
+) -> int:
+    """Middle-tier labels beside the fewest of the target tier; negative where these are too dear."""
+    left = _beside_cheap(core_seconds, label_cost, settings)
+    return int((left - fewest_target_labels(settings) * label_cost[TARGET]) // label_cost[MIDDLE])
+
+
 def _too_small(
     core_seconds: float, label_cost: Mapping[Tier, float], settings: AllocationSettings
 ) -> str:
-    fewest = fewest_target_labels(settings)
-    least = fewest * label_cost[TARGET] + settings.calibration_labels * label_cost[MIDDLE]
-    least /= 1 - settings.spare_share - len(CHEAP) * settings.cheap_cost_share
-    target_cost = label_cost[TARGET]
+    fewest, price = fewest_target_labels(settings), label_cost[TARGET]
+    begin = int(fewest + settings.calibration_labels * label_cost[MIDDLE] / price)
+    enough = (
+        count
+        for count in itertools.count(begin, max(1, begin // 100))
+        if _middle_beside_fewest(count * price, label_cost, settings) >= settings.calibration_labels
+    )
+    least = next(enough)
+    hours = rounded_up(least * price / CORE_SECONDS_PER_CORE_HOUR, 3)
     return (
-        f"The budget is worth {core_seconds / target_cost:.3g} target-tier labels; the least "
+        f"The budget is worth {core_seconds / price:.3g} target-tier labels; the least "
         f"campaign needs {fewest} of them ({settings.calibration_labels} calibration, "
         f"{settings.fewest_train} training, {settings.fewest_validation} validation, "
         f"{settings.fewest_holdout} hold-out) and cheaper ones beside them. "
-        f"Give at least {-(-least // target_cost):.0f}ccsd ({1.1 * least / 3600:.2g}cpuh)."
+        f"Give at least {least}ccsd = {hours:g}cpuh."
     )
 
 

@@ -5,6 +5,7 @@ label with forces of this molecule), `2000dft`, `40cpuh`, `3gpuh` or `$120`. The
 one currency, micro core-seconds; GPU hours and dollars are exchanged at the recipe's prices.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from forgefield.storage.units import CORE_SECONDS_PER_CORE_HOUR, to_micro
 FORMS = "250ccsd, 2000dft, 40cpuh, 3gpuh or $120"
 LEAST, LARGEST = Decimal(10) ** -6, Decimal(10) ** 9
 MOST_CORE_SECONDS = 1e18
+ROUNDING = 1e-6
 _PATTERN = re.compile(
     r"(?P<minus>-)?(?P<dollars>\$)?(?P<amount>[0-9]{1,12}(?:\.[0-9]{1,12})?(?:e[-+]?[0-9]{1,3})?)"
     r"(?P<unit>ccsd|dft|cpuh|gpuh)?"
@@ -66,6 +68,12 @@ def is_budget(text: str) -> bool:
     match = _PATTERN.fullmatch(text)
     known = match is not None and bool(match["dollars"]) != bool(match["unit"])
     return match is not None and known and not match["minus"]
+
+
+def rounded_up(amount: float, digits: int = 2) -> float:
+    """So many significant digits, never less."""
+    size = 10.0 ** (math.floor(math.log10(amount)) + 1 - digits)
+    return float(f"{math.ceil(amount / size - ROUNDING) * size:.6g}")
 
 
 def unit_core_seconds(unit: str, label_cost: Mapping[Tier, float], prices: Prices) -> float:

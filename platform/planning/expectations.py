@@ -5,14 +5,20 @@ molecules have shown; rounds of the run refit it. They are mean absolute errors 
 in kcal/mol/Å.
 """
 
-import math
 from dataclasses import dataclass
 
 from forgefield.platform.planning.allocation import Allocation
-from forgefield.platform.planning.budget import Budget, unit_core_seconds
+from forgefield.platform.planning.budget import Budget, rounded_up, unit_core_seconds
 from forgefield.platform.planning.machine import Machine
 from forgefield.platform.planning.outlook import Outlook
-from forgefield.platform.planning.quote_parts import Alternative, ErrorForecast, TargetQuote
+from forgefield.platform.planning.quote_parts import (
+    SLIGHT,
+    USELESS,
+    Alternative,
+    ErrorForecast,
+    TargetQuote,
+    hopeless,
+)
 from forgefield.platform.planning.wall import wall_of
 from forgefield.platform.screen.wording import UNIT, duration, three_digits
 from forgefield.storage.errors import BudgetTooSmall
@@ -20,16 +26,11 @@ from forgefield.storage.records import Molecule
 
 FACTORS = (0.5, 2.0, 10.0)
 """Budgets that are quoted beside the one asked for."""
-USELESS = 1.0
-"""kcal/mol/Å; above it a force field is nearer to the cheap tiers than to the target."""
-SLIGHT = 0.1
-"""Chance below which a plan is called hopeless."""
 FOUNDATION = 0.4
 """kcal/mol/Å: how near foundation models come to their own DFT for organic molecules, to about a
 factor of two either way. An order of magnitude, not measured here."""
 FOUNDATION_ELEMENTS = frozenset({1, 6, 7, 8, 9, 15, 16, 17, 35, 53})
 """Elements of MACE-OFF, arXiv 2312.15211."""
-ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,17 +119,11 @@ def target_quote(offer: Offer, target: float) -> TargetQuote:
     return TargetQuote(asked=target, budget=budget, core_seconds=core_seconds, chance=chance)
 
 
-def rounded_up(amount: float) -> float:
-    """Two significant digits, never less."""
-    size = 10.0 ** (math.floor(math.log10(amount)) - 1)
-    return float(f"{math.ceil(amount / size - ROUNDING) * size:.6g}")
-
-
 def _warnings(offer: Offer, forecast: ErrorForecast, target: TargetQuote | None) -> list[str]:
     said = []
     if target is not None and target.chance < SLIGHT:
         said.append(_hopeless_target(offer, target))
-    elif offer.chance(USELESS) < SLIGHT:
+    elif hopeless(forecast):
         said.append(
             f"Hopeless: more than {USELESS:g} {UNIT} is expected in nine of ten cases. "
             "Raise the budget, or name a target error with --target to learn what it costs."

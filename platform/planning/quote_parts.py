@@ -10,6 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat
 
 from forgefield.platform.forecasting.error_model import Percentiles
 
+USELESS = 1.0
+"""kcal/mol/Å; above it a force field is nearer to the cheap tiers than to the target."""
+SLIGHT = 0.1
+"""Chance below which a plan is called hopeless."""
+
 
 class Part(BaseModel):
     """A frozen JSON document of finite numbers that refuses unknown keys."""
@@ -82,3 +87,10 @@ class TargetQuote(Part):
     budget: str | None
     core_seconds: PositiveFloat | None
     chance: float = Field(ge=0, le=1)
+
+
+def hopeless(forecast: ErrorForecast, target: TargetQuote | None = None) -> bool:
+    """Whether the target, or without one a force field of use, is expected in < 1 case of 10."""
+    if target is not None and target.chance < SLIGHT:
+        return True
+    return forecast.low > USELESS

@@ -1,8 +1,7 @@
 """The budget of a plan that was asked for by its error alone."""
 
 from forgefield.platform.planning.allocation import TARGET
-from forgefield.platform.planning.budget import Budget
-from forgefield.platform.planning.expectations import rounded_up
+from forgefield.platform.planning.budget import Budget, rounded_up
 from forgefield.platform.planning.outlook import Outlook
 from forgefield.platform.planning.quoting import estimated_costs
 from forgefield.platform.planning.recipe import Recipe

@@ -3,12 +3,14 @@
 Errors are mean absolute errors of force components in kcal/mol/Å; ranges hold 8 of 10 cases.
 """
 
+from pathlib import Path
+
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from forgefield.platform.planning.plan import Plan, TierQuote
-from forgefield.platform.planning.quote_parts import ErrorForecast
+from forgefield.platform.planning.quote_parts import ErrorForecast, hopeless
 from forgefield.platform.planning.training_length import training_core_seconds
 from forgefield.platform.screen.panels import grid, panel, tier_table
 from forgefield.platform.screen.wording import (
@@ -31,6 +33,14 @@ def show_plan(console: Console, plan: Plan) -> None:
     console.print(panel("Quote", *parts, _notes(plan)))
 
 
+def next_step(plan: Plan, path: Path) -> str:
+    """What to do with the plan in this file."""
+    if not all(quote.fits for quote in plan.tiers):
+        return "It can't run here, for want of memory."
+    doubtful = plan.forecast is not None and hopeless(plan.forecast, plan.target)
+    return f"{'To run it all the same' if doubtful else 'Go on with'}: platform run {path}"
+
+
 def _facts(plan: Plan) -> Table:
     cost = amount(plan.in_budget_units(plan.cost), plan.budget)
     rows: list[tuple[str, RenderableType]] = [
@@ -48,7 +58,7 @@ def _facts(plan: Plan) -> Table:
 
 def _wall(plan: Plan) -> str:
     if all(wall.seconds is None for wall in plan.wall):
-        return "without end: a label doesn't fit into a node"
+        return "no time: it can't run, a label doesn't fit into a node"
     parts: list[str] = []
     for wall in plan.wall:
         nodes = "1 node" if wall.nodes == 1 else f"{wall.nodes} nodes"

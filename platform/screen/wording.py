@@ -3,11 +3,19 @@
 UNIT = "kcal/mol/Å"
 """Of errors that people see: mean absolute errors of force components."""
 MOST_WRITTEN_OUT = 1e12
-_DURATIONS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"), (0.0, "µs"))
+_DURATIONS = (
+    (365.25 * 86400, "y"),
+    (86400.0, "d"),
+    (3600.0, "h"),
+    (60.0, "min"),
+    (1.0, "s"),
+    (1e-3, "ms"),
+    (0.0, "µs"),
+)
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds in the unit that suits them: `14 µs`, `0.71 ms`, `16 s`, `3.2 h`, `5.1 d`."""
+    """Seconds in the unit that suits them: `14 µs`, `0.71 ms`, `16 s`, `3.2 h`, `5.1 d`, `17 y`."""
     if seconds is None:
         return "–"
     size, unit = next((size, unit) for size, unit in _DURATIONS if seconds >= 1.0 * size)

@@ -82,12 +82,16 @@ def test_the_cap_counts_the_target_labels_that_are_bought() -> None:
     assert 2.9 * tight.of(TARGET) < tight.of(MIDDLE) <= 3 * tight.of(TARGET)
 
 
-def test_the_least_budget_that_is_named_is_enough() -> None:
+@pytest.mark.parametrize("cost", [METHANOL, METHANOL | {Tier.DFT: 0.1}, METHANOL | {Tier.XTB: 0.5}])
+def test_the_least_budget_that_is_named_is_the_least(cost: dict[Tier, float]) -> None:
     with pytest.raises(BudgetTooSmall) as caught:
-        allocate(3 * METHANOL[TARGET], METHANOL, SETTINGS, PRIOR)
-    named = re.search(r"at least (\d+)ccsd", str(caught.value))
+        allocate(3 * cost[TARGET], cost, SETTINGS, PRIOR)
+    named = re.search(r"at least (\d+)ccsd = ([\d.]+)cpuh", str(caught.value))
     assert named is not None
-    allocate(int(named[1]) * METHANOL[TARGET], METHANOL, SETTINGS, PRIOR)
+    allocate(int(named[1]) * cost[TARGET], cost, SETTINGS, PRIOR)
+    allocate(float(named[2]) * 3600, cost, SETTINGS, PRIOR)
+    with pytest.raises(BudgetTooSmall):
+        allocate((int(named[1]) - 1) * cost[TARGET], cost, SETTINGS, PRIOR)
 
 
 def test_no_middle_tier_where_it_costs_as_much_as_the_target() -> None:

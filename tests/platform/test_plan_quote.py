@@ -14,10 +14,9 @@ from rich.console import Console
 from forgefield.labelers.molecules import find_molecule
 from forgefield.platform.cli import main
 from forgefield.platform.forecasting.outcomes import Training
-from forgefield.platform.planning.budget import Budget, parse_budget
+from forgefield.platform.planning.budget import Budget, parse_budget, rounded_up
 from forgefield.platform.planning.cost_records import Seen, cost_records
 from forgefield.platform.planning.cost_store import remember_costs
-from forgefield.platform.planning.expectations import rounded_up
 from forgefield.platform.planning.machine import Machine, machines_asked
 from forgefield.platform.planning.outlook import Outlook
 from forgefield.platform.planning.plan import Plan, TierCost, load_plan

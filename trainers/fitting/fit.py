@@ -43,6 +43,7 @@ from forgefield.trainers.settings import FitSettings, Progress
 
 SAVE_SECONDS = 30.0  # a kill loses no more; a checkpoint takes less than a hundredth of it
 
+
 @dataclass(frozen=True, slots=True)
 class FitResult:
     """How a fit ended: the weights left in the model are those of step `best_step`.
