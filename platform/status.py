@@ -1,7 +1,8 @@
 """The state of a run, read from its ledger and timeline without disturbing who drives it."""
 
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from forgefield.platform.buying.saved_labels import saved_labels
 from forgefield.platform.planning.plan import Document, Plan, load_plan
@@ -10,12 +11,15 @@ from forgefield.platform.rounds.documents import Band, Course, ended_rounds
 from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.screen.wording import three_digits
 from forgefield.storage.ledger import Ledger
-from forgefield.storage.ledger.entries import Entry, EntryKind, TierTally
+from forgefield.storage.ledger.entries import Entry, EntryKind, FailureRow, State, TierTally
 from forgefield.storage.records import Tier
 from forgefield.storage.run_lock import RunLock
-from forgefield.storage.units import from_micro
+from forgefield.storage.units import KCAL_PER_MOL_PER_EV, from_micro
+from forgefield.trainers.stages.names import in_words
+from forgefield.trainers.stages.progress import PROGRESS, unfinished
 
 RATE_WINDOW_S = 600.0
+FAILURES_SHOWN = 5
 
 
 class TierStatus(Document):
@@ -47,6 +51,18 @@ class RoundStatus(Document):
     why: str
 
 
+class StageStatus(Document):
+    """A stage that trains now: steps, and its best error so far in kcal/mol/Å on validation frames.
+
+    It has made no step while it loads and compiles.
+    """
+
+    name: str
+    step: int
+    steps: int
+    error: float | None
+
+
 class Status(Document):
     """A run at one instant; money in core-seconds, rate in core-seconds a second of wall time.
 
@@ -72,10 +88,7 @@ class Status(Document):
     found: int = 0
     saved: float = 0.0
     round: RoundStatus | None = None
-
-
-BUYING = frozenset({"calibration began", "labelling began"})
-"""Steps in which a rate of labels means something."""
+    training: tuple[StageStatus, ...] = ()
 
 
 def status_of(folder: RunFolder) -> Status:
@@ -83,12 +96,12 @@ def status_of(folder: RunFolder) -> Status:
     plan = load_plan(folder.plan) if folder.plan.exists() else None
     with Ledger(folder.ledger_url, read_only=True) as ledger:
         balance, tally = ledger.balance(), ledger.tally()
-        entries, failures = ledger.entries(), ledger.failures()
+        entries, failures = ledger.entries(), _not_made_good(ledger)
         shared = saved_labels(ledger)
     tiers = tuple(_tier_status(tier, tally, plan) for tier in Tier)
     running = RunLock(folder.root).is_held()
     step = _step(folder)
-    buying = step in BUYING or step.startswith("round ")
+    buying = any(row.in_flight for row in tiers)
     rate = _rate(entries) if running and buying else None
     to_buy = _core_seconds_to_buy(tiers, plan) if plan else 0.0
     return Status(
@@ -106,12 +119,21 @@ def status_of(folder: RunFolder) -> Status:
         rate=rate,
         seconds_to_go=to_buy / rate if rate and plan else None,
         failures=tuple(
-            f"{row.method.tier}: {row.failure.kind}: {row.failure.message}" for row in failures[-5:]
+            f"{row.method.tier}: {row.failure.kind}: {row.failure.message}"
+            for row in failures[-FAILURES_SHOWN:]
         ),
         found=shared.labels,
         saved=shared.core_seconds,
         round=_round(folder),
+        training=tuple(_stages(folder)) if running else (),
     )
+
+
+def _not_made_good(ledger: Ledger) -> list[FailureRow]:
+    """Failed attempts at labels that aren't there by now."""
+    failures = ledger.failures()
+    states = ledger.job_states({row.job_key for row in failures})
+    return [row for row in failures if states[row.job_key].state is not State.DONE]
 
 
 def _claimed(folder: RunFolder) -> str:
@@ -134,6 +156,19 @@ def _round(folder: RunFolder) -> RoundStatus | None:
         decision=last.decision,
         why=last.why,
     )
+
+
+def _stages(folder: RunFolder) -> Iterator[StageStatus]:
+    """What trains, in a round or at the end."""
+    for place in (*sorted(folder.rounds.glob("*/training")), folder.training):
+        for name, line in unfinished(place / PROGRESS, place):
+            best = line.fit.best * KCAL_PER_MOL_PER_EV
+            yield StageStatus(
+                name=in_words(name),
+                step=line.fit.step,
+                steps=line.fit.steps,
+                error=best if math.isfinite(best) else None,
+            )
 
 
 def _tier_status(tier: Tier, tally: Sequence[TierTally], plan: Plan | None) -> TierStatus:

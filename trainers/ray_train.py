@@ -6,14 +6,13 @@ publishes its own folder, and its own checkpoint survives the worker. When a wor
 starts another, which goes on from there.
 
 Progress comes back as small JSON files in a folder that worker and driver share, read by
-`latest_progress`; it never blocks or fails a stage. Metrics go to Ray Train as well.
+`stages.progress`; it never blocks or fails a stage. Metrics go to Ray Train as well.
 
 An error of ours inside a stage comes out of `run_stages` as itself. Ray would hand it on as text
 inside errors of its own, so the worker leaves it in a file. One that the user has to mend isn't
 tried again.
 """
 
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -28,8 +27,8 @@ from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 
 from forgefield.storage.errors import ForgefieldError, InputError, MissingProgram, StorageError
 from forgefield.trainers.last_words import raise_last_words, write_last_words
-from forgefield.trainers.settings import Progress
 from forgefield.trainers.stages.finished import finished_chain
+from forgefield.trainers.stages.progress import begun, write_progress
 from forgefield.trainers.stages.tasks import StageProgress, StageResult, StageTask
 
 LIGHT = {
@@ -180,11 +179,13 @@ def _train_loop(config: Mapping[str, Any]) -> None:
     def watch(line: StageProgress) -> None:
         ray.train.report({"stage": line.stage, "phase": line.phase, **asdict(line.fit)})
         if rank() == 0:
-            _write_progress(settings.progress, line)
+            write_progress(settings.progress, line)
 
     chain = [StageTask.model_validate_json(text) for text in config["tasks"]]
     try:
         for task in chain:
+            if rank() == 0:
+                write_progress(settings.progress, begun(task))
             run_stage(task, watch, device=device)
     except ForgefieldError as error:
         write_last_words(_last_words(chain, settings), error)
@@ -195,21 +196,3 @@ def _train_loop(config: Mapping[str, Any]) -> None:
 def _last_words(chain: Sequence[StageTask], settings: RaySettings) -> Path:
     """Where the workers of a chain leave an error of ours."""
     return settings.storage / f"{chain[-1].name}-{chain[-1].key()[:8]}.error.json"
-
-
-def _write_progress(folder: Path, line: StageProgress) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{line.stage}.json"
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(json.dumps(asdict(line)), encoding="utf-8")
-    partial.replace(path)
-
-
-def latest_progress(folder: Path) -> dict[str, StageProgress]:
-    """The last line of each stage that has reported so far, by its name."""
-    lines = {}
-    for path in sorted(folder.glob("*.json")):
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        stored["fit"] = Progress(**stored["fit"])
-        lines[path.stem] = StageProgress(**stored)
-    return lines

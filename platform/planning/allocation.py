@@ -211,7 +211,7 @@ def _beside_cheap(
 def _middle_beside_fewest(
     core_seconds: float, label_cost: Mapping[Tier, float], settings: AllocationSettings
 ) -> int:
-    """Middle-tier labels beside the fewest of the target tier; negative where these are too dear."""
+    """Middle-tier labels beside the fewest of the target tier; negative where they cost more."""
     left = _beside_cheap(core_seconds, label_cost, settings)
     return int((left - fewest_target_labels(settings) * label_cost[TARGET]) // label_cost[MIDDLE])
 

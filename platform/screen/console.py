@@ -46,6 +46,7 @@ def status_panel(status: Status) -> Panel:
             ("state", status.step if status.step == "finished" else f"{doing}; {status.step}"),
             ("money", _money(status)),
             ("rate", _rate(status)),
+            *_training(status),
             *_rounds(status),
             *_shared(status),
         ]
@@ -61,6 +62,16 @@ def _money(status: Status) -> str:
     unit = status.unit_core_seconds
     said = ", ".join(f"{amount(value / unit, status.budget)} {name}" for name, value in shares)
     return f"{said} of {amount(status.cap / unit, status.budget)}"
+
+
+def _training(status: Status) -> list[tuple[str, RenderableType]]:
+    """A line for every stage that trains now."""
+    lines = [
+        f"{stage.name}: step {stage.step:,} of {stage.steps:,}"
+        + ("" if stage.error is None else f", {three_digits(stage.error)} kcal/mol/Å so far")
+        for stage in status.training
+    ]
+    return [("training", "\n".join(lines))] if lines else []
 
 
 def _rounds(status: Status) -> list[tuple[str, RenderableType]]:

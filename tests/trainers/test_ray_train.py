@@ -21,12 +21,12 @@ from forgefield.trainers.model_settings import EGNNSettings
 from forgefield.trainers.ray_train import (
     RaySettings,
     _train_loop,
-    latest_progress,
     run_stages,
 )
 from forgefield.trainers.settings import FitSettings
 from forgefield.trainers.stages import running
 from forgefield.trainers.stages.committee import committee
+from forgefield.trainers.stages.progress import latest_progress
 from forgefield.trainers.stages.running import run_stage
 from forgefield.trainers.stages.tasks import Phase, Selection, StageResult, StageTask
 
