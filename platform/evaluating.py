@@ -17,11 +17,15 @@ from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.errors import InputError
 from forgefield.storage.frame_store import load_frames
 from forgefield.storage.frames import Frames
+from forgefield.storage.likeness import seen_before
 from forgefield.storage.records import Array, Purpose
 from forgefield.trainers.evaluation import by_distance, compare_forces, errors
 from forgefield.trainers.loading import load_force_field
 
 __all__ = ["DistanceErrors", "Errors", "Evaluation", "evaluate_run", "verdict"]
+
+SAME_A = 1e-3
+"""Å by which no interatomic distance of one geometry differs, written with fewer digits or not."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,11 +105,10 @@ def _trained(folder: RunFolder) -> Frames:
 
 
 def _seen(frames: Frames, folder: RunFolder) -> int:
-    """How many of these geometries the run's training or choice of models saw."""
+    """How many of these geometries training or the choice of models saw, by labels of any tier."""
     if not folder.frames.exists():
         return 0
-    known = {row.tobytes() for row in load_frames(folder.frames).of_tier(TARGET).geometry_F}
-    return sum(row.tobytes() in known for row in frames.geometry_F)
+    return int(seen_before(frames, load_frames(folder.frames), SAME_A).sum())
 
 
 def _only_method(frames: Frames, test_set: str) -> str:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 UNKNOWN = "unknown"
 """Method of frames whose file names none."""
+STATE = (("charge", 0), ("multiplicity", 1))
+"""Fields of a frame, and what holds where it lacks them."""
 ORIGIN = Provenance(IMPORTED, "", "", 0, 0.0, 0.0)
 
 
@@ -53,6 +55,8 @@ def read_frames(path: Path) -> Frames:
 def _stored(seq: int, atoms: "Atoms") -> StoredFrame:
     label = Label(atoms.get_potential_energy(), atoms.get_forces(), ORIGIN)
     numbers = tuple(int(number) for number in atoms.numbers)
-    configuration = Configuration(atoms.get_chemical_formula(), numbers, atoms.positions)
+    charge, multiplicity = (int(atoms.info.get(name, unsaid)) for name, unsaid in STATE)
+    name = atoms.get_chemical_formula()
+    configuration = Configuration(name, numbers, atoms.positions, charge, multiplicity)
     method = Method(TARGET, str(atoms.info.get("method", UNKNOWN)))
     return StoredFrame(seq, Job(configuration, method, Purpose.HOLDOUT), label, 0)

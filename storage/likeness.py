@@ -10,6 +10,7 @@ Legend: `N` frames, `A` atoms, `P` pairs of atoms, `K` columns. Lengths in Å.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import combinations_with_replacement, product
 
 import numpy as np
@@ -59,6 +60,19 @@ def alike_pairs(frames: Frames, members: Integers, threshold: float) -> Integers
     ]
     found: Integers = members[np.concatenate([np.empty((0, 2), dtype=np.intp), *close])]
     return found
+
+
+def seen_before(frames: Frames, known: Frames, threshold: float) -> NDArray[np.bool_]:
+    """Which of `frames` are like any that is known, (F,); charges and spins may be unsaid."""
+    first = len(frames)
+    both = Frames.concatenate([frames, known])
+    nothing = np.zeros(len(both), dtype=np.int64)
+    both = replace(both, charge_F=nothing, multiplicity_F=nothing)
+    seen_F = np.zeros(first, dtype=bool)
+    for members in kinds_of(both):
+        pairs = np.sort(alike_pairs(both, members, threshold), axis=1)
+        seen_F[pairs[(pairs[:, 0] < first) & (pairs[:, 1] >= first), 0]] = True
+    return seen_F
 
 
 def likeness_features(frames: Frames, members: Integers) -> Array:

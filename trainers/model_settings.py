@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 Fade = Literal["smooth", "cosine"]
+AtomicNumber = Annotated[int, Field(ge=1, le=118)]
 
 
 def _read_table(value: object) -> object:
@@ -23,7 +24,7 @@ class SharedSettings(BaseModel):
     title: ClassVar[str]
 
     cutoff: float = Field(default=5.0, gt=0)
-    elements: Annotated[tuple[int, ...], BeforeValidator(_read_table)] = ()
+    elements: Annotated[tuple[AtomicNumber, ...], BeforeValidator(_read_table)] = ()
     heads: int = Field(default=1, ge=1)
 
     @property
@@ -137,8 +138,13 @@ class GemNetSettings(SharedSettings):
 
 def _kind(value: Any) -> str:  # noqa: ANN401
     """Settings without a kind are those of the first model there was."""
-    found = value.get("kind", "egnn") if isinstance(value, dict) else value.kind
+    found = value.get("kind", "egnn") if isinstance(value, dict) else getattr(value, "kind", "none")
     return str(found)
+
+
+def _by_kind(value: Any) -> Any:  # noqa: ANN401
+    """`"egnn"` for `{kind = "egnn"}`."""
+    return {"kind": value} if isinstance(value, str) else value
 
 
 ModelSettings = Annotated[
@@ -148,5 +154,6 @@ ModelSettings = Annotated[
     | Annotated[NequIPSettings, Tag("nequip")]
     | Annotated[GemNetSettings, Tag("gemnet")],
     Discriminator(_kind),
+    BeforeValidator(_by_kind),
 ]
 """Told apart by `kind`."""

@@ -8,9 +8,9 @@ rate is the larger one. Rates of NequIP, EGNN and GemNet-T were sought on ethano
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from forgefield.storage.errors import InputError
 from forgefield.trainers.model_settings import (
@@ -35,6 +35,12 @@ class Preset(BaseModel):
     standard: FitSettings
     pretrain: FitSettings
     finetune: FitSettings
+
+    @model_validator(mode="after")
+    def _nothing_stops_pretraining(self) -> Self:
+        if self.pretrain.patience:
+            raise ValueError("pre-training has no validation frames to stop by: leave out patience")
+        return self
 
 
 def _preset(model: ModelSettings, rate: float, *, batch: int, wide: int, steps: int) -> Preset:

@@ -25,7 +25,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from ray.exceptions import RayTaskError
 from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 
-from forgefield.storage.errors import ForgefieldError, InputError, MissingProgram, StorageError
+from forgefield.storage.errors import (
+    ForgefieldError,
+    InputError,
+    MissingProgram,
+    StorageError,
+    TrainingDiverged,
+)
 from forgefield.trainers.last_words import raise_last_words, write_last_words
 from forgefield.trainers.stages.finished import finished_chain
 from forgefield.trainers.stages.progress import begun, write_progress
@@ -41,8 +47,8 @@ process fewer to start, and an end that is noticed at once."""
 
 
 CHECK_S = 1.0
-TO_BE_MENDED = (InputError, MissingProgram)
-"""Errors that come again, however often a stage is tried."""
+TO_BE_MENDED = (InputError, MissingProgram, TrainingDiverged)
+"""Errors that come again, however often a stage is tried: a fit goes the same way each time."""
 
 
 class RaySettings(BaseModel):

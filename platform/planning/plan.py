@@ -162,11 +162,14 @@ class Plan(Document):
 
     @field_validator("recipe", mode="before")
     @classmethod
-    def _one_network(cls, recipe: Any) -> Any:  # noqa: ANN401
-        """Plans of before there were committees."""
-        if isinstance(recipe, dict) and isinstance(recipe.get("training"), dict):
-            return recipe | {"training": {"members": 1, **recipe["training"]}}
-        return recipe
+    def _of_before(cls, recipe: Any) -> Any:  # noqa: ANN401
+        """Older plans have one network, and say what pre-training never did: stop early."""
+        if not isinstance(recipe, dict) or not isinstance(recipe.get("training"), dict):
+            return recipe
+        training = {"members": 1, **recipe["training"]}
+        for phase in training.get("pretrain", ()):
+            phase.get("fit", {}).pop("patience", None)
+        return recipe | {"training": training}
 
     @field_validator("tiers")
     @classmethod

@@ -143,6 +143,25 @@ class Recipe(Section):
             object.__setattr__(self, "labels", bookless)
         return self
 
+    @model_validator(mode="after")
+    def _scores_are_of_samples(self) -> Self:
+        """Score matching learns the potential that its frames are samples of."""
+        for phase in self.training.pretrain:
+            if phase.objective != "scores" or any(self.replay.of(tier) for tier in phase.tiers):
+                continue
+            if set(self.sampling.temperatures) != {phase.temperature}:
+                sampled = ", ".join(f"{each:g}" for each in self.sampling.temperatures)
+                raise ValueError(
+                    f"score matching at {phase.temperature:g} K needs frames of that temperature, "
+                    f"but sampling.temperatures are {sampled} K"
+                )
+            if self.rounds.most_rounds > 1:
+                raise ValueError(
+                    "score matching needs samples, not frames that rounds chose: set "
+                    "rounds.most_rounds = 1"
+                )
+        return self
+
     @property
     def has_stand_ins(self) -> bool:
         """Whether labels of some tier are replayed from a file, or pose as another method's."""

@@ -19,7 +19,7 @@ def planned_counts(plan: Plan) -> Counts:
 
 def goes_in_rounds(plan: Plan, settings: RoundSettings) -> bool:
     """Whether there are enough target labels that watching them come pays."""
-    return planned_counts(plan).target >= settings.fewest
+    return settings.most_rounds > 1 and planned_counts(plan).target >= settings.fewest
 
 
 def first_buy(planned: Counts, at_hand: Counts, settings: RoundSettings) -> Counts:

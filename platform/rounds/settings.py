@@ -9,8 +9,8 @@ class RoundSettings(BaseModel):
     Below `fewest` planned training labels of the target tier there is one round: everything is
     bought, then trained on. Otherwise round 0 buys `first_share` of the planned training labels,
     and a later one at most `growth` times those at hand, until `most_rounds`, of which the last
-    spends what is left. While one trains, random labels of the next are bought ahead: `ahead` of
-    what it may grow by.
+    spends what is left; with 1 there are none. While one trains, random labels of the next are
+    bought ahead: `ahead` of what it may grow by.
 
     `committee` fine-tunings judge where labels are worth most. Stages take `effort` times their
     steps, and `curve` is their learning curve; the last training goes by the recipe. A round's

@@ -154,7 +154,7 @@ def test_every_verdict_on_few_frames_is_called_rough(gain: float, low: float, hi
 
 
 def test_frames_that_training_saw_are_no_test(folder: RunFolder, tmp_path: Path) -> None:
-    """The run's own training frames, exported and handed back; its hold-out is one."""
+    """The run's own training frames, exported and handed back, also turned, moved and rounded."""
     random = np.random.default_rng(1)
     origin = Provenance("test", "1", "here", 1, 1.0, 1.0)
     method = Method(Tier.CCSD, OWN)
@@ -167,10 +167,17 @@ def test_frames_that_training_saw_are_no_test(folder: RunFolder, tmp_path: Path)
         store.append(stored)
     write_extended_xyz(from_stored(stored), tmp_path / "all.xyz")
     write_extended_xyz(from_stored(stored[3:]), tmp_path / "holdout.xyz")
+    images = ase.io.read(tmp_path / "all.xyz", ":")
+    for atoms in images:
+        positions, label = np.round(atoms.positions[:, [1, 2, 0]] + 5.0, 4), atoms.calc
+        atoms.positions, atoms.calc = positions, label
+        label.atoms = atoms.copy()
+    ase.io.write(tmp_path / "moved.xyz", images)
     seen = evaluate_run(folder, tmp_path / "all.xyz")
     assert seen.trained_on == 3
     assert verdict(seen).startswith("No test: training or the choice of models saw 3 of these 5")
     assert evaluate_run(folder, tmp_path / "holdout.xyz").trained_on == 0
+    assert evaluate_run(folder, tmp_path / "moved.xyz").trained_on == 3
 
 
 def with_hold_out(folder: RunFolder, trained: int, held: int) -> None:

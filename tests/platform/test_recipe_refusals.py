@@ -26,6 +26,13 @@ from forgefield.storage.errors import InputError
 from forgefield.storage.records import Purpose, Tier
 
 REPLAY = '[replay.ccsd]\nfile = "{file}"\nmethod = "SPRINGS"\nunit = "kcal/mol"\nprice = {price}\n'
+SCORES = """
+[[training.pretrain]]
+tiers = ["dft"]
+objective = "scores"
+temperature = 500
+[training.pretrain.fit]
+steps = 10"""
 Refused = Callable[..., str]
 
 
@@ -55,6 +62,12 @@ def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Refused:
     ("recipe", "key"),
     [
         ("[prices]\ncore_hour = inf", "prices.core_hour = inf"),
+        ("[training]\nmodel = 3", "training.model = 3"),
+        ('[training]\nmodel = "egn"', "egnn"),
+        ('[training.model]\nkind = "egnn"\nelements = [200]', "elements.0 = 200"),
+        (f"{SCORES}\npatience = 3", "leave out patience"),
+        (f"{SCORES}\n[sampling]\ntemperatures = [300, 500]", "temperatures are 300, 500 K"),
+        (f"{SCORES}\n[sampling]\ntemperatures = [500]", "rounds.most_rounds = 1"),
         ("[prices]\ncore_hour = 1e-300", "prices.core_hour = 1e-300"),
         (REPLAY.format(file="a.npz", price="inf"), "replay.ccsd.price = inf"),
         (REPLAY.format(file="a.npz", price="nan"), "replay.ccsd.price = nan"),

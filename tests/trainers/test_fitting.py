@@ -94,6 +94,24 @@ def test_a_slow_fit_is_saved_by_the_clock(
     assert checkpoint.exists()
 
 
+def test_a_damaged_checkpoint_is_as_good_as_none(accurate: Frames, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "fit.safetensors"
+    _, expected = run(accurate, checkpoint=checkpoint)
+    whole = checkpoint.read_bytes()
+    assert run(accurate, checkpoint=checkpoint)[1] == expected
+    checkpoint.write_bytes(whole[: len(whole) // 2])
+    assert run(accurate, checkpoint=checkpoint)[1] == expected
+
+
+def test_a_gradient_that_is_no_number_ends_with_an_error(
+    accurate: Frames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the loss still is one, at the last step, with nothing to validate by."""
+    monkeypatch.setattr(fitting.FlatParameters, "clip", lambda *_: math.nan)
+    with pytest.raises(TrainingDiverged, match="gradient nan"):
+        run(accurate, SETTINGS.model_copy(update={"steps": 1}))
+
+
 def test_what_diverges_ends_with_an_error(accurate: Frames) -> None:
     settings = SETTINGS.model_copy(update={"rate": 1e30, "norm": "l2", "steps": 200})
     with pytest.raises(TrainingDiverged, match="lower the rate"):

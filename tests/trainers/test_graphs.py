@@ -7,7 +7,7 @@ import torch
 from forgefield.storage.frames import Frames
 from forgefield.storage.settled_frames import StoredFrame, from_stored
 from forgefield.storage.testing import labelled, make_job
-from forgefield.trainers.graphs import Graph, GraphSet
+from forgefield.trainers.graphs import Graph, GraphSet, neighbours
 from forgefield.trainers.graphs.exchange import gather
 from forgefield.trainers.graphs.graph_set import graph_of_one
 from forgefield.trainers.graphs.neighbours import into_slots, near_pairs, ragged_ranges
@@ -99,6 +99,23 @@ def test_reading_from_neighbours_has_its_derivatives(frames: Frames) -> None:
 
     assert torch.autograd.gradcheck(read, values, fast_mode=True)
     assert torch.autograd.gradgradcheck(read, values, fast_mode=True)
+
+
+@pytest.mark.parametrize("at_once", [1, 30, 10**6])
+def test_pairs_of_all_frames_are_those_of_each(
+    at_once: int, frames: Frames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(neighbours, "AT_ONCE", at_once)
+    ptr = np.asarray(frames.ptr)
+    found = near_pairs(ptr, frames.positions_A3, CUTOFF)
+    alone = []
+    for frame in range(len(frames)):
+        atoms = frames.atoms_of(frame)
+        inside = np.array([0, atoms.stop - atoms.start])
+        pairs = near_pairs(inside, frames.positions_A3[atoms], CUTOFF)
+        alone.append(np.stack([pairs.atom, pairs.neighbour]) + atoms.start)
+    np.testing.assert_array_equal(np.stack([found.atom, found.neighbour]), np.hstack(alone))
+    assert len(near_pairs(np.array([0]), np.empty((0, 3)), CUTOFF).atom) == 0
 
 
 def test_order_of_pairs_does_not_matter(frames: Frames) -> None:

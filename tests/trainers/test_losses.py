@@ -93,6 +93,15 @@ def test_weights_are_exp_of_minus_bias_over_gamma() -> None:
     np.testing.assert_array_equal(weights(bias, None).weight_F, 1.0)
 
 
+def test_molecules_have_a_gamma_each() -> None:
+    """One that the teacher doesn't know is far off everywhere; its frames aren't weighted away."""
+    known, strange = np.array([0.1, 0.2, 0.4]), np.array([10.0, 20.0, 40.0])
+    found = weights(np.concatenate([known, strange]), 1.5, np.array([0, 0, 0, 1, 1, 1]))
+    alone = weights(known, 1.5).weight_F
+    np.testing.assert_allclose(found.weight_F, np.concatenate([alone, alone]))
+    assert weights(np.concatenate([known, strange]), 1.5).weight_F[3:].sum() < 1
+
+
 def test_equal_mass_gives_each_method_the_same_sum() -> None:
     weight = equal_mass(np.array([1.0, 3.0, 2.0, 2.0, 2.0]), np.array([0, 0, 1, 1, 1]))
     assert weight[:2].sum() == pytest.approx(weight[2:].sum())

@@ -13,7 +13,13 @@ import psutil
 import pytest
 import torch
 
-from forgefield.storage.errors import ForgefieldError, InputError, MissingProgram, StorageError
+from forgefield.storage.errors import (
+    ForgefieldError,
+    InputError,
+    MissingProgram,
+    StorageError,
+    TrainingDiverged,
+)
 from forgefield.storage.records import Purpose, Tier
 from forgefield.trainers.force_field import ForceField
 from forgefield.trainers.last_words import raise_last_words
@@ -95,7 +101,7 @@ def test_bad_input_comes_out_as_itself_and_is_not_tried_again(
     assert not chain[0].output.exists()
 
 
-@pytest.mark.parametrize("kind", [InputError, MissingProgram, StorageError])
+@pytest.mark.parametrize("kind", [InputError, MissingProgram, TrainingDiverged, StorageError])
 def test_a_worker_fails_only_where_another_try_may_help(
     kind: type[ForgefieldError], frame_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -23,3 +23,14 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return tensors, dict(file.metadata())
+
+
+def is_whole(path: Path) -> bool:
+    """Whether there is a file that can be read; a damaged one (a full disk) is as good as none."""
+    if not path.exists():
+        return False
+    try:
+        read_checkpoint(path)
+    except (SafetensorError, OSError):
+        return False
+    return True

@@ -29,7 +29,7 @@ from torch import Tensor
 from forgefield.storage.errors import TrainingDiverged
 from forgefield.trainers.fitting.batches import Batches
 from forgefield.trainers.fitting.captured import CapturedStep, pays
-from forgefield.trainers.fitting.checkpoints import read_checkpoint, save_atomically
+from forgefield.trainers.fitting.checkpoints import is_whole, read_checkpoint, save_atomically
 from forgefield.trainers.fitting.flat import FlatParameters
 from forgefield.trainers.fitting.judging import force_error
 from forgefield.trainers.fitting.objectives import Labels, Objective
@@ -80,7 +80,7 @@ def fit(
     without them the last one does.
     """
     run = _Fit(model, train, validation, settings, scale, objective)
-    if checkpoint is not None and checkpoint.exists():
+    if checkpoint is not None and is_whole(checkpoint):
         run.restore(checkpoint)
     while not run.state.finished(settings):
         run.step()
@@ -88,7 +88,7 @@ def fit(
             line = run.evaluate()
             if watch is not None:
                 watch(line)
-        if checkpoint is not None and run.due():
+        if checkpoint is not None and (run.due() or run.state.finished(settings)):
             run.save(checkpoint)
     return run.result()
 
@@ -139,12 +139,13 @@ class _Fit:
 
     def _advance(self, loss: float) -> None:
         state, settings = self.state, self.settings
-        if not math.isfinite(loss):
+        norm = self.flat.clip(settings.clip)
+        if not (math.isfinite(loss) and math.isfinite(norm)):
             raise TrainingDiverged(
-                f"The loss is {loss} at step {state.step + 1} of {settings.steps}: lower the rate "
-                f"({settings.rate:g}), or look for labels that can't be right."
+                f"The loss is {loss:g} and its gradient {norm:g} at step {state.step + 1} of "
+                f"{settings.steps}: lower the rate ({settings.rate:g}), or look for labels that "
+                "can't be right."
             )
-        self.flat.clip(settings.clip)
         self.optimiser.step(rate_at(state.step, settings))
         self.average.lerp_(self.flat.values.detach(), 1 - decay_at(state.step, settings))
         state.advance(loss)

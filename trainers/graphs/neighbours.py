@@ -4,6 +4,7 @@ Legend: `F` frames, `A` atoms of all frames, `E` directed pairs, `K` slots. Unit
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from forgefield.storage.records import Array
 
 Index = NDArray[np.int64]
+AT_ONCE = 2**22
+"""Pairs whose distances are computed at once, which bounds memory."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,11 +57,24 @@ def all_pairs(ptr: Index) -> tuple[Index, Index]:
 
 def near_pairs(ptr: Index, positions: Array, cutoff: float) -> Pairs:
     """All pairs of atoms in one frame nearer than `cutoff`; `positions` (A, 3)."""
-    atom, neighbour = all_pairs(ptr)
-    gap = positions[neighbour] - positions[atom]
-    near = np.einsum("ij,ij->i", gap, gap) < cutoff**2
-    none = np.zeros((int(near.sum()), 3))
-    return Pairs(atom[near], neighbour[near], none.astype(np.int64), none)
+    blocks = [_near_pairs(part, positions, cutoff) for part in _blocks(ptr)]
+    atom, neighbour = np.concatenate([np.empty((2, 0), dtype=np.int64), *blocks], axis=1)
+    none = np.zeros((len(atom), 3))
+    return Pairs(atom, neighbour, none.astype(np.int64), none)
+
+
+def _blocks(ptr: Index) -> list[Index]:
+    """Parts of `ptr` that hold about `AT_ONCE` pairs each, one frame at least."""
+    block_F = np.cumsum(np.diff(ptr) ** 2) // AT_ONCE
+    starts = np.flatnonzero(np.diff(block_F, prepend=-1))
+    return [ptr[a : b + 1] for a, b in pairwise([*starts, len(block_F)])]
+
+
+def _near_pairs(ptr: Index, positions: Array, cutoff: float) -> Index:
+    """Atom and neighbour (2, E) in the frames of a block."""
+    pair_2E = np.stack(all_pairs(ptr - ptr[0])) + ptr[0]
+    gap = positions[pair_2E[1]] - positions[pair_2E[0]]
+    return np.asarray(pair_2E[:, np.einsum("ij,ij->i", gap, gap) < cutoff**2])
 
 
 def into_slots(pairs: Pairs, atoms: int, cutoff: float, *, at_least: int = 1) -> Slots:

@@ -42,9 +42,10 @@ SHORT = FitSettings(
     ema=0.99,
     rho=0.01,
     evaluate_every=50,
-    patience=12,
 )
 """What the fits of a campaign have in common: minutes on two cores."""
+PATIENT = SHORT.model_copy(update={"patience": 12})
+"""Of fits on accurate frames, which validation frames stop."""
 
 
 class PhaseSettings(Frozen):
@@ -64,8 +65,10 @@ class PhaseSettings(Frozen):
     slices: int = Field(default=1, ge=1)
 
     @model_validator(mode="after")
-    def _scores_need_a_temperature(self) -> Self:
+    def _possible(self) -> Self:
         refuse_half_an_aim(self)
+        if self.fit.patience:
+            raise ValueError("pre-training has no validation frames to stop by: leave out patience")
         return self
 
 
@@ -79,12 +82,12 @@ class AsteroidSettings(Frozen):
 
     model: ModelSettings = NequIPSettings()
     target: Tier = Tier.CCSD
-    standard: FitSettings = SHORT.model_copy(update={"steps": 800, "rate": 0.03})
+    standard: FitSettings = PATIENT.model_copy(update={"steps": 800, "rate": 0.03})
     pretrain: tuple[PhaseSettings, ...] = (
         PhaseSettings(tiers=(Tier.XTB,), fit=SHORT.model_copy(update={"steps": 1500, "batch": 12})),
         PhaseSettings(tiers=(Tier.DFT,), fit=SHORT.model_copy(update={"steps": 300, "rate": 0.01})),
     )
-    finetune: FitSettings = SHORT.model_copy(
+    finetune: FitSettings = PATIENT.model_copy(
         update={"steps": 400, "rate": 0.006, "evaluate_every": 25, "warm_up": 50}
     )
     c_grid: Grid = (1.0, None)

@@ -88,7 +88,8 @@ def phase_data(
     found = None
     weight_F = np.ones(len(selected))
     if teacher is not None and by_label:
-        found = weights(biases(teacher.predict(selected)[1], selected), c)
+        bias_F = biases(teacher.predict(selected)[1], selected)
+        found = weights(bias_F, c, selected.molecule_F)
         weight_F = found.weight_F
     if phase.equal_mass:
         weight_F = equal_mass(weight_F, selected.method_F)

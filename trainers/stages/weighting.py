@@ -19,12 +19,16 @@ import numpy as np
 
 from forgefield.storage.errors import InputError
 from forgefield.storage.frames import Frames
+from forgefield.storage.ragged import Integers
 from forgefield.storage.records import Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Weights:
-    """`weight_F` (F,) with mean 1, from `bias_F` (F,) and `gamma`, both eV/Å."""
+    """`weight_F` (F,) with mean 1, from `bias_F` (F,) and `gamma`, both eV/Å.
+
+    Of several molecules `gamma` is the median over the frames.
+    """
 
     weight_F: Array
     bias_F: Array
@@ -47,13 +51,22 @@ def biases(forces_A3: Array, frames: Frames) -> Array:
     return np.add.reduceat(error_A, frames.ptr[:-1]) / np.diff(frames.ptr)
 
 
-def weights(bias: Array, c: float | None) -> Weights:
+def weights(bias_F: Array, c: float | None, molecule_F: Integers | None = None) -> Weights:
     """Weights by γ = c·median(B); `None` weighs all alike. Means are scaled to 1.
 
-    The common factor changes nothing but the meaning of the gradient clip: Adam divides by it.
+    Molecules (`molecule_F`, (F,)) have a γ and a mean each: one that θ₀ never saw is far off
+    everywhere, which says nothing of its labels. The common factor changes nothing but the meaning
+    of the gradient clip: Adam divides by it.
     """
     if c is None:
-        return Weights(np.ones_like(bias), bias, float("inf"))
-    gamma = c * float(np.median(bias))
-    raw = np.exp(-(bias - bias.min()) / gamma) if gamma > 0 else np.ones_like(bias)
-    return Weights(raw / raw.mean(), bias, gamma)
+        return Weights(np.ones_like(bias_F), bias_F, float("inf"))
+    weight_F, gamma_F = np.ones_like(bias_F), np.zeros_like(bias_F)
+    groups = np.zeros(len(bias_F), dtype=np.int64) if molecule_F is None else molecule_F
+    for molecule in np.unique(groups):
+        own = groups == molecule
+        bias = bias_F[own]
+        gamma_F[own] = gamma = c * float(np.median(bias))
+        if gamma > 0:
+            raw = np.exp(-(bias - bias.min()) / gamma)
+            weight_F[own] = raw / raw.mean()
+    return Weights(weight_F, bias_F, float(np.median(gamma_F)))
