@@ -5,13 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from forgefield.platform.distance_errors import errors_by_distance
 from forgefield.platform.evaluation_frames import read_frames
-from forgefield.platform.evaluation_results import (
-    DistanceErrors,
-    Errors,
-    Evaluation,
-    verdict,
-)
+from forgefield.platform.evaluation_results import Errors, Evaluation, verdict
 from forgefield.platform.planning.allocation import TARGET
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.errors import InputError
@@ -19,10 +15,10 @@ from forgefield.storage.frame_store import load_frames
 from forgefield.storage.frames import Frames
 from forgefield.storage.likeness import seen_before
 from forgefield.storage.records import Array, Purpose
-from forgefield.trainers.evaluation import by_distance, compare_forces, errors
+from forgefield.trainers.evaluation import compare_forces, errors
 from forgefield.trainers.loading import load_force_field
 
-__all__ = ["DistanceErrors", "Errors", "Evaluation", "evaluate_run", "verdict"]
+__all__ = ["Errors", "Evaluation", "evaluate_run", "verdict"]
 
 SAME_A = 1e-3
 """Å by which no interatomic distance of one geometry differs, written with fewer digits or not."""
@@ -133,19 +129,5 @@ def _errors(name: str, predicted: tuple[Array, Array], frames: Frames, trained: 
         energy_mae=found.energy_centred_mae_kcal,
         force_mae_by_element=dict(found.element_mae_kcal),
         force_cosine=found.force_cosine,
-        by_distance=_by_distance(predicted[1], frames, trained) if len(trained) else (),
-    )
-
-
-def _by_distance(forces_A3: Array, frames: Frames, trained: Frames) -> tuple[DistanceErrors, ...]:
-    return tuple(
-        DistanceErrors(
-            nearest=each.nearest,
-            farthest=each.farthest,
-            frames=each.frames,
-            force_mae=each.force_mae_kcal.value,
-            low=each.force_mae_kcal.low,
-            high=each.force_mae_kcal.high,
-        )
-        for each in by_distance(forces_A3, frames, trained)
+        by_distance=errors_by_distance(predicted[1], frames, trained),
     )

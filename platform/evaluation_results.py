@@ -1,32 +1,13 @@
 """What an evaluation found, as documents, and what follows from it in words."""
 
 import numpy as np
-from pydantic import ConfigDict
 
+from forgefield.platform.distance_errors import NO_BOUNDS, DistanceErrors
 from forgefield.platform.planning.plan import Document
 from forgefield.platform.screen.wording import UNIT, three_digits
 
 FEW = 10
 """Test frames below which an interval is not to be taken at its word."""
-NO_BOUNDS = ConfigDict(ser_json_inf_nan="strings")
-"""One frame has an infinite interval, which JSON has no number for."""
-
-
-class DistanceErrors(Document):
-    """Force MAE, bounded at 95 %, of the test frames between two distances from training, Å.
-
-    The distance is that of `trainers.evaluation.distances`, to the nearest accurate frame trained
-    on; infinite for a molecule that wasn't.
-    """
-
-    model_config = NO_BOUNDS
-
-    nearest: float
-    farthest: float
-    frames: int
-    force_mae: float
-    low: float
-    high: float
 
 
 class Errors(Document):

@@ -68,7 +68,8 @@ class Prepared:
         """Who measures on the test frames of a draw."""
         file = self.test_file
         name = f"{file.sha256[:16]} {file.unit} {index_hash(draw.test)}"
-        return Judge(self.asked.out / "predictions", file.frames(draw.test), name, self.device)
+        test, near = file.frames(draw.test), self.accurate.frames(draw.train)
+        return Judge(self.asked.out / "predictions", test, name, self.device, near)
 
     def course(self, seed: int, effort: float, member: int = 0) -> Course:
         """The trainings of a seed at an effort, or of a member of its committee."""

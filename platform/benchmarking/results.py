@@ -12,10 +12,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from forgefield.platform.benchmarking.draws import Draw, Index
 from forgefield.platform.benchmarking.files import LabelledFile
+from forgefield.platform.distance_errors import NO_BOUNDS, DistanceErrors
 from forgefield.platform.planning.plan import Document
 from forgefield.storage.frame_store.durable_store import replace_file
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
@@ -23,14 +24,13 @@ from forgefield.trainers.presets import Preset
 from forgefield.trainers.stages.tasks import StageResult
 
 LIBRARIES = ("forgefield", "torch", "e3nn", "torch-geometric", "numpy", "scipy", "ray")
-NO_BOUNDS = ConfigDict(ser_json_inf_nan="strings")
-"""One frame has an infinite interval, which JSON has no number for."""
 
 
 class Score(Document):
     """Errors on the test frames: force MAE over components with its 95 % interval, and more.
 
-    `energy_mae` is of energies relative to their mean difference. `predictions` is an npz file
+    `energy_mae` is of energies relative to their mean difference. `by_distance` is that to the
+    nearest of the most accurate frames that a row trains on. `predictions` is an npz file
     beside the results, with `energy` (F,) eV and `forces` (A, 3) eV/Å.
     """
 
@@ -43,6 +43,7 @@ class Score(Document):
     force_rmse: float
     energy_mae: float
     force_mae_by_element: dict[str, float]
+    by_distance: tuple[DistanceErrors, ...] = ()
     predictions: Path
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from forgefield.platform.benchmarking.results import Score, write
+from forgefield.platform.distance_errors import errors_by_distance
 from forgefield.platform.planning.plan import Document
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import Array
@@ -32,10 +33,16 @@ class _Kept(Document):
 
 
 class Judge:
-    """Measures on `test`; `name` of the test frames tells them from others."""
+    """Measures on `test`; `name` of the test frames tells them from others.
 
-    def __init__(self, folder: Path, test: Frames, name: str, device: str) -> None:
+    Errors are told by distance from the nearest of the accurate frames `near`, where there are any.
+    """
+
+    def __init__(
+        self, folder: Path, test: Frames, name: str, device: str, near: Frames | None = None
+    ) -> None:
         self.folder, self.test, self.name, self.device = folder, test, name, device
+        self.near = near or Frames.empty()
 
     def stage(self, result: StageResult, *, add: tuple[Array, Array] | None = None) -> Score:
         """Score of the force field a stage left; `add` are labels to be added (Δ-learning)."""
@@ -90,6 +97,7 @@ class Judge:
             force_rmse=measured.force_rmse_kcal.value,
             energy_mae=measured.energy_centred_mae_kcal,
             force_mae_by_element=dict(measured.element_mae_kcal),
+            by_distance=errors_by_distance(forces_A3, self.test, self.near),
             predictions=self._save(name, energy_F, forces_A3),
         )
         kept = _Kept(key=self._key(key), seconds=seconds, score=score)

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -11,11 +12,15 @@ from forgefield.platform.benchmarking.best import best_words
 from forgefield.platform.benchmarking.paper import RATIO, paper_value
 from forgefield.platform.benchmarking.results import Results, Row, spread
 from forgefield.platform.screen.panels import panel
-from forgefield.platform.screen.wording import UNIT, duration
+from forgefield.platform.screen.wording import UNIT, duration, three_digits
 
 DASH = "–"
-WIDE = ("energy, kcal/mol", "validation", "search", "c")
+WIDE = ("energy, kcal/mol", "validation", "search", "c", "95 % over frames", "by element")
 """Columns that only the document has."""
+PAPERS = (
+    "The paper's figures are of MD17@CCSD(T) beside cheap labels and test frames of its own: they "
+    "say where one should be, and are no test of these files."
+)
 ANALYTIC = "sGDML"
 """The row that is solved, whatever the effort."""
 
@@ -50,7 +55,11 @@ def efforts_of(results: Results) -> list[float]:
 def notes_of(results: Results) -> list[str]:
     """What has to be known to read the tables."""
     left = [f"{left.row} is left out: {left.reason.rstrip('.')}." for left in results.left_out]
-    return [*results.notes, *left]
+    return [*results.notes, *left, *([PAPERS] if _beside_paper(results) else [])]
+
+
+def _beside_paper(results: Results) -> bool:
+    return any(_paper(results, row.row) != DASH for row in results.rows)
 
 
 def mean_and_spread(values: Sequence[float]) -> str:
@@ -89,25 +98,35 @@ def _curve_errors(results: Results, rows: Sequence[Row], suffix: str) -> Grid:
 
 
 def _details(rows: Sequence[Row], suffix: str) -> Grid:
-    groups: dict[tuple[str, float | None, int], list[Row]] = {}
-    for row in rows:
-        groups.setdefault((row.row, row.ratio, row.accurate), []).append(row)
-    lines = tuple(_detail(group) for group in groups.values())
-    head = ("row", "labels", "MAE", "RMSE", WIDE[0], "validation", "time", "search", "c")
+    lines = tuple(_detail(group) for group in _grouped(rows))
+    head = ("row", "labels", "MAE", *WIDE[4:], "RMSE", WIDE[0], "validation", "time", "search", "c")
     grid = Grid(f"Each row{suffix}: force errors in {UNIT}", head, lines, left=2)
     searched = any(row.search_seconds > row.seconds for row in rows if len(row.tried) > 1)
     telling = {"search": searched, "c": any(row.c is not None for row in rows)}
     return _without(grid, [name for name, tells in telling.items() if not tells])
 
 
+def _grouped(rows: Sequence[Row]) -> list[list[Row]]:
+    """Rows that differ by their seed alone."""
+    groups: dict[tuple[str, float, float | None, int], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.row, row.effort, row.ratio, row.accurate), []).append(row)
+    return list(groups.values())
+
+
+def _count(row: Row) -> str:
+    return f"{row.accurate}" + (f" + {row.cheap:,}" if row.cheap else "")
+
+
 def _detail(rows: Sequence[Row]) -> tuple[str, ...]:
     first = rows[0]
-    cheap = f" + {first.cheap:,}" if first.cheap else ""
     known = [row.validation for row in rows if row.validation is not None]
     return (
         first.row,
-        f"{first.accurate}{cheap}",
+        _count(first),
         mean_and_spread([row.score.force_mae for row in rows]),
+        _interval(rows),
+        _by_element(rows),
         mean_and_spread([row.score.force_rmse for row in rows]),
         mean_and_spread([row.score.energy_mae for row in rows]),
         mean_and_spread(known),
@@ -115,6 +134,35 @@ def _detail(rows: Sequence[Row]) -> tuple[str, ...]:
         duration(spread([row.search_seconds for row in rows])[0]),
         ", ".join(f"{row.c:g}" for row in rows if row.c is not None) or DASH,
     )
+
+
+def _interval(rows: Sequence[Row]) -> str:
+    """Of the error over test frames: means of the seeds' bounds."""
+    low, high = (float(np.mean([getattr(r.score, end) for r in rows])) for end in ("low", "high"))
+    return f"{_digits(low, high)}–{_digits(high, high)}" if np.isfinite(high) else DASH
+
+
+def _by_element(rows: Sequence[Row]) -> str:
+    """`C 0.120, H 0.090`, means over the seeds."""
+    known = [row.score.force_mae_by_element for row in rows]
+    means = {symbol: float(np.mean([each[symbol] for each in known])) for symbol in known[0]}
+    return ", ".join(f"{symbol} {_digits(mean, mean)}" for symbol, mean in means.items())
+
+
+def distances_of(results: Results) -> list[Grid]:
+    """Errors by distance from the training frames, where all rows have them in the same bins."""
+    rows = [row for row in results.rows if row.score.by_distance]
+    edges = {tuple((b.nearest, b.farthest) for b in row.score.by_distance) for row in rows}
+    if len(edges) != 1:
+        return []
+    (bins,) = edges
+    columns = [f"{three_digits(low)}–{three_digits(high)} Å" for low, high in bins]
+    lines = []
+    for group in _grouped(rows):
+        errors = [[row.score.by_distance[n].force_mae for row in group] for n in range(len(bins))]
+        lines.append((group[0].row, _count(group[0]), *map(mean_and_spread, errors)))
+    title = f"Force MAE in {UNIT} by distance from the nearest accurate frame trained on"
+    return [Grid(title, ("row", "labels", *columns), tuple(lines), left=2)]
 
 
 def _at(rows: Sequence[Row], ratio: float | None) -> str:
@@ -143,7 +191,7 @@ def _digits(value: float, like: float) -> str:
 def markdown(results: Results) -> str:
     """All tables and how they were made, as a document."""
     lines = [f"# {results.kind}: {results.title}", ""]
-    for grid in grids_of(results):
+    for grid in [*grids_of(results), *distances_of(results)]:
         lines += [f"## {grid.title}", "", _line(grid.head)]
         lines.append(_line(["---" if n < grid.left else "---:" for n in range(len(grid.head))]))
         lines += [*map(_line, grid.rows), ""]

@@ -17,7 +17,13 @@ from forgefield.platform.benchmarking.draws import Draw
 from forgefield.platform.benchmarking.paper import MOLECULES, name_of
 from forgefield.platform.benchmarking.preparing import draw_notes
 from forgefield.platform.benchmarking.results import LeftOut, Results
-from forgefield.platform.benchmarking.tables import grids_of, markdown, notes_of
+from forgefield.platform.benchmarking.tables import (
+    PAPERS,
+    distances_of,
+    grids_of,
+    markdown,
+    notes_of,
+)
 from forgefield.platform.benchmarking.time_plot import against_time
 from forgefield.platform.benchmarking.wording import in_words
 
@@ -63,6 +69,30 @@ def test_an_effort_has_a_table_where_something_was_trained(results: Results) -> 
     assert [line[0] for line in grids[0].rows] == [kind.value for kind in Kind]
     alone = results.model_copy(update={"rows": tuple(rows_of(results, Kind.SGDML))})
     assert [line[0] for line in grids_of(alone)[0].rows] == ["sGDML"]
+
+
+def test_the_document_has_intervals_elements_and_distances(results: Results) -> None:
+    details = grids_of(results)[1]
+    line = dict(zip(details.head, next(r for r in details.rows if r[0] == "ASTEROID"), strict=True))
+    scores = [row.score for row in rows_of(results, Kind.FULL)]
+    low, high = map(float, line["95 % over frames"].split("–"))
+    assert low < np.mean([score.force_mae for score in scores]) < high
+    elements = [part.split()[0] for part in line["by element"].split(", ")]
+    assert elements == list(scores[0].force_mae_by_element)
+    (grid,) = distances_of(results)
+    assert [row[0] for row in grid.rows] == [row[0] for row in details.rows]
+    for score in scores:
+        bins = score.by_distance
+        weighed = sum(each.frames * each.force_mae for each in bins) / score.frames
+        assert weighed == pytest.approx(score.force_mae)
+        assert [each.nearest for each in bins] == sorted(each.nearest for each in bins)
+    assert grid.title in markdown(results)
+
+
+def test_that_the_papers_figures_are_of_other_frames_is_said(results: Results) -> None:
+    ethanol = results.model_copy(update={"name": "ethanol", "model": "egnn", "budget": 250})
+    assert PAPERS in markdown(ethanol)
+    assert PAPERS not in markdown(results)
 
 
 SMILES = {
