@@ -9,6 +9,8 @@ it finds finished stages and goes on with the rest.
     (baseline)│             fine-tuning  fine-tuning   way up again for the committee's others;
               └─ curve of the baseline, on subsets     curve of the best unweighted one
 
+Rungs without weights don't wait for stage 1: they go up beside it.
+
 Each rung is fine-tuned, because a dearer method is not always a nearer one (LOG.md). Every
 choice is by the validation frames. The hold-out is unknown here.
 
@@ -32,7 +34,7 @@ from forgefield.trainers.stages.asteroid_settings import (
     Trial,
 )
 from forgefield.trainers.stages.committee import committee
-from forgefield.trainers.stages.ladder import Ladder, chain_of, trials_of, way_to
+from forgefield.trainers.stages.ladder import Ladder, chain_of, needs_teacher, trials_of, way_to
 from forgefield.trainers.stages.tasks import StageResult, WatchStage
 
 __all__ = [
@@ -69,14 +71,14 @@ def train(
     """
     ladder = Ladder(frames, folder, settings, tuple(cheap_tiers))
     standard_training = ladder.standard(1.0)
-    ((baseline,),) = runner([(standard_training,)])
-    climbs = ladder.climbs(baseline.output)
-    *climbed, standard = runner([*(chain_of(climb) for climb in climbs), ladder.standard_curve()])
-    trials = tuple(
-        trial
-        for climb, results in zip(climbs, climbed, strict=True)
-        for trial in trials_of(climb, results)
-    )
+    climbs = ladder.climbs(standard_training.output)
+    later = [climb for climb in climbs if needs_teacher(climb)]
+    free = [climb for climb in climbs if not needs_teacher(climb)]
+    chains = [(standard_training,), *map(chain_of, free), ladder.standard_curve()]
+    (baseline,), *climbed, standard = runner(chains)
+    climbed += runner([*map(chain_of, later)]) if later else []
+    ended = {climb[0].cs: found for climb, found in zip([*free, *later], climbed, strict=True)}
+    trials = tuple(trial for climb in climbs for trial in trials_of(climb, ended[climb[0].cs]))
     chosen = best_of(trials)
     curved = best_of(trials, unweighted=True)
     rungs = [rung for climb in climbs for rung in climb]

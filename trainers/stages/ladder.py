@@ -92,12 +92,12 @@ class Ladder:
             temperature=settings.temperature,
             slices=settings.slices,
         )
-        labels = settings.objective == "labels"
+        weighted = settings.objective == "labels" and cs[-1] is not None
         return self._task(
             self._name(place, cs),
             phase,
             start=below,
-            teacher=teacher if labels else None,
+            teacher=teacher if weighted else None,
             c=cs[-1],
         )
 
@@ -156,6 +156,11 @@ class Ladder:
 def chain_of(climb: Sequence[Rung]) -> Chain:
     """Every rung and its fine-tuning, in an order in which nothing waits for a later one."""
     return tuple(task for rung in climb for task in (rung.pretrain, rung.finetune))
+
+
+def needs_teacher(climb: Sequence[Rung]) -> bool:
+    """Whether some rung is weighted, and so waits for stage 1."""
+    return any(rung.pretrain.teacher is not None for rung in climb)
 
 
 def way_to(top: Rung, climbs: Sequence[Sequence[Rung]]) -> Chain:

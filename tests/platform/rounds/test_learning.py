@@ -91,7 +91,7 @@ def test_every_error_is_told_once_with_the_labels_behind_it() -> None:
 
 def test_a_round_trains_shorter_without_weights_and_the_recipe_stays() -> None:
     recipe = AsteroidSettings()
-    weighted = PhaseSettings(tiers=(Tier.DFT,), fit=recipe.finetune, c_grid=(0.5, 1.0))
+    weighted = PhaseSettings(tiers=(Tier.DFT,), fit=recipe.pretrain[0].fit, c_grid=(0.5, 1.0))
     recipe = recipe.model_copy(update={"pretrain": (*recipe.pretrain, weighted)})
     short = shorter(recipe, RoundSettings(effort=0.25, curve=(0.3,)))
     assert (short.c_grid, short.curve) == ((None,), (0.3,))

@@ -1,5 +1,6 @@
 """Which stages a recipe asks for: names, starts, and grids of c that branch."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,12 @@ from forgefield.trainers.settings import FitSettings
 from forgefield.trainers.stages.asteroid import train
 from forgefield.trainers.stages.asteroid_settings import (
     AsteroidSettings,
+    Chain,
     PhaseSettings,
     TrainingOutcome,
 )
 from forgefield.trainers.stages.committee import committee
-from forgefield.trainers.stages.ladder import Ladder, chain_of, way_to
+from forgefield.trainers.stages.ladder import Ladder, chain_of, needs_teacher, way_to
 from forgefield.trainers.stages.tasks import PhaseResult, StageResult, StageTask
 
 XTB, DFT = (
@@ -42,7 +44,9 @@ def test_every_c_climbs_all_rungs_and_fine_tunes_each() -> None:
     ]  # fmt: skip
     for climb in plan.climbs(TEACHER):
         low, high = climb
-        assert (low.pretrain.start, low.pretrain.teacher) == (None, TEACHER)
+        weighted = low.cs != (None,)
+        assert (low.pretrain.start, low.pretrain.teacher) == (None, TEACHER if weighted else None)
+        assert needs_teacher(climb) is weighted
         assert (high.pretrain.start, high.finetune.start) == (
             low.pretrain.output,
             high.pretrain.output,
@@ -77,18 +81,19 @@ def test_score_matching_needs_no_teacher_and_no_c() -> None:
 VALIDATION = {"pretrain-c-1-xtb": 0.3, "pretrain-c-1-xtb-dft": 0.1, "pretrain-unweighted-xtb": 0.2}
 
 
+def result_of(task: StageTask) -> StageResult:
+    """Without training: what starts from `VALIDATION`'s force fields has those errors."""
+    error = VALIDATION.get(task.start.name, 0.4) if task.start else 0.4
+    one = PhaseResult(frames=1, steps=1, best_step=1, validation=error, gamma=None,
+                      median_bias=None)  # fmt: skip
+    return StageResult(
+        name=task.name, output=task.output, key=str(task.start), dataset="", phases=(one,),
+        validation=error, wall_s=0.0,
+    )  # fmt: skip
+
+
 def climb(**changes: object) -> TrainingOutcome:
-    """An outcome without training: force fields from `VALIDATION`'s starts have those errors."""
-
-    def result(task: StageTask) -> StageResult:
-        error = VALIDATION.get(task.start.name, 0.4) if task.start else 0.4
-        one = PhaseResult(frames=1, steps=1, best_step=1, validation=error, gamma=None,
-                          median_bias=None)  # fmt: skip
-        return StageResult(
-            name=task.name, output=task.output, key=str(task.start), dataset="", phases=(one,),
-            validation=error, wall_s=0.0,
-        )  # fmt: skip
-
+    """An outcome without training."""
     settings = AsteroidSettings(
         pretrain=(PhaseSettings(**XTB), PhaseSettings(**DFT)), curve=(0.5,), **changes
     )
@@ -96,9 +101,31 @@ def climb(**changes: object) -> TrainingOutcome:
         Path("frames"),
         Path("out"),
         settings,
-        lambda chains: [tuple(result(task) for task in chain) for chain in chains],
+        lambda chains: [tuple(result_of(task) for task in chain) for chain in chains],
         cheap_tiers=(Tier.XTB, Tier.DFT),
     )
+
+
+def test_what_is_not_weighted_goes_up_beside_stage_one(tmp_path: Path) -> None:
+    """Cores would idle otherwise: stage 1 is a single fit, which weighted rungs wait for."""
+    asked: list[list[str]] = []
+
+    def runner(chains: Sequence[Chain]) -> list[tuple[StageResult, ...]]:
+        asked.append([chain[0].name for chain in chains])
+        return [tuple(result_of(task) for task in chain) for chain in chains]
+
+    pretrain = (PhaseSettings(**XTB), PhaseSettings(**DFT))
+    settings = AsteroidSettings(pretrain=pretrain, curve=(0.5,), c_grid=(1.0, None))
+    outcome = train(tmp_path, tmp_path, settings, runner, cheap_tiers=(Tier.XTB, Tier.DFT))
+    assert asked[:2] == [
+        ["standard-1", "pretrain-unweighted-xtb", "standard-0.5"],
+        ["pretrain-c-1-xtb"],
+    ]
+    assert [trial.c for trial in outcome.trials] == [1.0, 1.0, None, None]
+    assert [trial.finetune.name for trial in outcome.trials[::2]] == [
+        "finetune-c-1-xtb-1",
+        "finetune-unweighted-xtb-1",
+    ]
 
 
 def test_the_curve_starts_from_what_knows_no_accurate_label() -> None:
