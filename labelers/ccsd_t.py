@@ -55,7 +55,7 @@ SHARE_FOR_STARTS = 0.1
 class CcsdTLabeler(MeanFieldLabeler):
     """CCSD(T), or CCSD without `triples`, in one basis."""
 
-    program = "Forgefield with PySCF"
+    program = "Forgefield"
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class CcsdTLabeler(MeanFieldLabeler):
     @property
     def version(self) -> str:
         """Ours and PySCF's."""
-        return f"{importlib.metadata.version('forgefield')} with {super().version}"
+        return f"{importlib.metadata.version('forgefield')} with PySCF {super().version}"
 
     def available(self) -> None:
         """Raise `MissingProgram` without PySCF, torch or Numba."""

@@ -169,9 +169,9 @@ def _cut(samples: Samples, settings: SamplingSettings) -> Samples:
     if len(cut) == settings.frames:
         return cut
     note = (
-        f"{len(cut)} distinct frames instead of {settings.frames}: {samples.dropped} more were "
-        f"within {settings.threshold} Å of another one; lower `threshold`, raise `temperatures` or "
-        "ask for fewer frames"
+        f"only {len(cut):,} distinct geometries of {settings.frames:,} wanted, it goes on with "
+        f"these ({samples.dropped:,} samples were nearer than {settings.threshold} Å to another): "
+        "lower `threshold`, raise `temperatures` or ask for fewer frames in [sampling]"
     )
     return replace(cut, note=note)
 

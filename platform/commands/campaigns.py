@@ -19,6 +19,7 @@ from forgefield.platform.commands.shared import (
 from forgefield.storage.errors import InputError
 
 if TYPE_CHECKING:
+    from forgefield.platform.planning.plan import Plan
     from forgefield.platform.planning.request import Request
 
 Molecule = Annotated[
@@ -132,6 +133,7 @@ def plan(
         refuse_plot_name(plot)
     for path in [out] if plot is None else [out, plot]:
         refuse_unwritable(path)
+    before = plan_there(out)
     asked = Asked(molecule, budget, target, charge, multiplicity, recipe, workdir)
     request = replace(request_for(asked), elsewhere=machines_asked(nodes, cores_per_node))
     book = with_book(request.recipe, labels, none=no_labels)
@@ -147,7 +149,29 @@ def plan(
         print_json(made)
         return
     show_plan(screen, made)
+    if before and before != said_shortly(made):
+        screen.print(f"It replaces the plan of {before} in {out}.", markup=False)
     screen.print(f"Written to {out}. {next_step(made, out)}", markup=False)
+
+
+def plan_there(path: Path) -> str:
+    """The plan that this file holds in words; raises `InputError` for a file that is no plan."""
+    from forgefield.platform.planning.plan import load_plan
+
+    if not path.exists():
+        return ""
+    try:
+        return said_shortly(load_plan(path))
+    except InputError as error:
+        raise InputError(
+            f"{path} is there and isn't a plan that can be read ({str(error)[:200]}); nothing was "
+            "written. Move it away, or choose another --out."
+        ) from error
+
+
+def said_shortly(plan: "Plan") -> str:
+    """`ethanol for 20ccsd`."""
+    return f"{plan.molecule.name} for {plan.budget}"
 
 
 def run(

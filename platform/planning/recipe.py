@@ -202,16 +202,18 @@ def load_recipe(path: str | Path | None) -> Recipe:
 def describe(error: ValidationError) -> str:
     """A pydantic error in one line a problem, without its web links."""
     problems = [
-        f"{'.'.join(map(str, problem['loc'])) or 'the whole'}{_given(problem['input'])}: "
-        f"{_plain(problem['msg'])}"
+        f"{_place(problem['loc'], problem['input'])}: {_plain(problem['msg'])}"
         for problem in error.errors(include_url=False)
     ]
     return f"{len(problems)} problem(s): " + "; ".join(problems)
 
 
-def _given(value: object) -> str:
-    """What was written; nothing for a whole section."""
-    return "" if isinstance(value, dict | BaseModel) else f" = {str(value)[:60]}"
+def _place(location: tuple[int | str, ...], value: object) -> str:
+    """The key, and what was written there; of the whole or a section that would be too much."""
+    if not location:
+        return "the whole"
+    given = "" if isinstance(value, dict | BaseModel) else f" = {str(value)[:60]}"
+    return ".".join(map(str, location)) + given
 
 
 def _plain(message: str) -> str:

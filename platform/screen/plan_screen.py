@@ -58,7 +58,7 @@ def _facts(plan: Plan) -> Table:
 
 def _wall(plan: Plan) -> str:
     if all(wall.seconds is None for wall in plan.wall):
-        return "no time: it can't run, a label doesn't fit into a node"
+        return "for ever: a label doesn't fit into a node"
     parts: list[str] = []
     for wall in plan.wall:
         nodes = "1 node" if wall.nodes == 1 else f"{wall.nodes} nodes"

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from forgefield.labelers.molecules import find_molecule
-from forgefield.platform.cli import main
+from forgefield.platform.cli import app, main
 from forgefield.platform.planning.budget import parse_budget
 from forgefield.platform.planning.machine import Machine
 from forgefield.platform.planning.plan import TierCost
@@ -171,6 +172,18 @@ def test_plans_that_were_edited_into_contradiction(
     assert why in message
     assert "plan.json" in message or "budget" in message
     assert not Path("run").exists()
+
+
+def test_a_plan_in_place_of_another_is_said_and_no_other_file_is_overwritten(
+    refused: Refused,
+) -> None:
+    words = ["plan", "--no-calibrate", "-b", "40ccsd", "-m"]
+    made = [CliRunner().invoke(app, [*words, name]) for name in ("methanol", "methanol", "water")]
+    assert ["replaces" in each.output for each in made] == [False, False, True]
+    assert "the plan of methanol for 40ccsd in plan.json" in made[2].output
+    Path("notes.txt").write_text("dear to me")
+    assert "isn't a plan" in refused(*words, "water", "-o", "notes.txt")
+    assert Path("notes.txt").read_text() == "dear to me"
 
 
 def test_tiers_in_another_order(refused: Refused) -> None:
