@@ -104,7 +104,7 @@ def toy_plan(folder: RunFolder, name: str = "", molecule: str = "methanol") -> P
     machine = Machine(nodes=1, cores=2, memory_bytes=16 * 10**9)
     plan = make_plan(found, parse_budget("20ccsd"), COSTS, [machine], Recipe(), str(folder.root))
     named = plan.molecule.model_copy(update={"name": name or found.name})
-    return plan.model_copy(update={"molecule": named})
+    return plan.model_copy(update={"molecule": named, "priced_for": named.key()})
 
 
 def buy(

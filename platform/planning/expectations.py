@@ -26,6 +26,8 @@ from forgefield.storage.records import Molecule
 
 FACTORS = (0.5, 2.0, 10.0)
 """Budgets that are quoted beside the one asked for."""
+LARGEST_SEEN = 15
+"""Atoms of the largest molecule that the priors were fitted to (toluene)."""
 FOUNDATION = 0.4
 """kcal/mol/Å: how near foundation models come to their own DFT for organic molecules, to about a
 factor of two either way. An order of magnitude, not measured here."""
@@ -127,6 +129,12 @@ def _warnings(offer: Offer, forecast: ErrorForecast, target: TargetQuote | None)
         said.append(
             f"Hopeless: more than {USELESS:g} {UNIT} is expected in nine of ten cases. "
             "Raise the budget, or name a target error with --target to learn what it costs."
+        )
+    atoms = len(offer.molecule.numbers)
+    if atoms > LARGEST_SEEN:
+        said.append(
+            f"The forecast rests on molecules of up to {LARGEST_SEEN} atoms; with {atoms} the "
+            "upper end of its range is as likely as the middle."
         )
     if _foundation_would_do(offer.molecule, forecast):
         said.append(

@@ -1,10 +1,11 @@
 """The section about time: how long each part took, and how busy the cores were."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from matplotlib.ticker import MaxNLocator
 
-from forgefield.platform.reporting.facts import Facts
+from forgefield.platform.reporting.facts import Facts, Span
 from forgefield.platform.reporting.figures import (
     COLOURS,
     LINE,
@@ -68,8 +69,9 @@ def _gantt(facts: Facts) -> Picture:
         left, width = (span.start - start) / size, max(span.seconds / size, 1e-9)
         fill, edge = (COLOURS["force-field"], "none") if span.finished else (LINE, SOFT)
         axes.barh(row, width, left=left, height=0.55, lw=0.7, facecolor=fill, edgecolor=edge)
-        text = duration(span.seconds) + ("" if span.finished else ", not finished")
-        beside(axes, text, left + width, row)
+    for row, name in enumerate(names):
+        own = [span for span in facts.spans if span.name == name]
+        beside(axes, _row_words(own), (max(span.end for span in own) - start) / size, row)
     axes.set_yticks(range(len(names)), names)
     axes.set(
         xlabel=f"time since the start, {word}", xlim=(0, max((end - start) / size, 1e-9) * 1.2)
@@ -79,8 +81,18 @@ def _gantt(facts: Facts) -> Picture:
     axes.xaxis.set_major_locator(MaxNLocator(8))
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x")
-    said = ", ".join(f"{span.name} {duration(span.seconds)}" for span in facts.spans)
+    said = ", ".join(
+        f"{name} {_row_words([span for span in facts.spans if span.name == name])}"
+        for name in names
+    )
     when = datetime.fromtimestamp(start, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
     caption = f"Begun {when}. Grey steps were cut off, or are not over yet."
     finished = all(span.finished for span in facts.spans)
     return picture(figure, "timeline", f"Steps: {said}.", f"Begun {when}." if finished else caption)
+
+
+def _row_words(spans: Sequence[Span]) -> str:
+    """`3.2 min in 2 parts, not finished`."""
+    words = duration(sum(span.seconds for span in spans))
+    words += f" in {len(spans)} parts" if len(spans) > 1 else ""
+    return words + ("" if spans[-1].finished else ", not finished")

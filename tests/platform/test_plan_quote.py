@@ -141,6 +141,14 @@ def test_money_that_no_plan_can_spend_is_said() -> None:
     assert any("stays unspent" in said for said in quote("1000000ccsd").warnings)
 
 
+def test_that_no_molecule_so_large_is_behind_the_forecast_is_said() -> None:
+    said = []
+    for name in ("methanol", "toluene", "aspirin"):
+        asked = find_molecule(name), parse_budget("250ccsd")
+        said.append(" ".join(make_plan(*asked, COSTS, (HERE,), Recipe(), "run").warnings))
+    assert ["molecules of up to 15 atoms; with 21" in each for each in said] == [False, False, True]
+
+
 @pytest.mark.parametrize("amount", [1234567.0, 0.0123, 20.0, 250.5])
 def test_a_budget_is_written_as_it_is_read(amount: float) -> None:
     assert parse_budget(str(Budget(amount, "ccsd"))) == Budget(amount, "ccsd")
