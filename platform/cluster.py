@@ -8,11 +8,14 @@ its usage statistics are off.
 
 import itertools
 import os
+import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
+import psutil
 import ray
 from ray.exceptions import RayTaskError
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
@@ -22,6 +25,12 @@ from forgefield.platform.planning.machine import Machine, Slots
 from forgefield.storage.errors import ForgefieldError, InputError
 
 PATIENCE_S = 60.0
+RAYLET_EVERY_S = 1.0
+INTERRUPTED = 130
+RAY_ENDED = (
+    "Stopped: Ray was ended on this machine. The same command goes on from here; nothing paid for "
+    "is lost.\n"
+)
 METRICS_EVERY_MS = 2000
 NUMBERS = itertools.count(1)
 """Tells apart shares that follow each other: Ray wants names to be unique."""
@@ -48,17 +57,48 @@ def ray_cluster(address: str | None, machine: Machine) -> Iterator[Cluster]:
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise InputError(_no_ray(address, error)) from error
     try:
-        yield Cluster(
-            dashboard_url=f"http://{context.dashboard_url}" if context.dashboard_url else "",
-            metrics_url=_metrics_url(),
-            local=address is None,
-        )
+        with nullcontext() if address else _ending_with_ray():
+            yield Cluster(
+                dashboard_url=f"http://{context.dashboard_url}" if context.dashboard_url else "",
+                metrics_url=_metrics_url(),
+                local=address is None,
+            )
     except RayTaskError as error:
         if isinstance(error.cause, ForgefieldError):
             raise error.cause from None
         raise
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _ending_with_ray() -> Iterator[None]:
+    """Leave at once where this machine's Ray ends under us; nobody would answer any more.
+
+    A signal to a whole job does that, or the kernel where memory is short. The ledger is consistent
+    at any instant, so nothing has to be tidied up.
+    """
+    over = threading.Event()
+    raylets = [each for each in psutil.Process().children() if each.name() == "raylet"]
+
+    def watch() -> None:
+        while not over.wait(RAYLET_EVERY_S):
+            if not all(map(_is_alive, raylets)):
+                sys.stderr.write(RAY_ENDED)
+                sys.stderr.flush()
+                os._exit(INTERRUPTED)
+
+    thread = threading.Thread(target=watch, name="Ray's end", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 def _no_ray(address: str | None, error: Exception) -> str:

@@ -60,9 +60,9 @@ class Dispatcher:
         self._stopping = False
 
     def warm(self) -> None:
-        """Start all workers and wait until their libraries are loaded."""
+        """Start all workers and wait until their libraries are loaded, or it is to stop."""
         self._bench.load_all()
-        while self._bench.is_loading:
+        while self._bench.is_loading and not self._stopping:
             self._collect()
 
     def stop(self) -> int:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 import numpy as np
@@ -28,10 +29,9 @@ def platform(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def start(*words: str, cwd: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(  # noqa: S603
-        [PROGRAM, *words], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+def start(*words: str, cwd: Path, **how: Any) -> subprocess.Popen[str]:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([PROGRAM, *words], cwd=cwd, **pipes, **how)  # noqa: S603
 
 
 def wait_until(condition: object, seconds: float = 300) -> None:
@@ -222,6 +222,18 @@ def test_ctrl_c_settles_what_is_in_flight_and_a_second_driver_is_refused(tmp_pat
     assert f"in use by process {driver.pid}" in " ".join(second.stderr.split())
     _, said = driver.communicate(timeout=60)
     assert driver.returncode == 130, said
+
+
+def test_a_signal_to_the_whole_job_ends_it_at_once(tmp_path: Path) -> None:
+    """As queues send it: Ray gets it too, and then answers nobody."""
+    folder = RunFolder.at(tmp_path / "run")
+    driver = start("run", *ASK, "--workdir", "run", cwd=tmp_path, start_new_session=True)
+    wait_until(lambda: has_begun(folder, "calibration began"))
+    os.killpg(driver.pid, signal.SIGTERM)
+    _, said = driver.communicate(timeout=30)
+    assert driver.returncode == 130, said
+    assert "Stopped" in said
+    audit(folder)
 
 
 @pytest.mark.parametrize(

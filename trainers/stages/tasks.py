@@ -32,7 +32,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from forgefield.storage.records import Purpose, Tier
-from forgefield.trainers.model_settings import EGNNSettings, ModelSettings
+from forgefield.trainers.model_settings import ModelSettings, NequIPSettings
 from forgefield.trainers.settings import FitSettings, Progress
 from forgefield.trainers.stages.aims import Aim, Frozen, refuse_half_an_aim
 
@@ -102,7 +102,7 @@ class StageTask(Frozen):
     c: float | None = Field(default=None, gt=0)
     base: Path | None = None
     heads: tuple[str, ...] = ()
-    model: ModelSettings = EGNNSettings()
+    model: ModelSettings = NequIPSettings()
     seed: int = 0
     threads: int = Field(default=1, ge=1)
 
