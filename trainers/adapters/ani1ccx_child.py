@@ -12,6 +12,7 @@ dict, read without running what may be in it. It imports nothing of Forgefield's
 import copy
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,9 @@ def tune(model: Any, frames: dict[str, Any], target: str, device: str) -> None: 
             print(f"step {step}: validation force MAE {error:.6f}", flush=True)  # noqa: T201
             if error < best:
                 best, kept = error, copy.deepcopy(model.state_dict())
-    torch.save(kept, target)
+    partial = Path(f"{target}.partial")
+    torch.save(kept, partial)
+    partial.replace(target)
 
 
 def _loss(model: Any, batch: Any, energy_weight: float) -> Any:  # noqa: ANN401

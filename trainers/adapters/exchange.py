@@ -3,6 +3,8 @@
 Legend: `F` frames, `A` atoms. Units: Å, eV, eV/Å.
 """
 
+import hashlib
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from forgefield.storage.errors import InputError
 from forgefield.storage.formats.extended_xyz import write_extended_xyz
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import Array
+
+FILES = {"training": "train.xyz", "validation": "validation.xyz"}
 
 
 def write_labelled(frames: Frames, path: Path, what: str) -> None:
@@ -27,6 +31,28 @@ def write_labelled(frames: Frames, path: Path, what: str) -> None:
     if not np.isfinite(frames.forces_A3).all():
         raise InputError(f"some {what} frames have no forces; leave them out")
     write_extended_xyz(replace(frames, added_F={}, added_A={}), path)
+
+
+def own_folder(folder: Path, train: Frames, validation: Frames, *rest: bytes) -> Path:
+    """The folder of one training alone, below `folder`, with its frames in `FILES`.
+
+    Named by a hash of these frames and of all else (`rest`) that the training depends on, so that
+    one that was interrupted goes on and another never takes its checkpoints for its own.
+    """
+    digest = hashlib.blake2b(digest_size=8)
+    for each in rest:
+        digest.update(each + b"|")
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        partial = Path(scratch)
+        for frames, name in ((train, "training"), (validation, "validation")):
+            write_labelled(frames, partial / FILES[name], name)
+            digest.update(b"|" + (partial / FILES[name]).read_bytes())
+        own = folder / digest.hexdigest()
+        own.mkdir(exist_ok=True)
+        for name in FILES.values():
+            (partial / name).replace(own / name)
+    return own
 
 
 def write_shapes(frames: Frames, path: Path) -> None:

@@ -11,7 +11,6 @@ pickles: loading one runs what is in it, so take foundation models only from who
 Legend: `F` frames, `A` atoms. Units: Å, eV, eV/Å.
 """
 
-import hashlib
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,14 +22,13 @@ from forgefield.storage.formats.safe_files import reading
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import Array
 from forgefield.trainers.adapters.environments import Environment, Program, Watch
-from forgefield.trainers.adapters.exchange import checked, existing, write_labelled, write_shapes
+from forgefield.trainers.adapters.exchange import checked, existing, own_folder, write_shapes
 from forgefield.trainers.adapters.settings import Precision, ProgramSettings
 from forgefield.trainers.references import reference_energies
 
 PROGRAM = Program("MACE", "mace", ("mace-torch==0.3.16", "torch==2.13.0"))
 NAME = "mace"
 LOG = "mace.log"
-FILES = {"training": "train.xyz", "validation": "validation.xyz"}
 
 
 class MACESettings(ProgramSettings):
@@ -89,37 +87,13 @@ def train(
     """
     settings = settings or MACESettings()
     start = None if foundation is None else existing(foundation, "foundation model")
-    folder = _written(folder, train_frames, validation, settings, start)
+    rest = [settings.model_dump_json().encode(), *([start.read_bytes()] if start else [])]
+    folder = own_folder(folder, train_frames, validation, *rest)
     environment = Environment(python, PROGRAM)
     network = _network(settings, train_frames) if start is None else _foundation(start)
     command = ["-m", "mace.cli.run_train", *network, *_training(settings), *settings.more]
     environment.run(command, folder, LOG, watch)
     return MACE(environment, existing(folder / f"{NAME}.model", "trained model"), settings.device)
-
-
-def _written(
-    folder: Path,
-    train_frames: Frames,
-    validation: Frames,
-    settings: MACESettings,
-    foundation: Path | None,
-) -> Path:
-    """The folder of this training alone, named by a hash, with its frames written."""
-    digest = hashlib.blake2b(settings.model_dump_json().encode(), digest_size=8)
-    if foundation is not None:
-        digest.update(foundation.read_bytes())
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        partial = Path(scratch)
-        for frames, name in ((train_frames, "training"), (validation, "validation")):
-            path = partial / FILES[name]
-            write_labelled(frames, path, name)
-            digest.update(b"|" + path.read_bytes())
-        own = folder / digest.hexdigest()
-        own.mkdir(exist_ok=True)
-        for name in FILES.values():
-            (partial / name).replace(own / name)
-    return own
 
 
 def _network(settings: MACESettings, frames: Frames) -> list[str]:

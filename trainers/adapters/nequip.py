@@ -26,10 +26,11 @@ from forgefield.storage.records import Array
 from forgefield.trainers.adapters import nequip_child
 from forgefield.trainers.adapters.environments import Environment, Program, Watch
 from forgefield.trainers.adapters.exchange import (
+    FILES,
     checked,
     existing,
+    own_folder,
     symbols,
-    write_labelled,
     write_shapes,
 )
 from forgefield.trainers.adapters.settings import Precision, ProgramSettings
@@ -86,15 +87,17 @@ def train(
     *,
     watch: Watch | None = None,
 ) -> NequIPPackage:
-    """Train in `folder`; `python` is the interpreter of nequip's environment.
+    """Train below `folder`; `python` is the interpreter of nequip's environment.
 
-    Raises `MissingProgram` where that isn't one, and `InputError` where nequip fails.
+    A training that was interrupted goes on from its last epoch. Raises `MissingProgram` where
+    that isn't one, and `InputError` where nequip fails.
     """
     settings = settings or NequIPPackageSettings()
-    folder.mkdir(parents=True, exist_ok=True)
-    write_labelled(train_frames, folder / "train.xyz", "training")
-    write_labelled(validation, folder / "validation.xyz", "validation")
+    folder = own_folder(folder, train_frames, validation, settings.model_dump_json().encode())
     config = configuration(settings, train_frames, folder.resolve())
+    last = folder.resolve() / CHECKPOINTS / "last.ckpt"
+    if last.exists():
+        config["ckpt_path"] = str(last)
     (folder / "config.yaml").write_text(json.dumps(config, indent=1), encoding="utf-8")
     environment = Environment(python, PROGRAM)
     where = ["-cp", str(folder.resolve()), "-cn", "config", "hydra.run.dir=hydra"]
@@ -119,8 +122,8 @@ def _data(settings: NequIPPackageSettings, elements: list[str]) -> dict[str, Any
     return {
         "_target_": "nequip.data.datamodule.ASEDataModule",
         "seed": settings.seed,
-        "train_file_path": "train.xyz",
-        "val_file_path": "validation.xyz",
+        "train_file_path": FILES["training"],
+        "val_file_path": FILES["validation"],
         "transforms": [
             {
                 "_target_": f"{transforms}.ChemicalSpeciesToAtomTypeMapper",
@@ -138,6 +141,7 @@ def _trainer(settings: NequIPPackageSettings, folder: Path) -> dict[str, Any]:
         "_target_": "lightning.pytorch.callbacks.ModelCheckpoint",
         "dirpath": str(folder / CHECKPOINTS),
         "filename": "best",
+        "save_last": True,
         "monitor": "val0_epoch/weighted_sum",
         "enable_version_counter": False,
     }

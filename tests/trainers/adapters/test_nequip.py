@@ -62,6 +62,11 @@ def test_nequip_trains_and_predicts(
     python = python_with(PROGRAM.packages, tmp_path_factory)
     unseen = springs(10, 3)
     model = train(python, springs(48, 1), springs(8, 2), tmp_path / "work", TINY)
+    began = model.model.with_name("last.ckpt").stat().st_mtime
+    again = train(python, springs(48, 1), springs(8, 2), tmp_path / "work", TINY)
+    assert again.model == model.model
+    assert "Continuing training" in (model.model.parents[1] / "nequip.log").read_text()
+    assert model.model.with_name("last.ckpt").stat().st_mtime >= began
     energies, forces = model.predict(unseen)
     assert np.abs(forces - unseen.forces_A3).mean() < 0.6 * np.abs(unseen.forces_A3).mean()
     off = energies - unseen.energy_F
