@@ -51,7 +51,7 @@ def test_fewer_frames_come_with_a_reason() -> None:
     samples = sample(find_molecule("water"), settings)
     assert 0 < len(samples) < 400
     assert samples.dropped > 0
-    assert "instead of 400" in samples.note
+    assert "of 400 wanted" in samples.note
     assert "threshold" in samples.note
 
 
