@@ -108,7 +108,7 @@ def _tier_states(status: Status) -> Table:
         (
             row.tier.value,
             row.method,
-            f"{row.done:,}/{row.planned:,}" if row.planned else f"{row.done:,}",
+            _done(row.done, row.planned),
             str(row.in_flight),
             str(row.failed),
             three_digits(row.spent / 3600),
@@ -117,6 +117,14 @@ def _tier_states(status: Status) -> Table:
         for row in status.tiers
     )
     return tier_table(names, rows)
+
+
+def _done(done: int, planned: int) -> str:
+    """`12/17`, or `17 + 20` where the money bought more than was planned."""
+    if not planned:
+        return f"{done:,}"
+    more = done - planned
+    return f"{planned:,} + {more:,}" if more > 0 else f"{done:,}/{planned:,}"
 
 
 def show_checkup(console: Console, found: Checkup) -> None:

@@ -11,7 +11,7 @@ from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.request import Request, claim_folder
 from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.screen.console import show_status
-from forgefield.platform.status import Status, status_of
+from forgefield.platform.status import StageStatus, Status, status_of
 from forgefield.storage.ledger import Ledger
 from forgefield.storage.units import to_micro
 
@@ -35,6 +35,20 @@ def test_while_it_calibrates_a_run_is_told_by_its_claim_and_in_core_hours(tmp_pa
     said = shown(status)
     assert "0.5cpuh left of 0.5cpuh" in said
     assert "/0" not in said
+
+
+def test_what_trains_and_what_came_on_top_of_the_plan(reported: RunFolder) -> None:
+    status = status_of(reported)
+    stages = (
+        StageStatus(name="pre-training on xtb", step=0, steps=1500, error=None),
+        StageStatus(name="standard training", step=100, steps=800, error=4.75),
+    )
+    *cheap, dear = status.tiers
+    more = dear.model_copy(update={"done": 37, "planned": 17})
+    said = shown(status.model_copy(update={"training": stages, "tiers": (*cheap, more)}))
+    assert "pre-training on xtb: step 0 of 1,500" in said
+    assert "standard training: step 100 of 800, 4.75 kcal/mol/Å so far" in said
+    assert " 17 + 20 " in said
 
 
 def test_all_columns_fit_on_eighty(reported: RunFolder) -> None:

@@ -5,7 +5,7 @@ import re
 _MEMBER = re.compile(r"(?P<stage>.+)-member-(?P<place>\d+)")
 _ACCURATE = re.compile(r"(?P<kind>standard|finetune)(?:-(?P<way>.+))?-(?P<fraction>[\d.]+)")
 _PRETRAIN = re.compile(r"pretrain-(?P<way>.+)")
-_WORDS = {"standard": "usual training", "finetune": "fine-tuning"}
+_WORDS = {"standard": "standard training", "finetune": "fine-tuning"}
 
 
 def in_words(name: str) -> str:

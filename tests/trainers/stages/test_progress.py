@@ -18,8 +18,8 @@ from forgefield.trainers.stages.tasks import Phase, Selection, StageProgress, St
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("standard-1", "usual training"),
-        ("standard-0.5", "usual training, 50 % of the labels"),
+        ("standard-1", "standard training"),
+        ("standard-0.5", "standard training, 50 % of the labels"),
         ("pretrain-unweighted-xtb-dft", "pre-training on xtb, dft"),
         ("pretrain-c-0.5-xtb-unweighted-dft", "pre-training on xtb, dft (c 0.5)"),
         ("pretrain-scores-xtb", "pre-training on xtb (scores)"),
