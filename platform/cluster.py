@@ -98,7 +98,10 @@ def _ending_with_ray() -> Iterator[None]:
 
 
 def _is_alive(process: psutil.Process) -> bool:
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _no_ray(address: str | None, error: Exception) -> str:
