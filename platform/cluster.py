@@ -9,7 +9,6 @@ its usage statistics are off.
 import itertools
 import os
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -22,6 +21,7 @@ from ray.util.placement_group import PlacementGroup, placement_group, remove_pla
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from forgefield.platform.planning.machine import Machine, Slots
+from forgefield.platform.repeating import repeating
 from forgefield.storage.errors import ForgefieldError, InputError
 
 PATIENCE_S = 60.0
@@ -78,23 +78,16 @@ def _ending_with_ray() -> Iterator[None]:
     A signal to a whole job does that, or the kernel where memory is short. The ledger is consistent
     at any instant, so nothing has to be tidied up.
     """
-    over = threading.Event()
     raylets = [each for each in psutil.Process().children() if each.name() == "raylet"]
 
-    def watch() -> None:
-        while not over.wait(RAYLET_EVERY_S):
-            if not all(map(_is_alive, raylets)):
-                sys.stderr.write(RAY_ENDED)
-                sys.stderr.flush()
-                os._exit(INTERRUPTED)
+    def look() -> None:
+        if not all(map(_is_alive, raylets)):
+            sys.stderr.write(RAY_ENDED)
+            sys.stderr.flush()
+            os._exit(INTERRUPTED)
 
-    thread = threading.Thread(target=watch, name="Ray's end", daemon=True)
-    thread.start()
-    try:
+    with repeating(look, RAYLET_EVERY_S, "Ray's end"):
         yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def _is_alive(process: psutil.Process) -> bool:

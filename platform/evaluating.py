@@ -13,15 +13,12 @@ from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.errors import InputError
 from forgefield.storage.frame_store import load_frames
 from forgefield.storage.frames import Frames
-from forgefield.storage.likeness import seen_before
+from forgefield.storage.likeness import SAME_A, seen_before
 from forgefield.storage.records import Array, Purpose
 from forgefield.trainers.evaluation import compare_forces, errors
 from forgefield.trainers.loading import load_force_field
 
 __all__ = ["Errors", "Evaluation", "evaluate_run", "verdict"]
-
-SAME_A = 1e-3
-"""Å by which no interatomic distance of one geometry differs, written with fewer digits or not."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

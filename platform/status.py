@@ -1,6 +1,5 @@
 """The state of a run, read from its ledger and timeline without disturbing who drives it."""
 
-import math
 import time
 from collections.abc import Iterator, Sequence
 
@@ -14,7 +13,7 @@ from forgefield.storage.ledger import Ledger
 from forgefield.storage.ledger.entries import Entry, EntryKind, FailureRow, State, TierTally
 from forgefield.storage.records import Tier
 from forgefield.storage.run_lock import RunLock
-from forgefield.storage.units import KCAL_PER_MOL_PER_EV, from_micro
+from forgefield.storage.units import from_micro
 from forgefield.trainers.stages.names import in_words
 from forgefield.trainers.stages.progress import PROGRESS, unfinished
 
@@ -162,12 +161,11 @@ def _stages(folder: RunFolder) -> Iterator[StageStatus]:
     """What trains, in a round or at the end."""
     for place in (*sorted(folder.rounds.glob("*/training")), folder.training):
         for name, line in unfinished(place / PROGRESS, place):
-            best = line.fit.best * KCAL_PER_MOL_PER_EV
             yield StageStatus(
                 name=in_words(name),
                 step=line.fit.step,
                 steps=line.fit.steps,
-                error=best if math.isfinite(best) else None,
+                error=line.best_kcal,
             )
 
 

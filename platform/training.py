@@ -1,14 +1,13 @@
 """The training phase of a campaign: three stages and baseline under Ray Train, then the errors."""
 
-import math
 import shutil
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from forgefield.platform.evaluating import Evaluation, evaluate_run
 from forgefield.platform.planning.plan import Plan
+from forgefield.platform.repeating import repeating
 from forgefield.platform.replaying.measuring import measure_on_test_frames
 from forgefield.platform.rounds.snapshots import own_frames, snapshot
 from forgefield.platform.run_folder import RunFolder, write_atomically
@@ -18,7 +17,6 @@ from forgefield.storage.errors import BudgetExhausted
 from forgefield.storage.frame_store import dataset_version
 from forgefield.storage.frames import TRAINING_PURPOSES, Frames
 from forgefield.storage.records import Purpose, Tier
-from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 from forgefield.trainers.ray_train import (
     RaySettings,
     gpus_at_hand,
@@ -29,7 +27,7 @@ from forgefield.trainers.stages.asteroid_settings import Runner
 from forgefield.trainers.stages.data import with_forces
 from forgefield.trainers.stages.names import in_words
 from forgefield.trainers.stages.progress import PROGRESS, unfinished
-from forgefield.trainers.stages.tasks import StageProgress, StageResult
+from forgefield.trainers.stages.tasks import StageResult
 from forgefield.trainers.uncertainty.committee import calibrated, of_folders
 
 POLL_S = 1.0
@@ -103,33 +101,25 @@ def refuse_untrainable(frames: Frames, target: Tier, budget: str) -> None:
 @contextmanager
 def progress_bars(progress: Path, finished: Path, reporter: Reporter) -> Iterator[None]:
     """Draw what stages report in `progress`, until they have a folder in `finished`."""
-    over, shown = threading.Event(), set[str]()
+    shown = set[str]()
 
     def draw() -> None:
-        while not over.wait(POLL_S):
-            going = dict(unfinished(progress, finished))
-            for name in shown - going.keys():
-                reporter.end(in_words(name))
-            for name, line in going.items():
-                reporter.bar(in_words(name), line.fit.step, line.fit.steps, validated(line))
-            shown.update(going)
+        going = dict(unfinished(progress, finished))
+        for name in shown - going.keys():
+            reporter.end(in_words(name))
+        for name, line in going.items():
+            error = line.best_kcal
+            detail = "" if error is None else f"{three_digits(error)} {UNIT}"
+            reporter.bar(in_words(name), line.fit.step, line.fit.steps, detail)
+        shown.update(going)
 
-    thread = threading.Thread(target=draw, name="training progress", daemon=True)
     shutil.rmtree(progress, ignore_errors=True)
-    thread.start()
     try:
-        yield
+        with repeating(draw, POLL_S, "training progress"):
+            yield
     finally:
-        over.set()
-        thread.join()
         for name in shown:
             reporter.end(in_words(name))
-
-
-def validated(line: StageProgress) -> str:
-    """The best force error of a stage so far, where it has any."""
-    best = line.fit.best * KCAL_PER_MOL_PER_EV
-    return f"{three_digits(best)} {UNIT}" if math.isfinite(best) else ""
 
 
 def evaluate_and_keep(folder: RunFolder) -> Evaluation:

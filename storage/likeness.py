@@ -21,6 +21,8 @@ from forgefield.storage.frames import Frames
 from forgefield.storage.ragged import Integers
 from forgefield.storage.records import Array
 
+SAME_A = 1e-3
+"""Å by which no interatomic distance of one geometry differs, written with fewer digits or not."""
 MOST_PAIRS = 150 * 149 // 2
 """Pairs of atoms of a frame, above which the extremes stand for all distances."""
 MOST_DISTANCES = 2**26

@@ -21,7 +21,7 @@ from forgefield.trainers.model_settings import (
     PaiNNSettings,
     SchNetSettings,
 )
-from forgefield.trainers.settings import FitSettings
+from forgefield.trainers.settings import FitSettings, refuse_patience
 
 SCHEDULES = ("standard", "pretrain", "finetune")
 
@@ -38,8 +38,7 @@ class Preset(BaseModel):
 
     @model_validator(mode="after")
     def _nothing_stops_pretraining(self) -> Self:
-        if self.pretrain.patience:
-            raise ValueError("pre-training has no validation frames to stop by: leave out patience")
+        refuse_patience(self.pretrain)
         return self
 
 

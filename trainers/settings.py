@@ -54,6 +54,12 @@ class FitSettings(BaseModel):
         )
 
 
+def refuse_patience(pretraining: FitSettings) -> None:
+    """Raise `ValueError` where pre-training would wait for validation frames that it hasn't."""
+    if pretraining.patience:
+        raise ValueError("pre-training has no validation frames to stop by: leave out patience")
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """One line for whoever watches; `validation` in eV/Å, NaN without validation frames."""

@@ -18,19 +18,11 @@ def save_atomically(path: Path, tensors: dict[str, Tensor], notes: dict[str, str
     partial.replace(path)
 
 
-def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and notes of a file that `save_atomically` wrote."""
-    with safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return tensors, dict(file.metadata())
-
-
-def is_whole(path: Path) -> bool:
-    """Whether there is a file that can be read; a damaged one (a full disk) is as good as none."""
-    if not path.exists():
-        return False
+def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]] | None:
+    """Tensors and notes of what `save_atomically` wrote; a damaged file is as good as none."""
     try:
-        read_checkpoint(path)
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, dict(file.metadata())
     except (SafetensorError, OSError):
-        return False
-    return True
+        return None

@@ -29,7 +29,7 @@ from torch import Tensor
 from forgefield.storage.errors import TrainingDiverged
 from forgefield.trainers.fitting.batches import Batches
 from forgefield.trainers.fitting.captured import CapturedStep, pays
-from forgefield.trainers.fitting.checkpoints import is_whole, read_checkpoint, save_atomically
+from forgefield.trainers.fitting.checkpoints import read_checkpoint, save_atomically
 from forgefield.trainers.fitting.flat import FlatParameters
 from forgefield.trainers.fitting.judging import force_error
 from forgefield.trainers.fitting.objectives import Labels, Objective
@@ -80,7 +80,7 @@ def fit(
     without them the last one does.
     """
     run = _Fit(model, train, validation, settings, scale, objective)
-    if checkpoint is not None and is_whole(checkpoint):
+    if checkpoint is not None:
         run.restore(checkpoint)
     while not run.state.finished(settings):
         run.step()
@@ -194,7 +194,11 @@ class _Fit:
         save_atomically(path, tensors, {"state": state, "products": json.dumps(products)})
 
     def restore(self, path: Path) -> None:
-        stored, notes = read_checkpoint(path)
+        """Go on from a checkpoint, where there is one."""
+        kept = read_checkpoint(path)
+        if kept is None:
+            return
+        stored, notes = kept
         self.state = State.loads(notes["state"])
         if self.captured is not None:
             self.captured.products.update(json.loads(notes["products"]))

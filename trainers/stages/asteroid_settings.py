@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from forgefield.storage.records import Tier
 from forgefield.trainers.model_settings import ModelSettings, NequIPSettings
-from forgefield.trainers.settings import FitSettings
+from forgefield.trainers.settings import FitSettings, refuse_patience
 from forgefield.trainers.stages.aims import Aim, Frozen, refuse_half_an_aim
 from forgefield.trainers.stages.tasks import StageResult, StageTask
 
@@ -67,8 +67,7 @@ class PhaseSettings(Frozen):
     @model_validator(mode="after")
     def _possible(self) -> Self:
         refuse_half_an_aim(self)
-        if self.fit.patience:
-            raise ValueError("pre-training has no validation frames to stop by: leave out patience")
+        refuse_patience(self.fit)
         return self
 
 

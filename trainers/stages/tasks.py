@@ -24,6 +24,7 @@ Variants, each a field:
 """
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from forgefield.storage.records import Purpose, Tier
+from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 from forgefield.trainers.model_settings import ModelSettings, NequIPSettings
 from forgefield.trainers.settings import FitSettings, Progress
 from forgefield.trainers.stages.aims import Aim, Frozen, refuse_half_an_aim
@@ -158,6 +160,12 @@ class StageProgress:
     phase: int
     phases: int
     fit: Progress
+
+    @property
+    def best_kcal(self) -> float | None:
+        """The best validation error so far, kcal/mol/Å; `None` before the first."""
+        best = self.fit.best * KCAL_PER_MOL_PER_EV
+        return best if math.isfinite(best) else None
 
 
 WatchStage = Callable[[StageProgress], None]
