@@ -131,17 +131,20 @@ def plan(
         raise InputError("--no-calibrate books nothing. Give --ledger to `platform run`.")
     if plot is not None:
         refuse_plot_name(plot)
-    for path in [out] if plot is None else [out, plot]:
-        refuse_unwritable(path)
-    before = plan_there(out)
     asked = Asked(molecule, budget, target, charge, multiplicity, recipe, workdir)
     request = replace(request_for(asked), elsewhere=machines_asked(nodes, cores_per_node))
+    written = [out] if plot is None else [out, plot]
+    for path in written:
+        refuse_unwritable(path, made=request.folder.root)
+    before = plan_there(out)
     book = with_book(request.recipe, labels, none=no_labels)
     request = replace(request, ledger=ledger, recipe=book)
     if calibrate:
         made = listening(lambda reporter: calibrated_plan(request, ray_address, reporter))
     else:
         made = quote(request)
+    for path in written:
+        path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(out, made.model_dump_json(indent=1))
     if plot is not None:
         draw_plan(made, plot)

@@ -53,12 +53,18 @@ def listening(work: "Callable[[Reporter], Result]") -> "Result":
         raise
 
 
-def refuse_unwritable(path: Path) -> None:
-    """Raise `InputError` where a file can't be put, before anything is paid for it."""
+def refuse_unwritable(path: Path, made: Path) -> None:
+    """Raise `InputError` where a file can't be put, before anything is paid for it.
+
+    `made` is the folder that the command makes where it isn't there yet.
+    """
+    folder = path.resolve().parent
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "it is a folder")
-        with tempfile.TemporaryFile(dir=path.resolve().parent):
+        if folder == made.resolve():
+            folder = next(each for each in [folder, *folder.parents] if each.exists())
+        with tempfile.TemporaryFile(dir=folder):
             pass
     except (OSError, ValueError) as error:
         said = getattr(error, "strerror", None) or error

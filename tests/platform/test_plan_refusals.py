@@ -1,6 +1,9 @@
 """Plans and budgets that can't be are refused by the command, before anything is spent or made."""
 
 import json
+import shlex
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,7 @@ from forgefield.labelers.molecules import find_molecule
 from forgefield.platform.cli import app, main
 from forgefield.platform.planning.budget import parse_budget
 from forgefield.platform.planning.machine import Machine
-from forgefield.platform.planning.plan import TierCost
+from forgefield.platform.planning.plan import TierCost, load_plan
 from forgefield.platform.planning.planner import make_plan
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.request import Request, claim_folder
@@ -184,6 +187,26 @@ def test_a_plan_in_place_of_another_is_said_and_no_other_file_is_overwritten(
     Path("notes.txt").write_text("dear to me")
     assert "isn't a plan" in refused(*words, "water", "-o", "notes.txt")
     assert Path("notes.txt").read_text() == "dear to me"
+
+
+def test_the_makefile_plans_into_a_run_folder_that_is_not_there_yet(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    house = Path(__file__).parents[2]
+    said = subprocess.run(  # noqa: S603 our own words
+        [shutil.which("make") or "make", "-n", "run", "STAMP=", f"RUN={tmp_path}/runs/new"],
+        cwd=house,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.replace("\\\n", " ")
+    line = next(each for each in said.splitlines() if "platform plan" in each)
+    words = shlex.split(line.split("platform plan")[1])
+    monkeypatch.chdir(tmp_path)
+    made = CliRunner().invoke(app, ["plan", *words, "--no-calibrate", "--plot", "runs/new/p.svg"])
+    assert made.exit_code == 0, made.output
+    assert load_plan(tmp_path / "runs/new/plan.json").molecule.name == "ethanol"
+    assert Path("runs/new/p.svg").exists()
 
 
 def test_tiers_in_another_order(refused: Refused) -> None:
