@@ -56,13 +56,13 @@ def listening(work: "Callable[[Reporter], Result]") -> "Result":
 def refuse_unwritable(path: Path, made: Path) -> None:
     """Raise `InputError` where a file can't be put, before anything is paid for it.
 
-    `made` is the folder that the command makes where it isn't there yet.
+    `made` is the folder, absolute, that the command makes where it isn't there yet.
     """
-    folder = path.resolve().parent
     try:
+        folder = path.resolve().parent
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "it is a folder")
-        if folder == made.resolve():
+        if folder == made:
             folder = next(each for each in [folder, *folder.parents] if each.exists())
         with tempfile.TemporaryFile(dir=folder):
             pass
