@@ -62,21 +62,23 @@ def test_overlapping_atoms_are_no_configuration(method: str) -> None:
         label(method, pair((7, 7), 0.3))
 
 
-def test_second_order_scf_rescues_an_ionic_molecule_pulled_apart() -> None:
-    """Sixty iterations of DIIS don't settle whether the electron is lithium's or fluorine's."""
-    from pyscf import gto, scf
+def test_second_order_scf_rescues_an_ionic_molecule_pulled_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """DIIS takes 11 iterations here on any machine; cut off after 6, second order ends the same.
 
-    plain = scf.RHF(gto.M(atom="Li 0 0 0; F 0 0 9", basis="6-31G", verbose=0))
-    plain.max_cycle = 60
-    plain.kernel()
-    assert not plain.converged
-    found = label("HF/6-31G", pair((3, 9), 9.0))
-    said = found.provenance.diagnostics
+    Further apart DIIS wanders, and the last bit of an integral decides whether it arrives.
+    """
+    apart = pair((3, 9), 8.0)
+    plain = label("HF/6-31G", apart)
+    monkeypatch.setattr(self_consistent, "MAX_CYCLES", 6)
+    rescued = label("HF/6-31G", apart)
+    assert plain.provenance.diagnostics["scf_remedy"] == 0
+    said = rescued.provenance.diagnostics
     assert said["scf_remedy"] == 1
-    assert said["scf_iterations"] > 60
-    # No slope of energies: states cross here, and frames 0.01 Å apart may end in different ones.
-    assert said["residual_force"] < 1e-4
-    assert said["gap_eV"] > -1.0
+    assert said["scf_iterations"] > 6
+    assert rescued.energy == pytest.approx(plain.energy, abs=1e-6)
+    np.testing.assert_allclose(rescued.forces_A3, plain.forces_A3, atol=1e-5)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
