@@ -37,6 +37,7 @@ from forgefield.platform.planning.quoting import (
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.request import Request, claim_folder, known_plan
 from forgefield.platform.planning.throughput import choose_slots
+from forgefield.platform.planning.training_time import pace_record
 from forgefield.platform.pooling import pool_for, refuse_short_replay
 from forgefield.platform.results import Result, result_of, spent_words
 from forgefield.platform.rounds.policy import goes_in_rounds
@@ -140,7 +141,10 @@ class Campaign:
     def train(self, plan: Plan) -> Evaluation:
         """The three stages and the baseline, then their errors on the hold-out."""
         with self.folder.timed("training"):
-            train_run(self.folder, plan, self.machine.cores, self.reporter)
+            outcome = train_run(self.folder, plan, self.machine.cores, self.reporter)
+        pace = pace_record(plan.molecule.to_record(), plan.training, outcome)
+        if pace is not None and (note := remember_costs([pace])):
+            self.reporter.say(note)
         with self.folder.timed("evaluation"):
             return evaluate_and_keep(self.folder)
 

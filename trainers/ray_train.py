@@ -14,7 +14,7 @@ tried again.
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -74,30 +74,46 @@ def run_stages(
     settings: RaySettings,
     check: Callable[[], None] | None = None,
 ) -> list[tuple[StageResult, ...]]:
-    """Run independent chains of stages, `parallel` at a time; results in their order.
+    """Run chains of stages, `parallel` at a time; results in their order.
 
-    `check` is called while they run, about once a second, and may raise to leave them.
+    A chain waits for those named before it that make a force field it needs. `check` is called
+    while they run, about once a second, and may raise to leave them.
 
     The stages of a chain share one `TorchTrainer`: starting one costs more than a short stage.
     Finished chains are found without starting a worker. Raises what a stage raised.
     """
-    waiting = list(enumerate(chains))
     found: dict[int, tuple[StageResult, ...]] = {}
     running: dict[Any, int] = {}
-    while waiting or running:
-        while waiting and len(running) < settings.parallel:
-            place, chain = waiting.pop(0)
-            done = finished_chain(chain)
-            if done is not None:
-                found[place] = done
+    while len(found) < len(chains):
+        for place in _startable(chains, {*found, *running.values()}, found):
+            if len(running) == settings.parallel:
+                break
+            done = finished_chain(chains[place])
+            if done is None:
+                running[_submit(chains[place], settings)] = place
             else:
-                running[_submit(chain, settings)] = place
+                found[place] = done
         ready, _ = ray.wait(list(running), num_returns=1, timeout=CHECK_S) if running else ([], [])
         if check is not None:
             check()
         for reference in ready:
             found[running.pop(reference)] = _results(reference)
     return [found[place] for place in range(len(chains))]
+
+
+def _startable(
+    chains: Sequence[Sequence[StageTask]], begun: Collection[int], ended: Collection[int]
+) -> list[int]:
+    """Places of the chains that aren't begun and need nothing of an earlier one that isn't over."""
+    open_outputs = set[Path]()
+    found = []
+    for place, chain in enumerate(chains):
+        needed = {source for task in chain for source in task.sources}
+        if place not in begun and needed.isdisjoint(open_outputs):
+            found.append(place)
+        if place not in ended:
+            open_outputs |= {task.output for task in chain}
+    return found
 
 
 def gpus_at_hand() -> int:

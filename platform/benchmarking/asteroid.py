@@ -9,11 +9,7 @@ Called again after a kill it finds finished stages and scores, and goes on with 
 
 from forgefield.platform.benchmarking.asked import Asked
 from forgefield.platform.benchmarking.asteroid_chains import (
-    Chains,
-    Found,
-    ahead,
-    independent,
-    weighted,
+    trainings,
 )
 from forgefield.platform.benchmarking.asteroid_rows import analytic, measured
 from forgefield.platform.benchmarking.asteroid_terms import (
@@ -29,11 +25,9 @@ from forgefield.platform.benchmarking.draws import index_hash
 from forgefield.platform.benchmarking.folders import own_folder
 from forgefield.platform.benchmarking.preparing import draw_notes, each, formula, prepare
 from forgefield.platform.benchmarking.results import LeftOut, Results, Row, origin
-from forgefield.platform.benchmarking.running import stage_runner
-from forgefield.platform.benchmarking.wording import forecast, steps_in
+from forgefield.platform.benchmarking.running import train_all
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.storage.errors import InputError
-from forgefield.trainers.stages.asteroid_settings import Runner
 
 KIND = "asteroid"
 
@@ -43,7 +37,7 @@ def benchmark_asteroid(asked: Asked, terms: Terms, reporter: Reporter) -> Result
     prepared = prepare(asked, terms.budget, reporter)
     bench = bench_of(prepared, terms)
     with own_folder(prepared, KIND, terms.budget):
-        found = _trained(bench, reporter)
+        found = train_all(trainings(bench), prepared, reporter)
         reporter.say("Measuring on the test frames …")
         prepared.judge(prepared.draws[0]).save_labels()
         rows = [row for case in bench.cases() for row in measured(bench, found, case)]
@@ -51,19 +45,6 @@ def benchmark_asteroid(asked: Asked, terms: Terms, reporter: Reporter) -> Result
         rows.sort(key=lambda row: order.index(row.row))
         more, lacking = _analytic(bench, reporter)
         return _results(bench, rows + more, bench.left_out | lacking)
-
-
-def _trained(bench: Bench, reporter: Reporter) -> Found:
-    prepared = bench.prepared
-    out, parallel = prepared.asked.out, prepared.parallel
-    first = independent(bench)
-    tasks = [task for chain in first.values() for task in chain]
-    later, steps = ahead(bench)
-    steps += steps_in(tasks)
-    reporter.say(forecast(len(tasks) + later, steps))
-    with stage_runner(out, parallel, prepared.device, reporter, steps) as runner:
-        found = _run(runner, first)
-        return found | _run(runner, weighted(bench, found))
 
 
 def _analytic(bench: Bench, reporter: Reporter) -> tuple[list[Row], dict[Kind, str]]:
@@ -75,11 +56,6 @@ def _analytic(bench: Bench, reporter: Reporter) -> tuple[list[Row], dict[Kind, s
         return [analytic(bench, draw) for draw in bench.prepared.draws], {}
     except InputError as error:
         return [], {Kind.SGDML: str(error)}
-
-
-def _run(runner: Runner, chains: Chains) -> Found:
-    results = runner(list(chains.values())) if chains else []
-    return dict(zip(chains, results, strict=True))
 
 
 def _results(bench: Bench, rows: list[Row], left_out: dict[Kind, str]) -> Results:

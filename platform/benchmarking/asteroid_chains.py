@@ -28,8 +28,8 @@ Chains = dict[Key, Chain]
 Found = dict[Key, tuple[StageResult, ...]]
 
 
-def independent(bench: Bench) -> Chains:
-    """All that waits for nothing; stage 1 comes first, since `weighted` waits for it."""
+def trainings(bench: Bench) -> Chains:
+    """All of them, each after those that it goes on from."""
     chains: Chains = {}
     for case in bench.cases() if bench.wants(*WEIGHTED) else []:
         store = _accurate(bench, case, bench.terms.fewer)
@@ -50,31 +50,19 @@ def independent(bench: Bench) -> Chains:
     for case in bench.cases() if bench.wants(Kind.STANDARD) else []:
         store = _accurate(bench, case, bench.terms.budget)
         chains[Kind.STANDARD, case] = (_course(bench, case).standard(store, "all"),)
-    return chains
+    return chains | _weighted(bench, chains)
 
 
-def weighted(bench: Bench, found: Found) -> Chains:
-    """Pre-training weighted by what stage 1 in `found` left, and its fine-tuning, for every c."""
-    chains: Chains = {}
+def _weighted(bench: Bench, chains: Chains) -> Chains:
+    """Pre-training weighted by what stage 1 of `chains` leaves, then fine-tuning, for every c."""
+    found: Chains = {}
     for case, c in product(bench.ladders() if bench.wants(*WEIGHTED) else [], bench.terms.c_grid):
-        ((teacher,), tried) = (
-            found[FIRST, Case(case.seed, case.effort)],
-            case.at(case.ratio or 0, c),
-        )
+        (teacher,) = chains[FIRST, Case(case.seed, case.effort)]
         task = _course(bench, case).pretrain(
             _ladder(bench, case), _name(case, f"c{c:g}"), teacher=teacher.output, c=c
         )
-        chains[Kind.FULL, tried] = _tuned(bench, case, task)
-    return chains
-
-
-def ahead(bench: Bench) -> tuple[int, int]:
-    """How many stages and steps `weighted` will ask for."""
-    cases = bench.ladders() if bench.wants(*WEIGHTED) else []
-    presets = [_course(bench, case).preset for case in cases]
-    steps = sum(preset.pretrain.steps + preset.finetune.steps for preset in presets)
-    tried = len(bench.terms.c_grid)
-    return 2 * tried * len(cases), tried * steps
+        found[Kind.FULL, case.at(case.ratio or 0, c)] = _tuned(bench, case, task)
+    return found
 
 
 def _name(case: Case, what: str) -> str:

@@ -6,6 +6,7 @@ same accurate frames by both ways. Test frames are the first after the training 
 shuffle (`draws`), and no training sees them at any level.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -15,19 +16,18 @@ from forgefield.platform.benchmarking.draws import Index, cheap_draw, index_hash
 from forgefield.platform.benchmarking.folders import own_folder
 from forgefield.platform.benchmarking.preparing import Prepared, draw_notes, each, formula, prepare
 from forgefield.platform.benchmarking.results import Results, Row, history, origin
-from forgefield.platform.benchmarking.running import stage_runner
+from forgefield.platform.benchmarking.running import train_all
 from forgefield.platform.benchmarking.stores import Part, accurate_parts
-from forgefield.platform.benchmarking.wording import forecast
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.storage.errors import InputError
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
-from forgefield.trainers.stages.asteroid_settings import Chain, Runner
+from forgefield.trainers.stages.asteroid_settings import Chain
 from forgefield.trainers.stages.tasks import StageResult, StageTask
 
 KIND = "curve"
-STANDARD, TUNED = "standard", "fine-tuned"
+PRETRAINED, STANDARD, TUNED = "pre-trained", "standard", "fine-tuned"
 Place = tuple[str, int, float, int]
-"""Row, seed, effort, size."""
+"""Row, seed, effort, size; 0 of a pre-training, which all sizes share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +45,10 @@ def benchmark_curve(asked: Asked, terms: CurveTerms, reporter: Reporter) -> Resu
     prepared = prepare(asked, max(terms.sizes), reporter)
     curve = _Curve(prepared, terms)
     with own_folder(prepared, KIND, None):
-        stages, steps = curve.ahead()
-        reporter.say(forecast(stages, steps))
-        with stage_runner(asked.out, prepared.parallel, prepared.device, reporter, steps) as runner:
-            found = curve.train(runner)
+        found = train_all(curve.chains(), prepared, reporter)
         reporter.say("Measuring on the test frames …")
         curve.judges[prepared.draws[0].seed].save_labels()
-        return curve.results([curve.row(place, chain) for place, chain in found.items()])
+        return curve.results(curve.rows(found))
 
 
 class _Curve:
@@ -67,34 +64,29 @@ class _Curve:
             raise InputError("Every cheap frame has the geometry of a test or validation frame.")
         self.judges = {draw.seed: prepared.judge(draw) for draw in prepared.draws}
 
-    def train(self, runner: Runner) -> dict[Place, tuple[StageResult, ...]]:
-        """Pre-training and standard training side by side, then fine-tuning of each size."""
+    def chains(self) -> dict[Place, Chain]:
+        """Pre-training, fine-tuning of it at each size, and standard training at each size."""
         asked = self.prepared.asked
         courses = list(product(range(asked.seeds), asked.efforts))
-        first = {course: self._pretrain(*course) for course in courses}
         places = [(*course, size) for course in courses for size in self.terms.sizes]
-        standard: dict[Place, Chain] = {
-            (STANDARD, *place): (self._standard(*place),) for place in places
+        return {
+            **{(PRETRAINED, *course, 0): (self._pretrain(*course),) for course in courses},
+            **{(STANDARD, *place): (self._standard(*place),) for place in places},
+            **{(TUNED, *place): (self._finetune(*place),) for place in places},
         }
-        results = runner([*((task,) for task in first.values()), *standard.values()])
-        pretrained = {c: stages[0] for c, stages in zip(first, results, strict=False)}
-        found = dict(zip(standard, results[len(first) :], strict=True))
-        tuned = runner([(self._finetune(*place),) for place in places])
-        for (seed, effort, size), (stage,) in zip(places, tuned, strict=True):
-            found[TUNED, seed, effort, size] = (pretrained[seed, effort], stage)
-        return found
 
-    def ahead(self) -> tuple[int, int]:
-        """How many stages and steps `train` trains."""
-        asked, sizes = self.prepared.asked, len(self.terms.sizes)
-        presets = [self.prepared.course(0, effort).preset for effort in asked.efforts]
-        steps = sum(
-            p.pretrain.steps + sizes * (p.standard.steps + p.finetune.steps) for p in presets
-        )
-        return asked.seeds * len(presets) * (1 + 2 * sizes), asked.seeds * steps
+    def rows(self, found: Mapping[Place, tuple[StageResult, ...]]) -> list[Row]:
+        """The points of both curves, by what was trained for `chains`."""
+        standard = [self._row(place, found[place]) for place in found if place[0] == STANDARD]
+        tuned = [
+            self._row(place, (*found[PRETRAINED, seed, effort, 0], *found[place]))
+            for place in found
+            for row, seed, effort, _ in [place]
+            if row == TUNED
+        ]
+        return standard + tuned
 
-    def row(self, place: Place, stages: tuple[StageResult, ...]) -> Row:
-        """The row of one point of a curve."""
+    def _row(self, place: Place, stages: tuple[StageResult, ...]) -> Row:
         row, seed, effort, size = place
         seconds, last = sum(stage.wall_s for stage in stages), stages[-1]
         known = last.validation

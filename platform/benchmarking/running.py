@@ -3,13 +3,14 @@
 Either way a finished stage is found again and an interrupted one goes on from its checkpoint.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from forgefield.platform.benchmarking.pace import ALL, Pace, WithTimeLeft
-from forgefield.platform.benchmarking.wording import InWords, steps_in
+from forgefield.platform.benchmarking.wording import InWords, forecast, steps_in
 from forgefield.platform.planning.machine import this_machine
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.platform.screen.wording import three_digits
@@ -19,7 +20,11 @@ from forgefield.trainers.stages.asteroid_settings import Chain, Runner
 from forgefield.trainers.stages.finished import finished_chain
 from forgefield.trainers.stages.tasks import StageProgress, StageResult
 
+if TYPE_CHECKING:
+    from forgefield.platform.benchmarking.preparing import Prepared
+
 STAGES = "stages"
+Key = TypeVar("Key")
 
 
 def device_of(wanted: str) -> str:
@@ -47,8 +52,19 @@ def parallel_of(wanted: int | None, device: str) -> int:
     return this_machine().cores
 
 
+def train_all(
+    chains: Mapping[Key, Chain], prepared: "Prepared", reporter: Reporter
+) -> dict[Key, tuple[StageResult, ...]]:
+    """Train chains, each after those that it goes on from, or find that they were."""
+    tasks = [task for chain in chains.values() for task in chain]
+    steps, out = steps_in(tasks), prepared.asked.out
+    reporter.say(forecast(len(tasks), steps))
+    with _stage_runner(out, prepared.parallel, prepared.device, reporter, steps) as runner:
+        return dict(zip(chains, runner(list(chains.values())), strict=True))
+
+
 @contextmanager
-def stage_runner(
+def _stage_runner(
     folder: Path, parallel: int, device: str, reporter: Reporter, steps: int
 ) -> Iterator[Runner]:
     """A runner of chains of stages whose outputs lie in `folder`/stages, `steps` in all."""

@@ -31,6 +31,7 @@ from forgefield.platform.planning.quote_parts import (
     ErrorForecast,
     MemoryQuote,
     TargetQuote,
+    TrainingTime,
     WallTime,
 )
 from forgefield.platform.planning.recipe import Recipe, describe
@@ -158,6 +159,7 @@ class Plan(Document):
     warnings: tuple[str, ...] = ()
     workdir: str
     training_effort: PositiveFloat = 1.0
+    training_time: TrainingTime | None = None
     recipe: Recipe
 
     @field_validator("recipe", mode="before")

@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 from forgefield.platform.planning.allocation import TARGET, Allocation
 from forgefield.platform.planning.budget import Budget, worth_micro
+from forgefield.platform.planning.cost_scaling import Scaled
 from forgefield.platform.planning.expectations import Offer, expected
 from forgefield.platform.planning.machine import QUOTED, Machine, Slots
 from forgefield.platform.planning.outlook import Outlook
@@ -15,6 +16,7 @@ from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.resources import disk_quote, memory_quote
 from forgefield.platform.planning.throughput import choose_slots
 from forgefield.platform.planning.training_length import training_effort
+from forgefield.platform.planning.training_time import training_time
 from forgefield.platform.planning.wall import wall_of
 from forgefield.platform.screen.wording import three_digits
 from forgefield.storage.errors import InputError
@@ -35,11 +37,13 @@ def make_plan(
     recipe: Recipe,
     workdir: str,
     target: float | None = None,
+    frame: Scaled | None = None,
 ) -> Plan:
     """Split the budget at these costs; raises `BudgetTooSmall` where it is hopeless.
 
     `machines[0]` is the one at hand; wall time is quoted for each. `target` is a force error in
-    kcal/mol/Å. Raises `InputError` for a budget that nobody can spend.
+    kcal/mol/Å, `frame` the time of a training frame here. Raises `InputError` for a budget that
+    nobody can spend.
     """
     label_cost = {tier: cost.core_seconds for tier, cost in costs.items()}
     cap_micro = worth_micro(budget, label_cost, recipe.prices)
@@ -51,6 +55,7 @@ def make_plan(
     found = expected(offer, target, memory)
     choice = choose_slots(machines[0], memory, recipe.labels.threads, recipe.methods.of(TARGET))
     slots, document = choice.slots, to_document(molecule)
+    effort = training_effort(from_micro(cap_micro), len(molecule.numbers), recipe)
     return Plan(
         forgefield=version("forgefield"),
         created=time.time(),
@@ -75,7 +80,8 @@ def make_plan(
         target=found.target,
         warnings=found.warnings,
         workdir=workdir,
-        training_effort=training_effort(from_micro(cap_micro), len(molecule.numbers), recipe),
+        training_effort=effort,
+        training_time=frame and training_time(recipe.training.longer(effort), frame, machines[0]),
         recipe=recipe,
     )
 

@@ -53,6 +53,17 @@ class DiskQuote(Part):
         return self.frames + self.ledger + self.spool + self.training
 
 
+class TrainingTime(Part):
+    """The last training at its full length: time of cores and on this machine.
+
+    In nine cases of ten it is within `factor` of that; fits that stop early make it shorter.
+    """
+
+    core_seconds: PositiveFloat
+    wall_s: PositiveFloat
+    factor: PositiveFloat
+
+
 class ErrorForecast(Part):
     """The error at the end: 10, 50 and 90 %."""
 

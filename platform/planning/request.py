@@ -21,6 +21,7 @@ from forgefield.platform.planning.plan import (
 )
 from forgefield.platform.planning.planner import make_plan
 from forgefield.platform.planning.recipe import Methods, Recipe
+from forgefield.platform.planning.training_time import frame_time
 from forgefield.platform.run_folder import RunFolder, write_atomically
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Molecule, Tier
@@ -51,9 +52,15 @@ class Request:
     def plan(self, costs: Mapping[Tier, TierCost], here: Machine) -> Plan:
         """What the budget buys at these costs, with wall times here and elsewhere."""
         elsewhere = self.elsewhere or machines_asked(1, None)
-        machines, folder = (here, *elsewhere), str(self.folder.root)
         return make_plan(
-            self.molecule, self.budget, costs, machines, self.recipe, folder, self.target
+            self.molecule,
+            self.budget,
+            costs,
+            (here, *elsewhere),
+            self.recipe,
+            str(self.folder.root),
+            self.target,
+            frame_time(self.molecule, self.recipe.training),
         )
 
 

@@ -11,7 +11,6 @@ from rich.text import Text
 
 from forgefield.platform.planning.plan import Plan, TierQuote
 from forgefield.platform.planning.quote_parts import ErrorForecast, hopeless
-from forgefield.platform.planning.training_length import training_core_seconds
 from forgefield.platform.screen.panels import grid, panel, tier_table
 from forgefield.platform.screen.wording import (
     UNIT,
@@ -48,7 +47,7 @@ def _facts(plan: Plan) -> Table:
         ("budget", f"{plan.budget} = {three_digits(plan.cap / 3600)} core-hours"),
         ("planned cost", f"{cost} = {three_digits(plan.cost / 3600)} core-hours"),
         ("labelling takes", _wall(plan)),
-        ("training takes", _training(plan)),
+        *_training(plan),
         *_resources(plan),
         ("expected error", plan.expected_error),
         *_target(plan),
@@ -69,11 +68,13 @@ def _wall(plan: Plan) -> str:
     return ", ".join(parts)
 
 
-def _training(plan: Plan) -> str:
-    effort, members = plan.training_effort, plan.recipe.training.members
-    seconds = training_core_seconds(effort, len(plan.molecule.numbers), members)
-    said = f"about {duration(seconds)} of a core in the end, free of charge"
-    return said if effort == 1 else f"{said} ({three_digits(effort)} times the recipe's steps)"
+def _training(plan: Plan) -> list[tuple[str, RenderableType]]:
+    time, effort = plan.training_time, plan.training_effort
+    if time is None:
+        return []
+    said = f"{duration(time.wall_s)} (×/÷ {three_digits(time.factor)}) here in the end"
+    steps = "" if effort == 1 else f", {three_digits(effort)} times the recipe's steps"
+    return [("training takes", f"{said}{steps}; free of charge")]
 
 
 def _resources(plan: Plan) -> list[tuple[str, RenderableType]]:

@@ -11,7 +11,7 @@ from spring_files import Listener
 
 from forgefield.platform.benchmarking.asked import Asked
 from forgefield.platform.benchmarking.asteroid import benchmark_asteroid
-from forgefield.platform.benchmarking.asteroid_chains import FIRST, independent, weighted
+from forgefield.platform.benchmarking.asteroid_chains import FIRST, trainings
 from forgefield.platform.benchmarking.asteroid_terms import Case, Kind
 from forgefield.platform.benchmarking.results import Results
 from forgefield.storage.frame_store import load_frames
@@ -33,7 +33,7 @@ def counts(store: Path) -> dict[tuple[Tier, Purpose], int]:
 
 def test_every_row_trains_on_what_it_paid_for(asked: Asked, tmp_path: Path) -> None:
     here = bench(replace(asked, out=tmp_path))
-    chains = independent(here)
+    chains = trainings(here)
     case = Case(1, 1.0)
     ladder = case.at(10.0)
     judged = {(Tier.CCSD, Purpose.VALIDATION): 4}
@@ -55,8 +55,7 @@ def test_every_row_trains_on_what_it_paid_for(asked: Asked, tmp_path: Path) -> N
         (Tier.CCSD, Purpose.TRAIN): int(20 / 1.1),
         **judged,
     }
-    teachers = {key: (result_of(chains[key][0]),) for key in chains if key[0] == FIRST}
-    heavy = weighted(here, teachers)[Kind.FULL, case.at(10.0, 0.5)]
+    heavy = chains[Kind.FULL, case.at(10.0, 0.5)]
     assert (heavy[0].c, heavy[0].teacher) == (0.5, chains[FIRST, case][0].output)
     assert heavy[0].frames == pretrain.frames
     assert heavy[1].frames == tuned.frames

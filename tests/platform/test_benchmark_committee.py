@@ -10,7 +10,7 @@ from spring_files import Listener
 
 from forgefield.platform.benchmarking.asked import Asked
 from forgefield.platform.benchmarking.asteroid import benchmark_asteroid, notes
-from forgefield.platform.benchmarking.asteroid_chains import independent
+from forgefield.platform.benchmarking.asteroid_chains import trainings
 from forgefield.platform.benchmarking.asteroid_terms import Case, Kind, Terms, kinds_of
 from forgefield.platform.benchmarking.best import best_row
 from forgefield.platform.benchmarking.results import Results, Row
@@ -35,7 +35,7 @@ def test_members_are_the_unweighted_training_from_other_seeds(
     asked: Asked, tmp_path: Path, seed: int
 ) -> None:
     """Names and keys are those that stages made by hand would have."""
-    chains = independent(bench(replace(asked, out=tmp_path), ALONE))
+    chains = trainings(bench(replace(asked, out=tmp_path), ALONE))
     case = Case(seed, 1.0, 10.0)
     first = chains[Kind.UNWEIGHTED, case]
     for member, other in enumerate(case.others(3), start=1):
@@ -54,7 +54,7 @@ def test_members_are_the_unweighted_training_from_other_seeds(
 
 
 def test_no_two_trainings_share_a_seed(asked: Asked) -> None:
-    chains = independent(bench(replace(asked, seeds=2), ALONE))
+    chains = trainings(bench(replace(asked, seeds=2), ALONE))
     seeds = [chain[0].seed for chain in chains.values()]
     assert sorted(seeds) == [0, 1, 1000, 1001, 2000, 2001]
 

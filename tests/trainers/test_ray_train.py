@@ -26,6 +26,7 @@ from forgefield.trainers.last_words import raise_last_words
 from forgefield.trainers.model_settings import EGNNSettings
 from forgefield.trainers.ray_train import (
     RaySettings,
+    _startable,
     _train_loop,
     run_stages,
 )
@@ -172,6 +173,22 @@ def _training_workers() -> list[psutil.Process]:
     """Those of this process's own Ray."""
     mine = psutil.Process().children(recursive=True)
     return [process for process in mine if "RayTrainWorker" in " ".join(process.cmdline())]
+
+
+def test_a_chain_begins_when_what_it_goes_on_from_is_there(
+    frame_store: Path, tmp_path: Path
+) -> None:
+    first = task(frame_store, tmp_path, "first")
+    later = task(frame_store, tmp_path, "later").model_copy(update={"start": first.output})
+    weighted = task(frame_store, tmp_path, "weighted").model_copy(
+        update={"teacher": first.output, "c": 1.0}
+    )
+    free = task(frame_store, tmp_path, "free").model_copy(update={"start": tmp_path / "elsewhere"})
+    chains = [(first,), (later,), (free, weighted), (free,)]
+    assert _startable(chains, (), ()) == [0, 3]
+    assert _startable(chains, {0, 3}, {3}) == []
+    assert _startable(chains, {0, 3}, {0}) == [1, 2]
+    assert _startable([(later,), (first,)], (), ()) == [0, 1], "only what is named before it"
 
 
 @pytest.mark.slow

@@ -1,15 +1,16 @@
 """The three stages of ASTEROID, the baseline and the learning curve, wired on one page.
 
-How tasks are run is the caller's business: a *runner* takes chains of tasks that don't depend on
-each other and returns their results in order (`plain_runner` here, `ray_train.run_stages` in
-parallel). Orchestration is a function of the settings and the data: called again after a crash
-it finds finished stages and goes on with the rest.
+How tasks are run is the caller's business: a *runner* takes chains of tasks, of which each needs
+none but earlier ones, and returns their results in order (`plain_runner` here,
+`ray_train.run_stages` in parallel). Orchestration is a function of the settings and the data:
+called again after a crash it finds finished stages and goes on with the rest.
 
-    stage 1 ──┬─ for each c: rung ─┬─ rung ─┬─ …      choose a fine-tuned rung, and train its
-    (baseline)│             fine-tuning  fine-tuning   way up again for the committee's others;
-              └─ curve of the baseline, on subsets     curve of the best unweighted one
+    stage 1 ──── for each c: rung ─┬─ rung ─┬─ …      choose a fine-tuned rung, and train its
+    (baseline)              fine-tuning  fine-tuning   way up again for the committee's others;
+    its curve on subsets, its committee's others       curve of the best unweighted one
 
-Rungs without weights don't wait for stage 1: they go up beside it.
+Rungs without weights don't wait for stage 1: they go up beside it. There are two calls of the
+runner, before the choice and after it, each with the longest chains first: no core idles early.
 
 Each rung is fine-tuned, because a dearer method is not always a nearer one (LOG.md). Every
 choice is by the validation frames. The hold-out is unknown here.
@@ -34,7 +35,7 @@ from forgefield.trainers.stages.asteroid_settings import (
     Trial,
 )
 from forgefield.trainers.stages.committee import committee
-from forgefield.trainers.stages.ladder import Ladder, chain_of, needs_teacher, trials_of, way_to
+from forgefield.trainers.stages.ladder import Ladder, chain_of, trials_of, way_to
 from forgefield.trainers.stages.tasks import StageResult, WatchStage
 
 __all__ = [
@@ -70,24 +71,21 @@ def train(
     Raises `InputError` where no phase of pre-training has frames.
     """
     ladder = Ladder(frames, folder, settings, tuple(cheap_tiers))
-    standard_training = ladder.standard(1.0)
-    climbs = ladder.climbs(standard_training.output)
-    later = [climb for climb in climbs if needs_teacher(climb)]
-    free = [climb for climb in climbs if not needs_teacher(climb)]
-    chains = [(standard_training,), *map(chain_of, free), ladder.standard_curve()]
-    (baseline,), *climbed, standard = runner(chains)
-    climbed += runner([*map(chain_of, later)]) if later else []
-    ended = {climb[0].cs: found for climb, found in zip([*free, *later], climbed, strict=True)}
-    trials = tuple(trial for climb in climbs for trial in trials_of(climb, ended[climb[0].cs]))
-    chosen = best_of(trials)
-    curved = best_of(trials, unweighted=True)
-    rungs = [rung for climb in climbs for rung in climb]
-    whole = (*way_to(rungs[chosen], climbs), standard_training)
+    standard = (ladder.standard(1.0),)
+    climbs = ladder.climbs(standard[0].output)
+    baselines = committee(standard, settings.members)
+    chains = [standard, *map(chain_of, climbs), ladder.standard_curve(), *baselines[1:]]
+    (baseline,), *ended = runner(chains)
+    climbed, (curve, *others_of_baseline) = ended[: len(climbs)], ended[len(climbs) :]
+    pairs = zip(climbs, climbed, strict=True)
+    trials = tuple(trial for climb, found in pairs for trial in trials_of(climb, found))
+    chosen, curved = best_of(trials), best_of(trials, unweighted=True)
+    way = way_to([rung for climb in climbs for rung in climb][chosen], climbs)
     finetuned_curve = ladder.finetuned_curve(trials[curved].pretrain.output)
-    tuned, *others = runner([finetuned_curve, *committee(whole, settings.members)[1:]])
+    *others, tuned = runner([*committee(way, settings.members)[1:], finetuned_curve])
     fractions = (*settings.curve, 1.0)
     points = (
-        *_points("standard", fractions, (*standard, baseline)),
+        *_points("standard", fractions, (*curve, baseline)),
         *_points("finetuned", fractions, (*tuned, trials[curved].finetune)),
     )
     return TrainingOutcome(
@@ -96,8 +94,8 @@ def train(
         chosen=chosen,
         curve=points,
         curved=curved,
-        others=tuple(results[-2] for results in others),
-        baseline_others=tuple(results[-1] for results in others),
+        others=tuple(results[-1] for results in others),
+        baseline_others=tuple(result for (result,) in others_of_baseline),
     )
 
 

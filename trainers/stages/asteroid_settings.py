@@ -16,6 +16,7 @@ from forgefield.trainers.stages.tasks import StageResult, StageTask
 Chain = tuple[StageTask, ...]
 """Tasks in the order in which they need each other."""
 Runner = Callable[[Sequence[Chain]], Sequence[tuple[StageResult, ...]]]
+"""Runs chains, side by side where it can; one may need force fields of chains named before it."""
 
 UNWEIGHTED = "unweighted"
 FAR = 2.0

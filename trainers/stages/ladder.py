@@ -158,11 +158,6 @@ def chain_of(climb: Sequence[Rung]) -> Chain:
     return tuple(task for rung in climb for task in (rung.pretrain, rung.finetune))
 
 
-def needs_teacher(climb: Sequence[Rung]) -> bool:
-    """Whether some rung is weighted, and so waits for stage 1."""
-    return any(rung.pretrain.teacher is not None for rung in climb)
-
-
 def way_to(top: Rung, climbs: Sequence[Sequence[Rung]]) -> Chain:
     """The pre-trainings that lead to a rung, and its fine-tuning alone."""
     (climb,) = (climb for climb in climbs if top in climb)

@@ -108,6 +108,11 @@ class StageTask(Frozen):
     seed: int = 0
     threads: int = Field(default=1, ge=1)
 
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        """Folders of the force fields that it can't begin without."""
+        return tuple(f for f in (self.start, self.teacher, self.base) if f is not None)
+
     def key(self) -> str:
         """Hash of all that the result depends on except data: names, places and threads don't."""
         places = {"name", "output", "frames", "start", "teacher", "base", "threads"}

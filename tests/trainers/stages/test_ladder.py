@@ -16,7 +16,7 @@ from forgefield.trainers.stages.asteroid_settings import (
     TrainingOutcome,
 )
 from forgefield.trainers.stages.committee import committee
-from forgefield.trainers.stages.ladder import Ladder, chain_of, needs_teacher, way_to
+from forgefield.trainers.stages.ladder import Ladder, chain_of, way_to
 from forgefield.trainers.stages.tasks import PhaseResult, StageResult, StageTask
 
 XTB, DFT = (
@@ -46,7 +46,6 @@ def test_every_c_climbs_all_rungs_and_fine_tunes_each() -> None:
         low, high = climb
         weighted = low.cs != (None,)
         assert (low.pretrain.start, low.pretrain.teacher) == (None, TEACHER if weighted else None)
-        assert needs_teacher(climb) is weighted
         assert (high.pretrain.start, high.finetune.start) == (
             low.pretrain.output,
             high.pretrain.output,
@@ -106,8 +105,8 @@ def climb(**changes: object) -> TrainingOutcome:
     )
 
 
-def test_what_is_not_weighted_goes_up_beside_stage_one(tmp_path: Path) -> None:
-    """Cores would idle otherwise: stage 1 is a single fit, which weighted rungs wait for."""
+def test_all_that_waits_for_no_choice_is_asked_for_at_once(tmp_path: Path) -> None:
+    """Each after what it needs, so that a runner keeps all cores busy."""
     asked: list[list[str]] = []
 
     def runner(chains: Sequence[Chain]) -> list[tuple[StageResult, ...]]:
@@ -115,12 +114,20 @@ def test_what_is_not_weighted_goes_up_beside_stage_one(tmp_path: Path) -> None:
         return [tuple(result_of(task) for task in chain) for chain in chains]
 
     pretrain = (PhaseSettings(**XTB), PhaseSettings(**DFT))
-    settings = AsteroidSettings(pretrain=pretrain, curve=(0.5,), c_grid=(1.0, None))
+    settings = AsteroidSettings(pretrain=pretrain, curve=(0.5,), c_grid=(1.0, None), members=2)
     outcome = train(tmp_path, tmp_path, settings, runner, cheap_tiers=(Tier.XTB, Tier.DFT))
-    assert asked[:2] == [
-        ["standard-1", "pretrain-unweighted-xtb", "standard-0.5"],
-        ["pretrain-c-1-xtb"],
+    assert asked == [
+        [
+            "standard-1",
+            "pretrain-c-1-xtb",
+            "pretrain-unweighted-xtb",
+            "standard-0.5",
+            "standard-1-member-1",
+        ],
+        ["pretrain-c-1-xtb-member-1", "finetune-unweighted-xtb-0.5"],
     ]
+    assert [each.name for each in outcome.others] == ["finetune-c-1-xtb-dft-1-member-1"]
+    assert [each.name for each in outcome.baseline_others] == ["standard-1-member-1"]
     assert [trial.c for trial in outcome.trials] == [1.0, 1.0, None, None]
     assert [trial.finetune.name for trial in outcome.trials[::2]] == [
         "finetune-c-1-xtb-1",

@@ -1,0 +1,115 @@
+"""How long the last training takes: the frames that its stages see, times what a frame takes here.
+
+What a frame took in trainings of earlier runs on this host is kept beside the costs of labels
+(`cost_store`) and carried to other molecules the same way (`cost_scaling`); before the first of
+them a general figure stands in. A frame is one of a batch: energy, forces, loss and gradient.
+"""
+
+import platform
+import time
+from collections.abc import Iterable
+from itertools import accumulate
+
+from forgefield.platform.planning.cost_scaling import Scaled, measured_cost, scaled_cost
+from forgefield.platform.planning.cost_store import CostRecord, known_costs
+from forgefield.platform.planning.machine import Machine
+from forgefield.platform.planning.quote_parts import TrainingTime
+from forgefield.platform.planning.quoting import composition
+from forgefield.storage.records import Molecule
+from forgefield.trainers.settings import FitSettings
+from forgefield.trainers.stages.asteroid import AsteroidSettings, TrainingOutcome
+from forgefield.trainers.stages.tasks import StageResult
+
+FRAME_SECONDS_PER_ATOM = 0.75e-3
+"""The default model on one core: NequIP and malonaldehyde, 6.6 ms a frame (75 GFLOP/s by torch.mm;
+`tests/benchmarks/planning/RESULTS.md`)."""
+GENERAL_FACTOR = 2.5
+"""Within which a host and model that was never measured should lie of it, 9 times in 10."""
+
+
+def frame_time(molecule: Molecule, training: AsteroidSettings) -> Scaled:
+    """Seconds of a frame of `molecule` on this host."""
+    guess, known = _predicted(len(molecule.numbers)), known_costs(_name(training), 1)
+    if not known:
+        return Scaled(guess, guess / GENERAL_FACTOR, guess * GENERAL_FACTOR)
+    own = next((each for each in known if each.molecule == composition(molecule)), None)
+    return scaled_cost(guess, known) if own is None else measured_cost(own)
+
+
+def training_time(training: AsteroidSettings, frame: Scaled, machine: Machine) -> TrainingTime:
+    """Of all stages at their full length; on a machine a chain of stages has one core at a time."""
+    frames, longest = _frames(training)
+    work, cores = frames * frame.core_seconds, machine.nodes * machine.cores
+    return TrainingTime(
+        core_seconds=work,
+        wall_s=max(work / cores, longest * frame.core_seconds),
+        factor=frame.high / frame.core_seconds,
+    )
+
+
+def pace_record(
+    molecule: Molecule, training: AsteroidSettings, outcome: TrainingOutcome
+) -> CostRecord | None:
+    """What a frame took in this run's own fits, for later plans; None where all were found."""
+    fits = [
+        *((training.standard, each) for each in (outcome.baseline, *outcome.baseline_others)),
+        *(
+            (phase.fit, trial.pretrain)
+            for trial in outcome.trials
+            for phase in training.pretrain
+            if trial.tiers[-1] in phase.tiers
+        ),
+    ]
+    own = [(fit, result) for fit, result in fits if not result.reused]
+    frames = sum(_frames_seen(fit, result) for fit, result in own)
+    seconds = sum(result.wall_s for _, result in own)
+    if not (frames and seconds):
+        return None
+    return CostRecord(
+        host=platform.node(),
+        method=_name(training),
+        threads=1,
+        molecule=composition(molecule),
+        predicted=_predicted(len(molecule.numbers)),
+        core_seconds=seconds / frames,
+        labels=len(own),
+        scatter=None,
+        at=time.time(),
+    )
+
+
+def _frames(training: AsteroidSettings) -> tuple[int, int]:
+    """Frames that all stages see at most, and those of the longest way through them.
+
+    Stage 1, its curve and committee; for each c every rung and its fine-tuning; then the curve of
+    fine-tunings and the committee's others up the way that was chosen.
+    """
+    standard, tuning = _of(training.standard), _of(training.finetune)
+    rungs = [_of(phase.fit) for phase in training.pretrain]
+    grids = [len(phase.c_grid or (None,)) for phase in training.pretrain]
+    grids[:1] = [len(training.pretrain[0].c_grid or training.c_grid)] if grids else []
+    climbs = sum(width * (rung + tuning) for width, rung in zip(_widths(grids), rungs, strict=True))
+    curve, others, way = len(training.curve), training.members - 1, sum(rungs) + tuning
+    everything = standard * (1 + curve + others) + climbs + tuning * curve + others * way
+    climb = sum(rungs) + tuning * len(rungs)
+    return everything, standard + climb + way * bool(others)
+
+
+def _widths(grids: Iterable[int]) -> Iterable[int]:
+    return accumulate(grids, lambda wide, grid: wide * grid)
+
+
+def _of(fit: FitSettings) -> int:
+    return fit.steps * fit.batch
+
+
+def _frames_seen(fit: FitSettings, result: StageResult) -> int:
+    return sum(phase.steps * min(fit.batch, phase.frames) for phase in result.phases)
+
+
+def _predicted(atoms: int) -> float:
+    return FRAME_SECONDS_PER_ATOM * atoms
+
+
+def _name(training: AsteroidSettings) -> str:
+    return f"a training frame, {training.model.title} of {training.model.size}"

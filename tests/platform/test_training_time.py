@@ -1,0 +1,114 @@
+"""What the last training takes: its frames by hand, and its pace from run to run."""
+
+from pathlib import Path
+
+import pytest
+
+from forgefield.labelers.molecules import find_molecule
+from forgefield.platform.planning.cost_store import known_costs, remember_costs
+from forgefield.platform.planning.machine import Machine
+from forgefield.platform.planning.training_time import (
+    FRAME_SECONDS_PER_ATOM,
+    frame_time,
+    pace_record,
+    training_time,
+)
+from forgefield.storage.records import Tier
+from forgefield.trainers.settings import FitSettings
+from forgefield.trainers.stages.asteroid import AsteroidSettings, PhaseSettings, TrainingOutcome
+from forgefield.trainers.stages.asteroid_settings import Trial
+from forgefield.trainers.stages.tasks import PhaseResult, StageResult
+
+ETHANOL, ASPIRIN = find_molecule("ethanol"), find_molecule("aspirin")
+SETTINGS = AsteroidSettings(
+    standard=FitSettings(steps=100, batch=4),
+    pretrain=(
+        PhaseSettings(tiers=(Tier.XTB,), fit=FitSettings(steps=1000, batch=10)),
+        PhaseSettings(tiers=(Tier.DFT,), fit=FitSettings(steps=200, batch=5)),
+    ),
+    finetune=FitSettings(steps=50, batch=2),
+    c_grid=(1.0, None),
+    curve=(0.5,),
+    members=3,
+)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def result(steps: int, seconds: float, *, reused: bool = False) -> StageResult:
+    phase = PhaseResult(
+        frames=1000, steps=steps, best_step=1, validation=0.1, gamma=None, median_bias=None
+    )
+    return StageResult(
+        name="", output=Path(), key="", dataset="", phases=(phase,), validation=0.1,
+        wall_s=seconds, reused=reused,
+    )  # fmt: skip
+
+
+def outcome(*, reused: bool = False) -> TrainingOutcome:
+    def climbed(*tiers: Tier, steps: int, seconds: float) -> Trial:
+        return Trial(
+            c=None,
+            tiers=tiers,
+            gammas=(None,),
+            pretrain=result(steps, seconds, reused=reused),
+            finetune=result(50, 99.0),
+        )
+
+    return TrainingOutcome(
+        baseline=result(80, 3.2, reused=reused),
+        trials=(
+            climbed(Tier.XTB, steps=1000, seconds=110.0),
+            climbed(Tier.XTB, Tier.DFT, steps=200, seconds=8.0),
+        ),
+        chosen=0,
+        curve=(),
+    )
+
+
+def test_frames_of_all_stages_and_of_the_longest_way() -> None:
+    """Four standard trainings; twice both rungs, each fine-tuned; a curve and two others."""
+    standard, rungs, tuning = 400, (10_000, 1000), 100
+    frames = 4 * standard + 2 * (sum(rungs) + 2 * tuning) + tuning + 2 * (sum(rungs) + tuning)
+    frame = frame_time(ETHANOL, SETTINGS)
+    assert frame.core_seconds == pytest.approx(9 * FRAME_SECONDS_PER_ATOM)
+    alone = training_time(SETTINGS, frame, Machine(1, 1, 10**9))
+    assert alone.core_seconds == pytest.approx(frames * frame.core_seconds)
+    assert alone.wall_s == alone.core_seconds
+    pair = training_time(SETTINGS, frame, Machine(1, 2, 10**9))
+    assert pair.wall_s == alone.wall_s / 2
+    longest = standard + sum(rungs) + 2 * tuning + sum(rungs) + tuning
+    many = training_time(SETTINGS, frame, Machine(8, 8, 10**9))
+    assert many.wall_s == pytest.approx(longest * frame.core_seconds)
+
+
+def test_a_rung_with_a_grid_of_its_own_is_climbed_that_often() -> None:
+    low, high = SETTINGS.pretrain
+    branching = SETTINGS.model_copy(
+        update={"pretrain": (low, high.model_copy(update={"c_grid": (0.5, 1.0, None)}))}
+    )
+    frame, machine = frame_time(ETHANOL, SETTINGS), Machine(1, 1, 10**9)
+    more = training_time(branching, frame, machine).core_seconds
+    less = training_time(SETTINGS, frame, machine).core_seconds
+    assert more - less == pytest.approx(4 * (1000 + 100) * frame.core_seconds)
+
+
+def test_what_a_frame_took_is_kept_and_carried_to_other_molecules() -> None:
+    """121.2 s of 320 + 10,000 + 1,000 frames; a larger molecule takes in proportion."""
+    record = pace_record(ETHANOL, SETTINGS, outcome())
+    assert record is not None
+    assert record.core_seconds == pytest.approx(121.2 / 11_320)
+    assert remember_costs([record]) == ""
+    assert len(known_costs(record.method, 1)) == 1
+    own, other = frame_time(ETHANOL, SETTINGS), frame_time(ASPIRIN, SETTINGS)
+    assert own.core_seconds == pytest.approx(record.core_seconds)
+    guess = ASPIRIN.numbers.__len__() * FRAME_SECONDS_PER_ATOM
+    assert 1.2 < other.core_seconds / guess < record.core_seconds / record.predicted
+    assert own.high / own.low < other.high / other.low < 2.5**2
+
+
+def test_trainings_that_were_found_say_nothing_of_the_pace() -> None:
+    assert pace_record(ETHANOL, SETTINGS, outcome(reused=True)) is None
