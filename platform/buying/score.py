@@ -37,8 +37,9 @@ class Progress:
 class Score:
     """Labels done and core-seconds spent by tier, earlier drivers' included; failures of this one.
 
-    `bought` leaves out the labels that cost nothing. What was cut off with an earlier driver is
-    tried again, so it counts as no failure here.
+    `bought` leaves out the labels that cost nothing, and counts what was withdrawn later, which was
+    paid all the same. What was cut off with an earlier driver is tried again, so it counts as no
+    failure here.
     """
 
     done: Counter[Tier] = field(default_factory=Counter)
@@ -53,7 +54,7 @@ class Score:
         score = cls()
         for row in tally:
             score.done[row.tier] += row.done
-            score.bought[row.tier] += max(0, row.done - row.adopted)
+            score.bought[row.tier] += row.bought
         score.recount_money(tally)
         return score
 

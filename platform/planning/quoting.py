@@ -156,10 +156,9 @@ def _measurements(
     """How many labels measure the cost of a tier, their mean and scatter; none where none do."""
     groups = [(1, each, 0.0) for each in found]
     for row in tally:
-        bought = row.done - row.adopted
-        if (row.tier, row.purpose) == (tier, Purpose.CALIBRATION) and bought > 0:
+        if (row.tier, row.purpose) == (tier, Purpose.CALIBRATION) and row.bought:
             deviation = row.std_core_seconds if math.isfinite(row.std_core_seconds) else 0.0
-            groups.append((bought, row.mean_core_seconds, deviation))
+            groups.append((row.bought, row.mean_core_seconds, deviation))
     labels = sum(number for number, _, _ in groups)
     if not labels:
         return None

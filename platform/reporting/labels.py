@@ -50,26 +50,22 @@ def _labels_row(facts: Facts, tier: Tier) -> tuple[str, ...]:
 
 def _mean_and_spread(rows: Sequence[TierTally]) -> str:
     """Mean ± standard deviation over all purposes together, pooled from theirs."""
-    known = [row for row in rows if _bought(row) and math.isfinite(row.mean_core_seconds)]
-    number = sum(_bought(row) for row in known)
+    known = [row for row in rows if row.bought and math.isfinite(row.mean_core_seconds)]
+    number = sum(row.bought for row in known)
     if not number:
         return DASH
-    mean = sum(_bought(row) * row.mean_core_seconds for row in known) / number
+    mean = sum(row.bought * row.mean_core_seconds for row in known) / number
     if number == 1:
         return duration(mean)
     squares = sum(
-        (_bought(row) - 1) * (row.std_core_seconds**2 if _bought(row) > 1 else 0.0)
-        + _bought(row) * (row.mean_core_seconds - mean) ** 2
+        (row.bought - 1) * (row.std_core_seconds**2 if row.bought > 1 else 0.0)
+        + row.bought * (row.mean_core_seconds - mean) ** 2
         for row in known
     )
     spread = math.sqrt(squares / (number - 1))
     value, unit = duration(mean).split()
     scale = mean / float(value.replace(",", ""))
     return f"{value} ± {three_digits(float(f'{spread / scale:.2g}'))} {unit}"
-
-
-def _bought(row: TierTally) -> int:
-    return row.done - row.adopted
 
 
 def _purposes(facts: Facts) -> str:

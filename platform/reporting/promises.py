@@ -126,7 +126,7 @@ def _label_costs(facts: Facts, plan: Plan) -> list[Promise]:
 def mean_cost(tally: Sequence[TierTally], tier: Tier) -> Ends | None:
     """Mean core-seconds of the labels that were bought, with its 95 % interval."""
     rows = [
-        (row.done - row.adopted, row.mean_core_seconds, row.std_core_seconds)
+        (row.bought, row.mean_core_seconds, row.std_core_seconds)
         for row in tally
         if row.tier == tier and row.purpose != Purpose.CALIBRATION
     ]

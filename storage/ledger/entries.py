@@ -54,9 +54,10 @@ class TierTally:
     """Labels and money of one tier and purpose.
 
     `done`, `failed` and `in_flight` count jobs by where they stand now, `failed_attempts` every
-    failed try, `adopted` labels that cost nothing, `withdrawn` labels that were taken back.
-    `spent_micro` includes `spent_on_failures_micro`. Mean and sample standard deviation of the
-    core-seconds per label that was bought are NaN where too few are known.
+    failed try, `bought` labels that were paid for and `adopted` those that cost nothing, both with
+    what was taken back later, which is `withdrawn`. So money is divided by `bought`, never by
+    `done`. `spent_micro` includes `spent_on_failures_micro`. Mean and sample standard deviation of
+    the core-seconds per label that was bought are NaN where too few are known.
     """
 
     tier: Tier
@@ -69,6 +70,7 @@ class TierTally:
     spent_on_failures_micro: int
     mean_core_seconds: float
     std_core_seconds: float
+    bought: int = 0
     adopted: int = 0
     withdrawn: int = 0
 

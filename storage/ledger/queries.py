@@ -207,6 +207,7 @@ def _tally_row(
         spent_on_failures_micro=wasted,
         mean_core_seconds=mean,
         std_core_seconds=std,
+        bought=labels,
         adopted=sums.adopted.get(group, 0),
         withdrawn=sums.withdrawn.get(group, 0),
     )

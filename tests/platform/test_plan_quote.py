@@ -218,7 +218,7 @@ def calibrated(speed: float) -> list[TierTally]:
     return [
         TierTally(
             tier, Purpose.CALIBRATION, 4, 0, 0, 0, 0, 0,
-            speed * general[tier].core_seconds, 0.05 * speed * general[tier].core_seconds,
+            speed * general[tier].core_seconds, 0.05 * speed * general[tier].core_seconds, bought=4,
         )
         for tier in Tier
     ]  # fmt: skip

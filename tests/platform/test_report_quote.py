@@ -54,7 +54,7 @@ def test_few_labels_of_very_different_cost_are_shown(facts: Facts) -> None:
     """Their interval reaches below zero, where no cost is."""
     (first, *_) = (row for row in facts.tally if row.tier is Tier.CCSD)
     row = replace(
-        first, purpose=Purpose.TRAIN, done=3, adopted=0, mean_core_seconds=5.0, std_core_seconds=8.0
+        first, purpose=Purpose.TRAIN, bought=3, mean_core_seconds=5.0, std_core_seconds=8.0
     )
     wild = replace(facts, tally=(row,))
     (cost,) = (p for p in promises(wild, plan_of(wild)) if p.unit is Unit.COST)

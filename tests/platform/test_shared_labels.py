@@ -14,6 +14,7 @@ import pytest
 from forgefield.platform.buying.asking import Asking, Order
 from forgefield.platform.buying.book_places import BookPlace, book_place, with_book
 from forgefield.platform.buying.ledger_service import LedgerClient
+from forgefield.platform.buying.purchasing import Buy, Money, Need, next_purchase
 from forgefield.platform.buying.run_books import strike_in_books
 from forgefield.platform.buying.saved_labels import Saved, saved_words
 from forgefield.platform.buying.score import Score
@@ -30,7 +31,7 @@ from forgefield.storage.ledger.entries import EntryKind, State, TierTally
 from forgefield.storage.records import Job, Label, Molecule, Outcome, Purpose, Tier
 from forgefield.storage.run_lock import RunLock
 from forgefield.storage.testing import CCSD, labelled, make_job, make_jobs
-from forgefield.storage.units import to_micro
+from forgefield.storage.units import from_micro, to_micro
 
 
 class Desk(SharedLabels):
@@ -172,6 +173,24 @@ def test_a_label_that_its_run_withdraws_is_found_no_more(desks: tuple[Desk, Desk
     a.ledger.withdraw([jobs[0].key()], "a wrong basis")
     strike_in_books(a.ledger, folder)
     assert b.ask(jobs, claim=False).found == (jobs[1].key(),)
+
+
+def test_withdrawing_what_came_free_makes_no_label_dearer(desks: tuple[Desk, Desk]) -> None:
+    a, b = desks
+    free, bought, rest = make_jobs(0, 60, CCSD), make_jobs(60, 40, CCSD), make_jobs(100, 20, CCSD)
+    a.buy(free, 10.0)
+    b.ledger.set_cap(to_micro(670), "test")
+    assert len(b.ask(free, claim=True).found) == 60
+    for job in bought:
+        b.buy([job], 10.0)
+    b.ledger.withdraw([job.key() for job in free], "a wrong basis")
+    score = Score.of(b.ledger.tally())
+    assert (score.done[Tier.CCSD], score.bought[Tier.CCSD]) == (40, 40)
+    cost = score.cost(Tier.CCSD, planned=10.0)
+    assert cost == pytest.approx(10.0)
+    left = from_micro(b.ledger.balance().left_micro)
+    need = Need(Tier.CCSD, len(rest), len(rest), cost)
+    assert isinstance(next_purchase([need], Money(left), LabelSettings()), Buy)
 
 
 def test_a_run_without_a_plan_strikes_in_the_book_that_it_shares(tmp_path: Path) -> None:
@@ -352,14 +371,13 @@ def test_calibration_found_on_another_machine_is_replaced(
 
 
 def test_only_paid_labels_and_measurements_of_this_machine_make_the_cost() -> None:
-    def row(tier: Tier, done: int, adopted: int, mean: float) -> TierTally:
-        return TierTally(
-            tier, Purpose.CALIBRATION, done, 0, 0, 0, 0, 0, mean, float("nan"), adopted
-        )
+    def row(tier: Tier, bought: int, adopted: int, mean: float) -> TierTally:
+        known = mean, float("nan"), bought, adopted
+        return TierTally(tier, Purpose.CALIBRATION, bought + adopted, 0, 0, 0, 0, 0, *known)
 
     guess = dict.fromkeys(Tier, TierCost(1.0, 0.5, 2.0, 10**9))
-    rows = [row(Tier.EMPIRICAL, 2, 0, 0.1), row(Tier.XTB, 2, 0, 0.2), row(Tier.DFT, 3, 1, 4.0)]
-    rows.append(row(Tier.CCSD, 2, 2, float("nan")))
+    rows = [row(Tier.EMPIRICAL, 2, 0, 0.1), row(Tier.XTB, 2, 0, 0.2), row(Tier.DFT, 2, 1, 4.0)]
+    rows.append(row(Tier.CCSD, 0, 2, float("nan")))
     costs = measured_costs(guess, rows, {Tier.CCSD: (20.0, 30.0), Tier.DFT: (1.0,)})
     assert (costs[Tier.CCSD].core_seconds, costs[Tier.CCSD].measured) == (25.0, 2)
     assert (costs[Tier.DFT].core_seconds, costs[Tier.DFT].measured) == (3.0, 3)

@@ -51,7 +51,21 @@ def test_adopted_labels_leave_the_mean_cost_alone(ledger: Ledger) -> None:
     ledger.settle(ledger.reserve([bought], 500), [labelled(bought)], 300)
     ledger.adopt([labelled(free)], "a paper")
     (row,) = ledger.tally()
-    assert (row.done, row.adopted) == (2, 1)
+    assert (row.done, row.bought, row.adopted) == (2, 1, 1)
+    assert row.mean_core_seconds == pytest.approx(300e-6, rel=1e-12)
+
+
+def test_what_was_paid_for_stays_paid_for_whatever_is_withdrawn(ledger: Ledger) -> None:
+    bought, free, again = make_jobs(0, 3)
+    for job in (bought, again):
+        ledger.settle(ledger.reserve([job], 500), [labelled(job)], 300)
+    ledger.adopt([labelled(free)], "a paper")
+    ledger.withdraw([free.key(), again.key()], "wrong")
+    (row,) = ledger.tally()
+    assert (row.done, row.bought, row.adopted, row.withdrawn) == (1, 2, 1, 2)
+    ledger.settle(ledger.reserve([again], 500), [labelled(again)], 300)
+    (row,) = ledger.tally()
+    assert (row.done, row.bought, row.spent_micro) == (2, 3, 900)
     assert row.mean_core_seconds == pytest.approx(300e-6, rel=1e-12)
 
 

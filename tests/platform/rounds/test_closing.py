@@ -34,6 +34,7 @@ def row(done: int, spent: float, failed: int = 0) -> TierTally:
         failed_attempts=failed,
         spent_micro=micro,
         spent_on_failures_micro=0,
+        bought=done,
         adopted=0,
         withdrawn=0,
         mean_core_seconds=NAN,
