@@ -56,13 +56,20 @@ def random_choice(supply: Supply, buy: Counts, taken: frozenset[str]) -> Choice:
     return tuple(w for tier in DEAR for w in at_random(supply.jobs[tier], taken, counts[tier]))
 
 
-def round_choice(scene: Scene, buy: Counts) -> Choice:
-    """What a round labels, both arms; labels bought ahead are part of it."""
+def round_choice(
+    scene: Scene, buy: Counts, hear: Callable[[Choice], None] = lambda _: None
+) -> Choice:
+    """What a round labels, both arms; labels bought ahead are part of it.
+
+    `hear` is told the random arm, which takes no time to find, before exploring begins.
+    """
     counts = {TARGET: buy.target, MIDDLE: buy.middle}
+    random = {tier: _random_arm(scene, tier, counts[tier]) for tier in DEAR}
+    hear(tuple(each for tier in DEAR for each in random[tier]))
     seen: dict[bool, Explored] = {}
     choice: list[Wanted] = []
     for tier in DEAR:
-        drawn = _random_arm(scene, tier, counts[tier])
+        drawn = random[tier]
         left = counts[tier] - len(drawn)
         best: list[Wanted] = []
         if left > 0:

@@ -5,7 +5,7 @@ what was chosen earlier, and what the ledger says is paid. Nothing here buys. To
 cores that it is given, since labels are billed for theirs meanwhile.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -26,6 +26,8 @@ from forgefield.storage.records import Job
 SEED_STEP = 7919
 Paid = Callable[[Sequence[Job]], frozenset[str]]
 """Of some jobs the keys of those that are paid."""
+Keep = Callable[[Collection[str]], None]
+"""Hears, before exploring begins, which jobs bought ahead the choice will hold: no others now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Chooser:
         place: RoundFolder,
         records: Sequence[Round],
         paid: Paid,
+        keep: Keep,
         check: Callable[[], None],
         cores: int,
     ) -> Choice:
@@ -53,7 +56,7 @@ class Chooser:
         if choice is None:
             if records:
                 with _torch_on(cores):
-                    choice = self._later(place, records[-1], paid, check)
+                    choice = self._later(place, records[-1], paid, keep, check)
             else:
                 choice = self._first(place)
             check()
@@ -67,10 +70,16 @@ class Chooser:
         return random_choice(self.supply, buy, self.taken(place.number))
 
     def _later(
-        self, place: RoundFolder, record: Round, paid: Paid, check: Callable[[], None]
+        self,
+        place: RoundFolder,
+        record: Round,
+        paid: Paid,
+        keep: Keep,
+        check: Callable[[], None],
     ) -> Choice:
         buy = record.buy.to_counts().plus(record.bought_ahead.to_counts())
-        return round_choice(self._scene(place, record, paid, check), buy)
+        scene = self._scene(place, record, paid, check)
+        return round_choice(scene, buy, lambda drawn: keep({j.key() for j in self.jobs(drawn)}))
 
     def _scene(
         self, place: RoundFolder, record: Round, paid: Paid, check: Callable[[], None]
@@ -104,6 +113,13 @@ class Chooser:
         return frozenset(
             {job.key() for job in wanted} | set(hex_keys(load_frames(self.folder.frames).key_F))
         )
+
+    def wanted(self, number: int, but: Sequence[Job]) -> list[Job]:
+        """Labels chosen or bought ahead for round `number` and those before, each once."""
+        files = [file for n in range(number + 1) for file in self.place(n).wishes]
+        jobs = [job for file in files for job in self.jobs(load_choice(file) or ())]
+        known = {job.key() for job in but}
+        return list({job.key(): job for job in jobs if job.key() not in known}.values())
 
     def ahead(self, place: RoundFolder, counts: Counts) -> Choice:
         """Random labels of a round, to be bought while the one before trains on `counts`."""

@@ -24,9 +24,9 @@ PAID = frozenset({State.DONE, State.RESERVED})
 class Account:
     """What the ledger says at the end of a round, and of the labels bought ahead of the next.
 
-    `asked` are the hold-out and all labels of rounds so far: some may be slow and still at work, or
-    queue. `states` are of `ahead` and `asked`, not later than `balance`. `offered` are
-    configurations that the pool still has for each tier.
+    `asked` are the hold-out and all labels that rounds so far wanted: some may be slow and still at
+    work, or queue. `states` are of `ahead` and `asked`, not later than `balance`. `offered` are
+    configurations that the pool still has for each tier; `frozen`, keys of what was trained on.
     """
 
     balance: Balance
@@ -35,15 +35,16 @@ class Account:
     asked: Sequence[Job]
     states: Mapping[str, JobState]
     offered: Counts
+    frozen: Collection[str]
 
     def at_hand(self) -> Counts:
         """Labels bought ahead that are settled or at work: they are paid."""
         return self._count(self.ahead, PAID)
 
-    def slow(self) -> Counts:
-        """Training labels of rounds so far that are still at work: they are paid, too."""
+    def late(self) -> Counts:
+        """Training labels of rounds so far that came after the freeze, or will: paid, too."""
         training = [job for job in self.asked if job.purpose is Purpose.TRAIN]
-        return self._count(training, frozenset({State.RESERVED}))
+        return self._count([job for job in training if job.key() not in self.frozen], PAID)
 
     def left(self, costs: Costs) -> float:
         """Core-seconds neither spent nor needed by what is at work or kept for the hold-out."""
@@ -77,7 +78,7 @@ def ended(
     earlier = [each.to_outcome(usual) for record in records for each in record.outcomes]
     posterior = _posterior(plan, [*earlier, *seen])
     costs, ahead = costs_since(plan, account.tally), account.at_hand()
-    at_hand = counts.plus(ahead).plus(account.slow())
+    at_hand = counts.plus(ahead).plus(account.late())
     standing = Standing(
         counts=at_hand,
         left=account.left(costs),

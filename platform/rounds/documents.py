@@ -152,6 +152,11 @@ class RoundFolder:
         return self.root / "choice.npz"
 
     @property
+    def wishes(self) -> tuple[Path, Path]:
+        """All that was wanted for the round, whether or not it was chosen in the end."""
+        return self.ahead, self.choice
+
+    @property
     def frames(self) -> Path:
         """What the round trains on."""
         return self.root / "frames.zarr"

@@ -30,7 +30,7 @@ from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.platform.training import refuse_untrainable
 from forgefield.storage.frame_store import load_frames
-from forgefield.storage.frames import Frames
+from forgefield.storage.frames import Frames, hex_keys
 from forgefield.storage.ledger.entries import JobState, State
 from forgefield.storage.records import Job, Purpose, Tier
 from forgefield.trainers.stages.asteroid_settings import Runner
@@ -108,13 +108,11 @@ class Thinker:
     ) -> Round:
         ledger = self.phase.ledger
         ahead = self.chooser.jobs(load_choice(self.chooser.place(place.number + 1).ahead) or ())
-        asked = [
-            *self._firm(holdout=True),
-            *(job for number in range(place.number + 1) for job in self._chosen(number)),
-        ]
+        asked = [*self._firm(holdout=True), *self.chooser.wanted(place.number, but=ahead)]
         states = ledger.job_states([job.key() for job in (*ahead, *asked)])
         offered = self.chooser.supply.offered(self.chooser.taken(place.number + 1))
-        account = Account(ledger.balance(), ledger.tally(), ahead, asked, states, offered)
+        frozen = frozenset(hex_keys(frames.key_F))
+        account = Account(ledger.balance(), ledger.tally(), ahead, asked, states, offered, frozen)
         validation = len(frames.of_tier(TARGET).of_purpose(Purpose.VALIDATION))
         counts = counts_of(frames, learnt_tiers(self.plan.recipe))
         return ended(self.plan, records, counts, learnt, validation, account, place.root)
@@ -133,10 +131,8 @@ class Thinker:
         self._wait_for(self.chooser.jobs(choice), 0.0 if last else self.plan.recipe.rounds.patience)
 
     def _choice(self, place: RoundFolder, records: Sequence[Round], cores: int) -> Choice:
-        return self.chooser.choice(place, records, self._paid, self.check, cores)
-
-    def _chosen(self, number: int) -> list[Job]:
-        return self.chooser.jobs(load_choice(self.chooser.place(number).choice) or ())
+        buyer = self._paid, self.desk.promote
+        return self.chooser.choice(place, records, *buyer, self.check, cores)
 
     def _firm(self, *, holdout: bool) -> list[Job]:
         """Firm orders: the hold-out, which only the end needs, or all that round 0 trains with."""

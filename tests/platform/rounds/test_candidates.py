@@ -116,6 +116,23 @@ def test_all_that_is_paid_ahead_is_kept(scene: Scene) -> None:
     assert shapes(choice) == shapes(paid)
 
 
+def test_the_random_arm_is_told_before_exploring_begins(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So what was wanted ahead and isn't kept is not bought meanwhile."""
+    told: list[Choice] = []
+
+    def watched(*everything: Any, **more: Any) -> Explored:
+        assert len(told) == 1
+        return explore(*everything, **more)
+
+    monkeypatch.setattr(candidates, "explore", watched)
+    ahead, taken = ahead_of(scene, 10)
+    choice = round_choice(replace(scene, ahead=ahead, taken=taken), Counts(4, 2), told.append)
+    assert shapes(told[0]) == shapes([w for w in choice if w.arm is Arm.RANDOM])
+    assert shapes(told[0])[:2] == shapes(ahead[:2])
+
+
 def test_exploring_starts_from_no_geometry_that_judges(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:

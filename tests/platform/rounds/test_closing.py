@@ -59,9 +59,10 @@ def test_slow_labels_of_the_round_and_the_holdout_need_money_too(supply: Supply)
         (State.DONE, [*own[:4], ahead[0]]), (State.RESERVED, [*own[4:], *ahead[1:3], judging[0]])
     )
     balance = Balance(to_micro(1000.0), to_micro(100.0), to_micro(50.0))
-    account = Account(balance, (), ahead, [*judging, *own], known, Counts(0))
+    frozen = {job.key() for job in own[:3]}
+    account = Account(balance, (), ahead, [*judging, *own], known, Counts(0), frozen)
     assert account.at_hand() == Counts(0, 3)
-    assert account.slow() == Counts(2, 0)
+    assert account.late() == Counts(1 + 2, 0), "one came while the round trained"
     at_work, waiting = 2 * 10.0 + 2 * 1.0 + 10.0, 2 * 10.0
     assert account.left(COSTS) == pytest.approx(900.0 - at_work - waiting)
 
@@ -102,6 +103,14 @@ def test_why_nothing_more_is_bought_is_said_as_it_is(tmp_path: Path) -> None:
     assert words(40.0, row(60, 600.0)).endswith("4ccsd returned")
 
 
+def _nobody(_jobs: object) -> frozenset[str]:
+    return frozenset()
+
+
+def _ignored(_keys: object) -> None:
+    pass
+
+
 def test_torch_keeps_to_its_cores_and_a_stopped_choice_is_not_saved(
     tmp_path: Path, supply: Supply, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,7 +130,7 @@ def test_torch_keeps_to_its_cores_and_a_stopped_choice_is_not_saved(
     torch.set_num_threads(3)
     try:
         with pytest.raises(Interrupted):
-            Chooser(folder, plan, supply).choice(place, records, lambda _: frozenset(), stop, 2)
+            Chooser(folder, plan, supply).choice(place, records, _nobody, _ignored, stop, 2)
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
