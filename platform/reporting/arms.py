@@ -39,21 +39,27 @@ def arms_section(facts: Facts, arms: Sequence[RoundArms]) -> Section | None:
     lead = (
         "At least half of a later round's labels are drawn at random, the others where the "
         "committee disagreed most. The force field before the round, which has seen none of them, "
-        "shows which were harder for it. "
+        "shows which of the target tier were harder for it. "
     )
     return Section("arms", TITLE, lead + together(arms), (_picture(arms),), (_table(arms),))
 
 
 def together(arms: Sequence[RoundArms]) -> str:
-    """The verdict over all rounds, in a sentence or two."""
-    strata: list[Stratum] = [(each.of(Arm.CHOSEN), each.of(Arm.RANDOM)) for each in arms]
+    """The verdict over the target-tier labels of all rounds, in a sentence or two.
+
+    Errors on labels below it are mostly the difference of the methods, which no choice is for.
+    """
+    own = [each for each in arms if each.tier is TARGET]
+    if not own:
+        return "No round has labels of the target tier to tell by."
+    strata: list[Stratum] = [(each.of(Arm.CHOSEN), each.of(Arm.RANDOM)) for each in own]
     found = difference_within(strata)
-    if found is None or len(arms) == 1:
+    if found is None or len(own) == 1:
         return (
-            max(arms, key=lambda each: len(each.errors_F)).compared.sentence().replace("-", MINUS)
+            max(own, key=lambda each: len(each.errors_F)).compared.sentence().replace("-", MINUS)
         )
     ends = f"95 %: {plus(found.low)} to {plus(found.high)}"
-    rounds = count(len({each.number for each in arms}), "round")
+    rounds = count(len(own), "round")
     if found.low <= 0 <= found.high:
         return (
             f"Over {rounds} choosing found no frames that are harder than chance's beyond doubt: "
@@ -74,7 +80,8 @@ def _table(arms: Sequence[RoundArms]) -> Table:
         "committee's disagreement with the error, over both arms; 1 is a committee that knows."
     )
     if any(each.tier is not TARGET for each in arms):
-        note += " Below the target tier errors contain the difference of the methods, in both arms."
+        note += " Below the target tier errors contain the difference of the methods, in both arms,"
+        note += " so the verdict leaves those labels out."
     return Table(head, rows, note=note)
 
 

@@ -25,13 +25,13 @@ def drawn(random: np.random.Generator, gap: float, spread: float = 1.0) -> list[
     ]
 
 
-def rounds_of(strata: list[Stratum]) -> list[RoundArms]:
+def rounds_of(strata: list[Stratum], tier: Tier = Tier.CCSD) -> list[RoundArms]:
     found = []
     for number, (chosen, random) in enumerate(strata, start=1):
         errors: Array = np.concatenate([random, chosen])
         arms = (Arm.RANDOM,) * len(random) + (Arm.CHOSEN,) * len(chosen)
         compared = compare_arms(errors, arms)
-        found.append(RoundArms(number, Tier.CCSD, errors, arms, compared, len(errors)))
+        found.append(RoundArms(number, tier, errors, arms, compared, len(errors)))
     return found
 
 
@@ -89,6 +89,17 @@ def test_the_verdict_names_what_was_harder() -> None:
     assert "easier: −" in easier
     assert "Choosing didn't do what it is for." in easier
     assert "beyond doubt" in together(rounds_of(drawn(random, 0.0)))
+
+
+def test_the_verdict_is_of_target_labels_whatever_cheaper_ones_say() -> None:
+    """DFT errors are the difference of the methods, and there are many of them."""
+    random = np.random.default_rng(1)
+    target = rounds_of(drawn(random, 3.0))
+    below = [(random.normal(8, 0.1, 90), random.normal(9, 0.1, 90)) for _ in SIZES]
+    mixed = [*target, *rounds_of(below, Tier.DFT)]
+    assert together(mixed) == together(target)
+    assert "No round has labels of the target tier" in together(mixed[3:])
+    assert together([target[2], *mixed[3:]]) == target[2].compared.sentence()
 
 
 def test_one_round_has_its_own_sentence() -> None:
