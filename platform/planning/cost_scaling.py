@@ -87,6 +87,21 @@ def measured_cost(own: Measured, others: Sequence[Measured] = ()) -> Scaled:
     return _range(own.core_seconds, scatter * math.sqrt(1 + 1 / own.labels))
 
 
+def range_of_mean(one: Scaled, measured: int, labels: int) -> Scaled:
+    """The 90 % range of the mean cost of `labels` more, from that of one and `measured` behind it.
+
+    One label's is scatter·√(1 + 1/measured), the mean's scatter·√(1/labels + 1/measured). Without a
+    measurement the range is mostly of what all labels share, and stays.
+    """
+    if not measured:
+        return one
+    narrower = math.sqrt((1 / labels + 1 / measured) / (1 + 1 / measured))
+    low, high = (
+        one.core_seconds * (end / one.core_seconds) ** narrower for end in (one.low, one.high)
+    )
+    return Scaled(one.core_seconds, low, high)
+
+
 def _covariance(left_M: NDArray[np.float64], right_N: NDArray[np.float64]) -> NDArray[np.float64]:
     apart_MN = np.abs(left_M[:, None] - right_N[None, :])
     return np.asarray(HOST**2 + SIZE**2 * np.exp(-apart_MN / REACH))

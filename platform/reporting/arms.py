@@ -55,9 +55,7 @@ def together(arms: Sequence[RoundArms]) -> str:
     strata: list[Stratum] = [(each.of(Arm.CHOSEN), each.of(Arm.RANDOM)) for each in own]
     found = difference_within(strata)
     if found is None or len(own) == 1:
-        return (
-            max(own, key=lambda each: len(each.errors_F)).compared.sentence().replace("-", MINUS)
-        )
+        return max(own, key=lambda each: len(each.errors_F)).compared.sentence().replace("-", MINUS)
     ends = f"95 %: {plus(found.low)} to {plus(found.high)}"
     rounds = count(len(own), "round")
     if found.low <= 0 <= found.high:

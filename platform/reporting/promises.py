@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from forgefield.platform.evaluating import Errors
 from forgefield.platform.forecasting.error_model import Percentiles, on_frames
+from forgefield.platform.planning.cost_scaling import Scaled, range_of_mean
 from forgefield.platform.planning.plan import Plan, TierQuote
 from forgefield.platform.reporting.facts import Facts, merged
 from forgefield.storage.ledger.entries import TierTally
@@ -112,28 +113,36 @@ def _ends(errors: Errors) -> Ends:
 def _label_costs(facts: Facts, plan: Plan) -> list[Promise]:
     """Mean cost of labels bought after calibration, which the quote is made from.
 
-    Those at a stated price are left out.
+    The quote's range is of one label; a mean is held against the range of a mean. Those at a stated
+    price are left out.
     """
     said = []
     for quote in plan.tiers:
-        found = mean_cost(facts.tally, quote.tier)
-        if found is not None and not plan.recipe.is_priced(quote.tier):
-            quoted = Ends(quote.core_seconds, quote.low, quote.high)
-            said.append(Promise(f"{quote.tier} label", Unit.COST, quoted, found, "90 %"))
+        rows = _bought(facts.tally, quote.tier)
+        if rows and not plan.recipe.is_priced(quote.tier):
+            one, labels = Scaled(quote.core_seconds, quote.low, quote.high), _labels(rows)
+            ends = range_of_mean(one, quote.measured, labels)
+            quoted = Ends(ends.core_seconds, ends.low, ends.high)
+            said.append(Promise(f"{quote.tier} label", Unit.COST, quoted, _mean(rows), "90 %"))
     return said
 
 
-def mean_cost(tally: Sequence[TierTally], tier: Tier) -> Ends | None:
-    """Mean core-seconds of the labels that were bought, with its 95 % interval."""
-    rows = [
+def _bought(tally: Sequence[TierTally], tier: Tier) -> list[tuple[int, float, float]]:
+    """Labels bought after calibration by purpose: number, mean and deviation of core-seconds."""
+    return [
         (row.bought, row.mean_core_seconds, row.std_core_seconds)
         for row in tally
-        if row.tier == tier and row.purpose != Purpose.CALIBRATION
+        if row.tier == tier and row.purpose != Purpose.CALIBRATION and row.bought
     ]
-    known = [row for row in rows if row[0] > 0 and math.isfinite(row[1])]
-    number = sum(count for count, *_ in known)
-    if not number:
-        return None
+
+
+def _labels(rows: Sequence[tuple[int, float, float]]) -> int:
+    return sum(count for count, *_ in rows)
+
+
+def _mean(known: Sequence[tuple[int, float, float]]) -> Ends:
+    """Mean core-seconds, with its 95 % interval from three labels on."""
+    number = _labels(known)
     mean = sum(count * each for count, each, _ in known) / number
     if number < 3:
         return Ends(mean)

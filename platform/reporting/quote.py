@@ -118,7 +118,10 @@ def _numbers(facts: Facts, found: Sequence[Promise]) -> Table:
 
 
 def _note(facts: Facts, found: Sequence[Promise]) -> str:
-    said = "Quoted ranges: 80 % for errors, as so many hold-out frames measure them, 90 % for a "
+    said = "Quoted ranges: 80 % for errors, as so many hold-out frames measure them, 90 % for the "
+    said += (
+        "mean of so many labels, whose scatter evens out: it is narrower than the quote's for one "
+    )
     said += "label. Measured ones: 95 %, of the mean."
     plan = facts.plan
     if plan is not None and any(each.unit is Unit.TIME for each in found):

@@ -15,6 +15,7 @@ from forgefield.platform.planning.cost_scaling import (
     Measured,
     measured_cost,
     pooled_scatter,
+    range_of_mean,
     scaled_cost,
 )
 
@@ -97,3 +98,18 @@ def test_scatter_is_pooled_by_degrees_of_freedom_and_steadied_by_the_prior() -> 
     assert pooled_scatter([Measured("one", 1.0, 1.0, 1)]) == GEOMETRY
     many = [seen(1.0, 1.0, labels=1001, scatter=0.03)]
     assert pooled_scatter(many) == pytest.approx(0.03, rel=0.05)
+
+
+def test_the_range_of_a_mean_holds_nine_in_ten_means() -> None:
+    """Labels of ln scatter `GEOMETRY`, four of them measured, 100 bought."""
+    random, inside = np.random.default_rng(4), 0
+    for _ in range(2000):
+        first, later = (np.exp(GEOMETRY * random.standard_normal(n)) for n in (4, 100))
+        own = Measured("it", 1.0, float(first.mean()), 4, GEOMETRY)
+        found = range_of_mean(measured_cost(own), 4, 100)
+        inside += found.low <= later.mean() <= found.high
+    assert 0.88 <= inside / 2000 <= 0.92
+    one = measured_cost(own)
+    alike = range_of_mean(one, 4, 1)
+    assert (alike.low, alike.high) == pytest.approx((one.low, one.high))
+    assert range_of_mean(one, 0, 100) == one

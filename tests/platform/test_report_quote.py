@@ -44,7 +44,10 @@ def test_costs_are_those_of_the_labels_bought(
     half = stdtrit(len(cost_F) - 1, 0.975) * cost_F.std(ddof=1) / math.sqrt(len(cost_F))
     assert found.found.high - found.found.value == pytest.approx(half, rel=1e-4)
     quoted = COSTS[Tier.CCSD]
-    assert found.kept == (quoted.low <= cost_F.mean() <= quoted.high)
+    few = math.sqrt((1 / len(cost_F) + 1 / quoted.measured) / (1 + 1 / quoted.measured))
+    low, high = (48.0 * (end / 48.0) ** few for end in (quoted.low, quoted.high))
+    assert (found.quoted.low, found.quoted.high) == pytest.approx((low, high))
+    assert found.kept == (low <= cost_F.mean() <= high)
     row = page.row("quote", "ccsd label")
     assert row[3] == f"{cost_F.mean() / quoted.core_seconds:#.3g}"
     assert row[4] == f"{abs(math.log(cost_F.mean() / quoted.core_seconds)):.2f}"
@@ -61,6 +64,25 @@ def test_few_labels_of_very_different_cost_are_shown(facts: Facts) -> None:
     assert cost.found.low == 0.0
     rows = quote_section(wild).tables[1].rows
     assert next(row for row in rows if row[0] == cost.name)[2] == "5 (0 to 24.9) s"
+
+
+def test_the_mean_of_many_labels_is_held_against_the_range_of_a_mean(facts: Facts) -> None:
+    """57 core-s lie in the range of one label, 40 to 60, and far off for a mean of a hundred."""
+    (first, *_) = (row for row in facts.tally if row.tier is Tier.CCSD)
+    quote = plan_of(facts).tier(Tier.CCSD)
+    tiers = [
+        quote.model_copy(update={"measured": 20}) if q == quote else q for q in plan_of(facts).tiers
+    ]
+    plan = plan_of(facts).model_copy(update={"tiers": tuple(tiers)})
+
+    def kept(mean: float, labels: int) -> bool | None:
+        row = replace(first, purpose=Purpose.TRAIN, bought=labels, mean_core_seconds=mean)
+        (cost,) = (p for p in promises(replace(facts, tally=(row,)), plan) if p.unit is Unit.COST)
+        return cost.kept
+
+    assert kept(57.0, 1) is True
+    assert kept(57.0, 100) is False
+    assert kept(49.0, 100) is True
 
 
 def test_labels_at_a_stated_price_prove_nothing_of_costs(facts: Facts) -> None:
