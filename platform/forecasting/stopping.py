@@ -2,7 +2,7 @@
 
 Going on stops for the first of these reasons:
 
-- `TARGET`: the error that was asked for is reached with `confidence`;
+- `TARGET`: the last training should reach the error that was asked for, with `confidence`;
 - `BUDGET`: no further label fits, or every tier has its most labels;
 - `GAIN`: the next batch gains less than `least_gain` kcal/mol/Å for a tenth of the budget;
 - `REGRET`: all that is left would lower the error by under `least_regret`, and it is worth
@@ -21,7 +21,7 @@ from forgefield.platform.forecasting.counts import Costs, Counts
 from forgefield.platform.forecasting.error_model import Posterior
 from forgefield.platform.forecasting.searching import fitting
 from forgefield.platform.forecasting.splitting import Limits, best_split
-from forgefield.platform.screen.wording import amount, three_digits
+from forgefield.platform.screen.wording import amount, counted, three_digits
 from forgefield.storage.errors import BudgetTooSmall
 
 TENTH = 0.1
@@ -101,7 +101,7 @@ def decide(
         return Stop(f"no further label fits into what is left; {back}", Reason.BUDGET)
     gain = _fall(posterior, counts, counts.plus(buy))
     if gain < rules.least_gain * costs.of(buy) / (TENTH * money.budget):
-        words = f"the next {_labels(buy)} should gain {three_digits(gain)} kcal/mol/Å; {back}"
+        words = f"the next {labels_words(buy)} should gain {three_digits(gain)} kcal/mol/Å; {back}"
         return Stop(words, Reason.GAIN)
     regret = _regret(posterior, counts, goal)
     if regret < rules.least_regret and left >= rules.worth_returning * money.budget:
@@ -148,11 +148,16 @@ def _regret(posterior: Posterior, counts: Counts, then: Counts) -> float:
 def _reached(posterior: Posterior, counts: Counts, target: float, back: str) -> str:
     chance = posterior.chance_below(target, counts)
     return (
-        f"the error is {target:g} kcal/mol/Å or less with {100 * chance:.0f} % confidence; {back}"
+        f"the error should end at {target:g} kcal/mol/Å or less after the last training, with "
+        f"{100 * chance:.0f} % confidence; {back}"
     )
 
 
-def _labels(buy: Counts) -> str:
-    """`25 labels`: of the dearest tier that is bought, for that is what people count."""
-    number = next(count for count in buy.triple if count)
-    return f"{number} labels" if number != 1 else "label"
+def labels_words(buy: Counts) -> str:
+    """`3 target labels and 40 labels of the tier below`: every tier that is bought."""
+    parts = [
+        counted(buy.target, "target label"),
+        counted(buy.middle, "label") + " of the tier below",
+        counted(buy.cheap, "cheap label"),
+    ]
+    return " and ".join(part for part, count in zip(parts, buy.triple, strict=True) if count)

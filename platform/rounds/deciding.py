@@ -13,7 +13,15 @@ from forgefield.platform.buying.score import Score
 from forgefield.platform.forecasting.counts import Costs, Counts
 from forgefield.platform.forecasting.error_model import Forecast, Posterior
 from forgefield.platform.forecasting.splitting import Limits
-from forgefield.platform.forecasting.stopping import GoOn, Money, Reason, Stop, StopRules, decide
+from forgefield.platform.forecasting.stopping import (
+    GoOn,
+    Money,
+    Reason,
+    Stop,
+    StopRules,
+    decide,
+    labels_words,
+)
 from forgefield.platform.planning.allocation import MIDDLE, TARGET
 from forgefield.platform.planning.fitted import learnt_tiers
 from forgefield.platform.planning.plan import Plan
@@ -135,9 +143,7 @@ def _is_last(standing: Standing, buy: Counts, settings: RoundSettings) -> bool:
 
 
 def _words(what: str, buy: Counts, ahead: Forecast) -> str:
-    target = f"{buy.target:,} target labels" if buy.target else ""
-    middle = f"{buy.middle:,} of the tier below" if buy.middle else ""
-    bought = " and ".join(part for part in (target, middle) if part) or "what is under way"
+    bought = labels_words(buy) or "what is under way"
     return (
         f"{what} buys {bought}: a last training on all of them should end at "
         f"{three_digits(ahead.median)} kcal/mol/Å "

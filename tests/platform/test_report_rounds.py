@@ -159,7 +159,7 @@ def test_rounds_stand_in_spend_timeline_and_methods(folder: RunFolder, shown: Pa
 def test_a_campaign_that_stopped_early_says_why(folder: RunFolder, tmp_path: Path) -> None:
     stopped = copy_of(folder, tmp_path)
     last = ended_rounds(stopped)[-1]
-    why = "the next 25 labels should gain 0.02 kcal/mol/Å; stopped, 31ccsd returned"
+    why = "the next 25 target labels should gain 0.02 kcal/mol/Å; stopped, 31ccsd returned"
     update = {"decision": Course.STOP, "spend_rest": False, "why": why, "ahead": None}
     RoundFolder.of(stopped, last.number).write(last.model_copy(update=update))
     facts = read_facts(stopped)

@@ -16,6 +16,7 @@ from forgefield.platform.forecasting.stopping import (
     Stop,
     StopRules,
     decide,
+    labels_words,
 )
 
 COSTS = Costs(16.0, 2.2, 1e-3)
@@ -45,8 +46,11 @@ def test_a_target_that_is_reached_with_confidence_stops() -> None:
     reason = stopped(
         decide(known, HAVE, 496.0, COSTS, 0.4, StopRules(), money=MONEY), Reason.TARGET
     )
-    assert "0.4 kcal/mol/Å or less" in reason
-    assert reason.endswith("stopped, 31ccsd returned")
+    chance = 100 * known.chance_below(0.4, HAVE)
+    assert reason == (
+        "the error should end at 0.4 kcal/mol/Å or less after the last training, with "
+        f"{chance:.0f} % confidence; stopped, 31ccsd returned"
+    )
 
 
 def test_a_target_that_is_only_likely_goes_on() -> None:
@@ -59,8 +63,25 @@ def test_labels_that_gain_too_little_are_not_bought_and_the_sentence_says_so() -
     rules = StopRules(least_gain=0.1)
     decision = decide(posterior(), HAVE, 496.0, COSTS, None, rules, money=MONEY)
     reason = stopped(decision, Reason.GAIN)
-    pattern = r"the next \d+ labels should gain 0\.0\d+ kcal/mol/Å; stopped, 31ccsd returned"
+    pattern = r"the next \d+ target labels should gain 0\.0\d+ kcal/mol/Å; stopped, 31ccsd returned"
     assert re.fullmatch(pattern, reason)
+
+
+def test_the_sentence_names_every_tier_of_the_batch() -> None:
+    believed = posterior(alpha=(0.3, 0.1), beta=(0.6, 0.1), alpha_lower=(0.75, 0.1))
+    short, eager = Counts(60, 10, 0), StopRules(least_gain=0)
+    going = decide(believed, short, 1600.0, COSTS, None, eager, money=MONEY)
+    assert isinstance(going, GoOn)
+    buy = going.buy
+    assert min(buy.target, buy.middle) > 1
+    bought = f"{buy.target} target labels and {buy.middle} labels of the tier below"
+    rules = StopRules(least_gain=1e9)
+    found = decide(believed, short, 1600.0, COSTS, None, rules, money=MONEY)
+    assert stopped(found, Reason.GAIN).startswith(f"the next {bought}")
+    assert labels_words(Counts(1, 1, 1200)) == (
+        "1 target label and 1 label of the tier below and 1,200 cheap labels"
+    )
+    assert not labels_words(Counts(0))
 
 
 def test_the_gain_in_the_sentence_is_the_expected_fall_of_the_error() -> None:
