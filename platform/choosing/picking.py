@@ -1,8 +1,6 @@
-"""Which candidates are labelled next: half at random, half where the committee is least sure.
+"""Which candidates the chosen arm of a round labels: those where the committee is least sure.
 
-The random arm is the beginning of one seeded order of all fair candidates, so a larger batch
-holds the random arm of a smaller one, and nothing of it depends on the model: it is what the
-chosen arm is compared with, and it can't be led astray by a committee that agrees on nonsense.
+The random arm needs no model and no candidates: it is the next of the pool (`rounds.candidates`).
 The chosen arm is greedy: the next is the candidate with the largest
 
     score = disagreement · distance to the nearest geometry that is labelled or picked.
@@ -14,12 +12,10 @@ Legend: `F` candidates, `G` labelled geometries, `H` barred ones, `D` columns of
 (`shapes`). Å; disagreements in any unit.
 """
 
-import math
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
 from forgefield.platform.choosing.shapes import distances, nearest
 from forgefield.storage.errors import InputError
@@ -40,14 +36,12 @@ class Arm(StrEnum):
 class Pick:
     """A candidate by its place among the candidates.
 
-    `rank` counts within its arm from 0, most wanted first. `score` is the product above at the
-    time of the pick, NaN for the random arm.
+    `rank` counts from 0, most wanted first; `score` is the product above at the time of the pick.
     """
 
     place: int
-    arm: Arm
     rank: int
-    score: float = math.nan
+    score: float
 
 
 def choose(
@@ -56,26 +50,19 @@ def choose(
     labelled_GD: Array,
     count: int,
     *,
-    seed: int,
     barred_HD: Array | None = None,
-    fair_F: NDArray[np.bool_] | None = None,
-    random_share: float = 0.5,
     alike: float = ALIKE_A,
 ) -> list[Pick]:
     """Up to `count` picks, fewer where candidates run out, each alike to the one before.
 
-    `barred_HD` are geometries of validation and hold-out. `fair_F` marks candidates drawn as
-    those that the force field will be judged on are; the random arm takes no others, all being
-    fair by default, and what it can't fill is left to the chosen arm. Candidates on which nobody
-    disagrees are told apart by distance alone. Raises `InputError` for numbers that aren't finite.
+    `barred_HD` are geometries of validation and hold-out. Candidates on which nobody disagrees are
+    told apart by distance alone. Raises `InputError` for numbers that aren't finite.
     """
-    _refuse_strange(features_FD, disagreement_F, count, random_share)
+    _refuse_strange(features_FD, disagreement_F, count)
     batch = _Batch(features_FD, labelled_GD, alike)
     if barred_HD is not None:
         batch.bar(barred_HD)
-    fair = np.ones(len(features_FD), dtype=bool) if fair_F is None else fair_F
-    batch.draw(math.ceil(random_share * count), fair, np.random.default_rng(seed))
-    batch.take_best(count - len(batch.picks), disagreement_F)
+    batch.take_best(count, disagreement_F)
     return _warm_order(batch.picks, features_FD)
 
 
@@ -93,16 +80,8 @@ class _Batch:
         """Close candidates that are alike to any of `others`."""
         self._open_F &= nearest(self._features_FD, others_GD, "largest") > self._alike
 
-    def draw(self, count: int, fair_F: NDArray[np.bool_], random: np.random.Generator) -> None:
-        """The random arm."""
-        for place in random.permutation(len(fair_F)).tolist():
-            if len(self.picks) >= count:
-                return
-            if fair_F[place] and self._open_F[place]:
-                self._take(Pick(place, Arm.RANDOM, len(self.picks)))
-
     def take_best(self, count: int, disagreement_F: Array) -> None:
-        """The chosen arm."""
+        """Up to `count` more."""
         weight_F = disagreement_F if disagreement_F.any() else np.ones(len(disagreement_F))
         for rank in range(count):
             if not self._open_F.any():
@@ -110,7 +89,7 @@ class _Batch:
             far_F = np.where(np.isfinite(self._nearest_F), self._nearest_F, 1.0)
             score_F = np.where(self._open_F, weight_F * far_F, -np.inf)
             best = int(np.argmax(score_F))
-            self._take(Pick(best, Arm.CHOSEN, rank, float(score_F[best])))
+            self._take(Pick(best, rank, float(score_F[best])))
 
     def _take(self, pick: Pick) -> None:
         own_1D = self._features_FD[[pick.place]]
@@ -120,7 +99,7 @@ class _Batch:
         np.minimum(self._nearest_F, nearest(self._features_FD, own_1D), out=self._nearest_F)
 
 
-def _refuse_strange(features_FD: Array, disagreement_F: Array, count: int, share: float) -> None:
+def _refuse_strange(features_FD: Array, disagreement_F: Array, count: int) -> None:
     if len(features_FD) != len(disagreement_F):
         raise InputError(
             f"{len(features_FD)} candidates have {len(disagreement_F)} disagreements: give one each"
@@ -129,11 +108,8 @@ def _refuse_strange(features_FD: Array, disagreement_F: Array, count: int, share
         raise InputError("candidates hold numbers that aren't finite: leave those out before")
     if (disagreement_F < 0).any():
         raise InputError(f"a disagreement can't be negative, and one is {disagreement_F.min():g}")
-    if count < 0 or not 0 <= share <= 1:
-        raise InputError(
-            f"can't choose {count} candidates with a share of {share:g} at random: give a count "
-            "from 0 on and a share from 0 to 1"
-        )
+    if count < 0:
+        raise InputError(f"can't choose {count} candidates: give a count from 0 on")
 
 
 def _warm_order(picks: list[Pick], features_FD: Array) -> list[Pick]:

@@ -10,7 +10,7 @@ Legend: `P` particles, `K` numbers of labels.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -141,15 +141,6 @@ class Posterior:
     def chance_below(self, target: float, counts: Counts) -> float:
         """Probability that the error is `target` kcal/mol/Å or less."""
         return float(np.mean(self.measured(counts) <= np.log(target)))
-
-    def compare(self, counts: Counts) -> Mapping[Kind, Forecast]:
-        """Every way of training, as it stands for itself: no refusal of bad transfer."""
-        row = curves.as_array([counts])
-        errors = {kind: curves.error(self.parameters, row, kind, self.aim) for kind in Kind}
-        logs = {kind: np.log(each[:, 0]) for kind, each in errors.items()}
-        spread_P = self.settings.model_spread * self.scatter_P
-        levels = {k: np.exp(np.percentile(v + spread_P, PERCENTILES)) for k, v in logs.items()}
-        return {kind: Forecast(*map(float, each)) for kind, each in levels.items()}
 
     def gain_per_cost(self, counts: Counts, costs: Costs) -> Gains:
         """What the next labels of each tier bring for their price."""

@@ -12,7 +12,7 @@ from matplotlib.ticker import NullLocator
 from forgefield.platform.evaluating import Errors
 from forgefield.platform.forecasting.error_model import Percentiles
 from forgefield.platform.forecasting.outcomes import Kind
-from forgefield.platform.planning.allocation import TARGET
+from forgefield.platform.planning.allocation import MIDDLE, TARGET
 from forgefield.platform.planning.plan import Plan
 from forgefield.platform.reporting.errors import NOT_TRAINED
 from forgefield.platform.reporting.errors_seen import Band, ErrorsSeen
@@ -30,6 +30,7 @@ from forgefield.platform.reporting.figures import (
 )
 from forgefield.platform.reporting.parts import Section, count, digits, money, percent
 from forgefield.platform.reporting.round_tables import decisions_table, rounds_table
+from forgefield.platform.rounds.deciding import costs_since
 from forgefield.platform.screen.wording import UNIT
 
 TITLE = "Learning curve"
@@ -47,10 +48,10 @@ def curve_section(facts: Facts, seen: ErrorsSeen | None) -> Section:
         return Section("curve", TITLE, missing=NOT_TRAINED)
     tables = (rounds_table(facts), decisions_table(facts)) if facts.rounds else ()
     pictures = (_picture(facts, facts.plan, seen),)
-    return Section("curve", TITLE, _lead(facts, seen), pictures, tables)
+    return Section("curve", TITLE, _lead(facts, facts.plan, seen), pictures, tables)
 
 
-def _lead(facts: Facts, seen: ErrorsSeen) -> str:
+def _lead(facts: Facts, plan: Plan, seen: ErrorsSeen) -> str:
     said = f"Validation errors after {count(len(facts.rounds), 'round')}"
     if not facts.rounds:
         said = "Validation errors of the one training, on parts of the labels and on all"
@@ -58,14 +59,29 @@ def _lead(facts: Facts, seen: ErrorsSeen) -> str:
     found = facts.evaluation
     if found is None:
         band = seen.forecast()
-        return said + f"Forecast for all labels at hand: {_ends(band.low, band.median, band.high)}."
+        ends = _ends(band.low, band.median, band.high)
+        return f"{said}Forecast for all labels at hand: {ends}. {_gains(facts, plan, seen)}"
     band, error = seen.forecast(found.frames), found.force_field.force_mae
     place = "inside" if band.low <= error <= band.high else "outside"
     return (
         f"{said}The hold-out had no part in it: its error of {digits(error)} {UNIT} at the end is "
         f"{place} the forecast for {count(found.frames, 'such frame')}, "
-        f"{_ends(band.low, band.median, band.high)}."
+        f"{_ends(band.low, band.median, band.high)}. {_gains(facts, plan, seen)}"
     )
+
+
+def _gains(facts: Facts, plan: Plan, seen: ErrorsSeen) -> str:
+    """What the price of a target label would bring next, at either tier: alike in a good split."""
+    costs = costs_since(plan, facts.tally)
+    gains = seen.posterior.gain_per_cost(seen.end, costs)
+    said = f"{_share(gains.target * costs.target)} on {TARGET} labels"
+    if seen.end.middle:
+        said += f" and by {_share(gains.middle * costs.target)} on {MIDDLE} ones"
+    return f"For the price of one more {TARGET} label the error should fall by {said}."
+
+
+def _share(part: float) -> str:
+    return f"{digits(100 * part)} %"
 
 
 def _ends(low: float, median: float, high: float) -> str:

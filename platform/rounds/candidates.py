@@ -134,9 +134,7 @@ def _chosen_arm(
         explored.disagreement_F,
         _features(scene, known),
         count,
-        seed=scene.seed,
         barred_HD=_features(scene, [*scene.supply.kept, *taken]),
-        random_share=0.0,
     )
     return [
         Wanted(

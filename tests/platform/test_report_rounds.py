@@ -10,7 +10,7 @@ from spring_campaign import PRICES, Campaign, recipe_with
 
 from forgefield.platform.choosing.picking import Arm
 from forgefield.platform.evaluating import Evaluation, evaluate_run
-from forgefield.platform.forecasting.counts import Counts
+from forgefield.platform.forecasting.counts import Costs, Counts
 from forgefield.platform.forecasting.error_model import Posterior
 from forgefield.platform.forecasting.outcomes import Training
 from forgefield.platform.reporting.arm_errors import round_arms
@@ -87,6 +87,9 @@ def test_the_band_is_the_posterior_of_the_rounds_errors_alone(
     error = judged.force_field.force_mae
     place = "inside" if found.low <= error <= found.high else "outside"
     assert f"{error:#.3g} kcal/mol/Å at the end is {place} the forecast" in said
+    gains = posterior.gain_per_cost(counts, Costs(*(PRICES[tier] for tier in tiers)))
+    target, middle = (1000 * each for each in (gains.target, gains.middle))
+    assert f"fall by {target:#.3g} % on ccsd labels and by {middle:#.3g} % on dft ones." in said
 
 
 def test_a_round_was_forecast_for_a_round_and_decides_for_the_last_training(

@@ -1,4 +1,4 @@
-"""Splits against the closed form and against every split there is; budgets; the next pilot."""
+"""Splits against the closed form and against every split there is."""
 
 import numpy as np
 import pytest
@@ -14,10 +14,6 @@ from forgefield.platform.forecasting.splitting import (
     Costs,
     Limits,
     best_split,
-    budget_for,
-    closed_form,
-    next_pilot,
-    regret,
 )
 from forgefield.storage.errors import BudgetTooSmall, InputError
 from forgefield.storage.records import Array
@@ -46,9 +42,9 @@ def without_floors(alpha: float, beta: float, alpha_lower: float) -> Posterior:
 def test_without_floors_the_split_is_the_closed_form(alpha: float, middle: float) -> None:
     costs = Costs(40.0, middle, 1.0)
     split = best_split(without_floors(alpha, 0.6, 0.75), 4e6, costs, Limits(most=NO_CHEAP))
-    expected = closed_form(4e6, costs, alpha, 0.45)
-    assert split.target == pytest.approx(expected.target, rel=0.03)
-    assert split.middle == pytest.approx(expected.middle, rel=0.03)
+    share = alpha / (alpha + 0.6 * 0.75)
+    assert split.target == pytest.approx(share * 4e6 / costs.target, rel=0.03)
+    assert split.middle == pytest.approx((1 - share) * 4e6 / costs.middle, rel=0.03)
 
 
 @pytest.mark.parametrize("worth", [3, 20, 60])
@@ -96,19 +92,6 @@ def test_money_for_a_whole_number_of_labels_buys_that_number(cost: float) -> Non
         assert best_split(POSTERIOR, money, Costs(cost, 1.0, 1.0), only_target).target == number
 
 
-def test_pilots_take_away_the_regret_of_the_split() -> None:
-    """Pilots of a molecule that is what the prior expects in the middle."""
-    settings = ErrorModelSettings()
-    prior, sure = Posterior.of([], settings, 6), without_floors(0.4, 0.6, 0.75)
-    pilots = [Counts(n, m, 2000) for n in (10, 25, 50, 100) for m in (50, 200, 1000)]
-    middles = np.exp(np.median(prior.log_errors(pilots), axis=0)).tolist()
-    seen = [Outcome(*each, 500) for each in zip(pilots, [Kind.TUNED] * 12, middles, strict=True)]
-    piloted = Posterior.of(seen, settings, 6)
-    levels = [regret(each, 1600.0, METHANOL, Limits()) for each in (prior, piloted, sure)]
-    assert levels[0] > levels[1] > levels[2]
-    assert levels[2] == pytest.approx(0, abs=1e-3)
-
-
 def test_a_split_looks_at_few_of_the_many_that_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     rows: list[int] = []
 
@@ -128,44 +111,6 @@ def test_labels_at_hand_move_the_money_to_the_other_tier() -> None:
     rich = best_split(POSTERIOR, 800.0, METHANOL, Limits(have=Counts(0, 3000, 0)))
     assert rich.target > fresh.target
     assert rich.middle >= 3000
-
-
-def test_the_budget_of_an_error_buys_it_and_less_does_not() -> None:
-    budget = budget_for(POSTERIOR, 0.2, METHANOL, Limits())
-    assert budget is not None
-    reached, missed = (
-        POSTERIOR.chance_below(0.2, best_split(POSTERIOR, b, METHANOL, Limits()))
-        for b in (budget, 0.9 * budget)
-    )
-    assert reached >= 0.5 > missed
-    surer = budget_for(POSTERIOR, 0.2, METHANOL, Limits(), confidence=0.9)
-    assert surer is None or surer > budget
-
-
-def test_an_error_below_the_floor_is_hopeless_and_a_large_one_costs_the_least() -> None:
-    assert budget_for(POSTERIOR, 1e-4, METHANOL, Limits()) is None
-    assert budget_for(POSTERIOR, 50.0, METHANOL, Limits()) == 2 * METHANOL.target
-
-
-def test_the_next_pilot_is_the_one_that_teaches_most_for_its_price() -> None:
-    """By brute force: the variance left by a pilot, averaged over what it may find."""
-    chosen = ErrorModelSettings(particles=8000, kept=2000)
-    prior, end = Posterior.of([], chosen, 6), Counts(300, 4000, 2000)
-    near, far = Counts(100, 2000, 2000), Counts(2, 0, 10)
-    rng = np.random.default_rng(0)
-
-    def left(count: Counts) -> float:
-        levels = prior.measured(count, frames=10)[rng.integers(0, 8000, 12)]
-        seen = [Outcome(count, Kind.TUNED, float(np.exp(level)), 10) for level in levels]
-        posts = [Posterior.of([each], chosen, 6) for each in seen]
-        return float(np.mean([np.var(post.log_errors([end])) for post in posts]))
-
-    assert left(near) < left(far) - 0.05
-    alike = Costs(1.0, 0.0, 0.0)
-    pilots = [Counts(99, 0, 10), near]
-    assert next_pilot(prior, pilots, alike, final=end) == near
-    assert next_pilot(prior, [far, near], METHANOL, final=end) == far
-    assert next_pilot(prior, [far, near], METHANOL, final=end, have=near) == near
 
 
 @pytest.mark.parametrize("bad", [(0, 1, 1), (1, -1, 0)])
