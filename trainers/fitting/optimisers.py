@@ -9,6 +9,10 @@ so that the root mean square of a step is about that of AdamW. On force fields i
 error of AdamW in a fraction of the steps (LOG.md). `torch.optim.Muon` does the same one matrix
 at a time; here matrices of one shape are moved together, which a test holds against it.
 
+On a CPU matrices are turned in the type of the weights: bfloat16 is no faster there, and its
+rounding makes a thousand times more of what data-parallel workers differ by (LOG.md). On a GPU
+it is bfloat16, as published.
+
 Legend: `P` parameters, `B` matrices of one shape.
 """
 
@@ -123,9 +127,9 @@ def optimiser_for(flat: FlatParameters, model: nn.Module, settings: FitSettings)
 
 
 def orthogonalised(matrices: Tensor) -> Tensor:
-    """About the nearest semi-orthogonal matrix of each, (B, rows, columns), in bfloat16 inside."""
+    """About the nearest semi-orthogonal matrix of each, (B, rows, columns)."""
     upright = matrices.shape[1] > matrices.shape[2]
-    x = matrices.to(torch.bfloat16)
+    x = matrices.to(torch.bfloat16) if matrices.is_cuda else matrices
     x = x.mT if upright else x
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     a, b, c = POLYNOMIAL
