@@ -100,8 +100,11 @@ def refuse_untrainable(frames: Frames, target: Tier, budget: str) -> None:
 
 @contextmanager
 def progress_bars(progress: Path, finished: Path, reporter: Reporter) -> Iterator[None]:
-    """Draw what stages report in `progress`, until they have a folder in `finished`."""
-    shown = set[str]()
+    """Draw what stages report in `progress`, until they have a folder in `finished`.
+
+    What a fit has to say to people is said once, however many say it.
+    """
+    shown, said = set[str](), {""}
 
     def draw() -> None:
         going = dict(unfinished(progress, finished))
@@ -111,6 +114,9 @@ def progress_bars(progress: Path, finished: Path, reporter: Reporter) -> Iterato
             error = line.best_kcal
             detail = "" if error is None else f"{three_digits(error)} {UNIT}"
             reporter.bar(in_words(name), line.fit.step, line.fit.steps, detail)
+            if line.fit.said not in said:
+                said.add(line.fit.said)
+                reporter.say(line.fit.said)
         shown.update(going)
 
     shutil.rmtree(progress, ignore_errors=True)
