@@ -20,6 +20,7 @@ from forgefield.storage.records import Purpose, Tier
 from forgefield.trainers.ray_train import (
     RaySettings,
     gpus_at_hand,
+    gpus_seen,
     run_stages,
 )
 from forgefield.trainers.stages.asteroid import TrainingOutcome, train
@@ -75,6 +76,8 @@ def running_stages(
     `check` is called about once a second and may raise.
     """
     gpus = gpus_at_hand()
+    if gpus < gpus_seen():
+        reporter.say("Ray sees a GPU, but PyTorch is built without CUDA: training takes the cores.")
     settings = RaySettings(
         storage=folder / "ray",
         progress=folder / PROGRESS,

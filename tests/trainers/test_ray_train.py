@@ -28,6 +28,8 @@ from forgefield.trainers.ray_train import (
     RaySettings,
     _startable,
     _train_loop,
+    gpus_at_hand,
+    gpus_seen,
     run_stages,
 )
 from forgefield.trainers.settings import FitSettings
@@ -43,7 +45,9 @@ FIT = FitSettings(steps=20, batch=5, rate=3e-3, evaluate_every=5, warm_up=5, sav
 
 @pytest.fixture(scope="module")
 def _cluster() -> Iterator[None]:
-    ray.init(num_cpus=3, include_dashboard=False, log_to_driver=False, logging_level="error")
+    ray.init(
+        num_cpus=3, num_gpus=2, include_dashboard=False, log_to_driver=False, logging_level="error"
+    )
     yield
     ray.shutdown()
 
@@ -119,6 +123,26 @@ def test_a_worker_fails_only_where_another_try_may_help(
     (left,) = (tmp_path / "ray").glob("*.error.json")
     with pytest.raises(kind, match="words of the stage"):
         raise_last_words(left)
+
+
+@pytest.mark.usefixtures("_cluster")
+def test_gpus_that_only_ray_sees_are_not_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert gpus_seen() == 2
+    for built in (False, True):
+        monkeypatch.setattr(torch.backends.cuda, "is_built", lambda built=built: built)
+        assert gpus_at_hand() == 2 * built
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="its GPU would be used")
+@pytest.mark.usefixtures("_cluster")
+def test_a_worker_without_the_gpu_that_it_was_lent_says_what_to_do(
+    frame_store: Path, tmp_path: Path
+) -> None:
+    """It doesn't train on one core instead."""
+    stage = task(frame_store, tmp_path, "lent")
+    with pytest.raises(MissingProgram, match=r"can't use it.*CUDA_VISIBLE_DEVICES="):
+        run_stages([[stage]], settings(tmp_path, gpu=True, retries=2))
+    assert not stage.output.exists()
 
 
 @pytest.mark.slow
