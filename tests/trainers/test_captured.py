@@ -77,7 +77,9 @@ def test_every_shape_is_traced_once(accurate: Frames) -> None:
     assert traced == [1, 2]
 
 
-def test_products_are_the_same_by_either_library() -> None:
+def test_products_are_the_same_by_either_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from torch.fx.experimental.proxy_tensor import make_fx
 
     from forgefield.trainers.fitting import processor_products
@@ -85,6 +87,7 @@ def test_products_are_the_same_by_either_library() -> None:
     def product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         return torch.mm(a.t(), b)
 
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     a, b = torch.randn(300, 200), torch.randn(300, 100)
     chosen: dict[str, bool] = {}
     traced = make_fx(product)(a, b)

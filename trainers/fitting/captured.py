@@ -64,7 +64,7 @@ class CapturedStep:
     Raises `NotCompiled` at the first batch of a shape, or never for it.
 
     `products` says which library multiplies which shapes: with the same choices another process
-    gets the same bits.
+    gets the same bits, on another machine too where that has the same instructions.
     """
 
     def __init__(self, model: nn.Module, objective: Objective) -> None:

@@ -1,8 +1,9 @@
 """Plain torch training of one model on one set of frames. It knows nothing of stages or Ray.
 
 Never broken:
-- the run is a function of (model, data, settings): batches follow from the seed and the step
-  number alone, so nothing random has to be remembered;
+- the run is a function of (model, data, settings) on one machine: batches follow from the seed and
+  the step number alone, so nothing random has to be remembered; what is chosen by a stopwatch is
+  chosen once for the machine (`product_choices`);
 - an interrupted run that is started again with the same checkpoint file ends with the same
   bits as one that was never interrupted (same machine, same thread count), compiled or not;
 - what diverges ends with an error, not with weights;
