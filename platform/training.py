@@ -20,6 +20,7 @@ from forgefield.storage.records import Purpose, Tier
 from forgefield.trainers.ray_train import (
     RaySettings,
     gpus_at_hand,
+    gpus_seen,
     run_stages,
 )
 from forgefield.trainers.stages.asteroid import TrainingOutcome, train
@@ -75,6 +76,8 @@ def running_stages(
     `check` is called about once a second and may raise.
     """
     gpus = gpus_at_hand()
+    if gpus < gpus_seen():
+        reporter.say("Ray sees a GPU, but PyTorch is built without CUDA: training takes the cores.")
     settings = RaySettings(
         storage=folder / "ray",
         progress=folder / PROGRESS,
@@ -100,8 +103,11 @@ def refuse_untrainable(frames: Frames, target: Tier, budget: str) -> None:
 
 @contextmanager
 def progress_bars(progress: Path, finished: Path, reporter: Reporter) -> Iterator[None]:
-    """Draw what stages report in `progress`, until they have a folder in `finished`."""
-    shown = set[str]()
+    """Draw what stages report in `progress`, until they have a folder in `finished`.
+
+    What a fit has to say to people is said once, however many say it.
+    """
+    shown, said = set[str](), {""}
 
     def draw() -> None:
         going = dict(unfinished(progress, finished))
@@ -111,6 +117,9 @@ def progress_bars(progress: Path, finished: Path, reporter: Reporter) -> Iterato
             error = line.best_kcal
             detail = "" if error is None else f"{three_digits(error)} {UNIT}"
             reporter.bar(in_words(name), line.fit.step, line.fit.steps, detail)
+            if line.fit.said not in said:
+                said.add(line.fit.said)
+                reporter.say(line.fit.said)
         shown.update(going)
 
     shutil.rmtree(progress, ignore_errors=True)

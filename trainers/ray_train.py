@@ -14,6 +14,7 @@ tried again.
 """
 
 import os
+import platform
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -116,9 +117,23 @@ def _startable(
     return found
 
 
-def gpus_at_hand() -> int:
-    """GPUs of the cluster that this process has joined."""
+def gpus_seen() -> int:
+    """GPUs of the cluster that this process has joined, as Ray counts them: by their driver."""
     return int(ray.cluster_resources().get("GPU", 0))
+
+
+def gpus_at_hand() -> int:
+    """Those to train on: none where PyTorch is built without CUDA.
+
+    Only the build is asked for, which all nodes share: the GPUs may be in other machines.
+    """
+    seen = gpus_seen()
+    if seen:
+        import torch
+
+        built = torch.backends.cuda.is_built()  # type: ignore[no-untyped-call]
+        return seen if built else 0
+    return 0
 
 
 def _results(reference: Any) -> tuple[StageResult, ...]:  # noqa: ANN401  (a reference)
@@ -190,13 +205,10 @@ def _scaling(task: StageTask, settings: RaySettings) -> ScalingConfig:
 
 def _train_loop(config: Mapping[str, Any]) -> None:
     """What each training worker runs."""
-    import torch
-
     from forgefield.trainers.fitting.processes import rank
     from forgefield.trainers.stages.running import run_stage
 
     settings = RaySettings.model_validate_json(config["settings"])
-    device = "cuda" if settings.gpu and torch.cuda.is_available() else "cpu"
 
     def watch(line: StageProgress) -> None:
         ray.train.report({"stage": line.stage, "phase": line.phase, **asdict(line.fit)})
@@ -205,6 +217,7 @@ def _train_loop(config: Mapping[str, Any]) -> None:
 
     chain = [StageTask.model_validate_json(text) for text in config["tasks"]]
     try:
+        device = _device(settings)
         for task in chain:
             if rank() == 0:
                 write_progress(settings.progress, begun(task))
@@ -213,6 +226,23 @@ def _train_loop(config: Mapping[str, Any]) -> None:
         write_last_words(_last_words(chain, settings), error)
         if not isinstance(error, TO_BE_MENDED):
             raise
+
+
+def _device(settings: RaySettings) -> str:
+    """Where a worker trains; raises `MissingProgram` where PyTorch can't use the GPU it was lent.
+
+    A core would take many times as long, while the others idle: stages run one a GPU.
+    """
+    import torch
+
+    if settings.gpu and not torch.cuda.is_available():
+        raise MissingProgram(
+            f"Ray lent a GPU to this training, but PyTorch {torch.__version__} on "
+            f"{platform.node()} can't use it. Install the build of PyTorch that fits the driver "
+            "(https://pytorch.org/get-started/locally), or train on the cores: start the command "
+            "with CUDA_VISIBLE_DEVICES= before it."
+        )
+    return "cuda" if settings.gpu else "cpu"
 
 
 def _last_words(chain: Sequence[StageTask], settings: RaySettings) -> Path:

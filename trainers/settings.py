@@ -62,10 +62,14 @@ def refuse_patience(pretraining: FitSettings) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One line for whoever watches; `validation` in eV/Å, NaN without validation frames."""
+    """One line for whoever watches; `validation` in eV/Å, NaN without validation frames.
+
+    `said` is what people should know about this fit: why it is slower than it could be.
+    """
 
     step: int
     steps: int
     loss: float
     validation: float
     best: float
+    said: str = ""

@@ -11,12 +11,9 @@ One record a host, method, threads and molecule: the latest that has as many lab
 before. Core-seconds a label.
 """
 
-import fcntl
 import math
-import os
 import platform
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveFloat, PositiveInt
@@ -25,6 +22,7 @@ from pydantic import ValidationError as Invalid
 from forgefield.platform.planning.cost_scaling import Measured
 from forgefield.platform.replaying.naming import is_real
 from forgefield.storage.frame_store.durable_store import replace_file
+from forgefield.storage.user_cache import alone_with, cache_file
 
 MOST_RECORDS = 2000
 
@@ -68,9 +66,7 @@ class _CostFile(BaseModel):
 
 def cost_file() -> Path:
     """Where this user's costs are kept."""
-    cache = os.environ.get("XDG_CACHE_HOME", "")
-    folder = Path(cache) if Path(cache).is_absolute() else Path.home() / ".cache"
-    return folder / "forgefield" / "costs.json"
+    return cache_file("costs.json")
 
 
 def known_costs(method: str, threads: int) -> tuple[Measured, ...]:
@@ -89,8 +85,7 @@ def remember_costs(records: Sequence[CostRecord]) -> str:
     """Keep the records; why that wasn't possible in words, else nothing."""
     path = cost_file()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(path.with_suffix(".lock")):
+        with alone_with(path):
             real = [record for record in records if is_real(record.method)]
             kept = _best((*_read(path), *real))
             latest = sorted(kept.values(), key=lambda record: record.at)[-MOST_RECORDS:]
@@ -116,10 +111,3 @@ def _read(path: Path) -> tuple[CostRecord, ...]:
         return _CostFile.model_validate_json(path.read_bytes()).records
     except (OSError, Invalid):
         return ()
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

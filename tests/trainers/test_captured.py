@@ -9,8 +9,8 @@ import torch
 from torch.fx import GraphModule
 
 from forgefield.storage.frames import Frames
-from forgefield.trainers.fitting.captured import CapturedStep, pays
-from forgefield.trainers.fitting.fit import Watch, fit
+from forgefield.trainers.fitting.captured import CapturedStep, compiler_for, pays
+from forgefield.trainers.fitting.fit import FitResult, Watch, fit
 from forgefield.trainers.fitting.flat import FlatParameters
 from forgefield.trainers.fitting.objectives import Labels, Objective, Scores
 from forgefield.trainers.fitting.processor_products import use_fastest_products
@@ -25,6 +25,7 @@ SMALL: dict[str, ModelSettings] = {
         layers=2, channels=(6, 4, 2), radial_width=5, species=3, elements=(1, 6, 8)
     ),
 }
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
 OBJECTIVES: dict[str, Objective] = {"labels": Labels(rho=0.1), "scores": Scores(0.02)}
 
 
@@ -76,7 +77,9 @@ def test_every_shape_is_traced_once(accurate: Frames) -> None:
     assert traced == [1, 2]
 
 
-def test_products_are_the_same_by_either_library() -> None:
+def test_products_are_the_same_by_either_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from torch.fx.experimental.proxy_tensor import make_fx
 
     from forgefield.trainers.fitting import processor_products
@@ -84,6 +87,7 @@ def test_products_are_the_same_by_either_library() -> None:
     def product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         return torch.mm(a.t(), b)
 
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     a, b = torch.randn(300, 200), torch.randn(300, 100)
     chosen: dict[str, bool] = {}
     traced = make_fx(product)(a, b)
@@ -100,9 +104,9 @@ def test_products_are_the_same_by_either_library() -> None:
 
 def test_only_long_fits_of_one_size_are_compiled_unless_settings_say(accurate: Frames) -> None:
     one = GraphSet(accurate, 5.0)
-    assert not pays(FitSettings(steps=100), one)
-    assert pays(FitSettings(steps=100, compiled=True), one)
-    assert not pays(FitSettings(steps=10**6, compiled=False), one)
+    assert not pays(FitSettings(steps=100), one, CPU)
+    assert pays(FitSettings(steps=100, compiled=True), one, CPU)
+    assert not pays(FitSettings(steps=10**6, compiled=False), one, CPU)
     pair = Frames.concatenate([accurate, accurate.select(np.arange(1))])
     smaller = replace(
         pair,
@@ -111,7 +115,54 @@ def test_only_long_fits_of_one_size_are_compiled_unless_settings_say(accurate: F
         positions_A3=pair.positions_A3[:-1],
         forces_A3=pair.forces_A3[:-1],
     )
-    assert not pays(FitSettings(steps=100, compiled=True), GraphSet(smaller, 5.0))
+    assert not pays(FitSettings(steps=100, compiled=True), GraphSet(smaller, 5.0), CPU)
+
+
+def test_the_compiler_is_that_of_the_device(
+    accurate: Frames, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A GPU that is only somewhere near, or its C compiler, are no help to a fit on the CPU."""
+    for variable in ("CC", "CXX"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    long, one = FitSettings(steps=10**6), GraphSet(accurate, 5.0)
+    assert not pays(long, one, CPU)
+    assert not pays(long, one, GPU)
+    for name, device, other in (("gcc", GPU, CPU), ("g++", CPU, GPU)):
+        program = tmp_path / name
+        program.touch(mode=0o755)
+        assert compiler_for(device) == str(program)
+        assert pays(long, one, device)
+        assert not pays(long, one, other)
+        program.unlink()
+
+
+def fitted(frames: Frames, *, compiled: bool) -> tuple[torch.Tensor, FitResult, list[str]]:
+    model, said = model_of("egnn"), list[str]()
+    energy_F = frames.energy_F - frames.energy_F.mean()
+    train = GraphSet(frames, 5.0, energy_F=energy_F, dtype=torch.float64)
+    settings = FitSettings(steps=6, batch=4, compiled=compiled, evaluate_every=3)
+    result = fit(
+        model, train, train, settings, scale=1.0, watch=lambda line: said.append(line.said)
+    )
+    return torch.cat([p.detach().reshape(-1) for p in model.parameters()]), result, said
+
+
+def test_without_a_working_compiler_a_fit_goes_on_eagerly_and_says_so(accurate: Frames) -> None:
+    """The real failure of torch's compiler; the same bits as a fit that never compiles."""
+    from torch._inductor import config
+    from torch._inductor.utils import fresh_cache
+
+    eager, expected, nothing = fitted(accurate, compiled=False)
+    with fresh_cache(), config.patch({"cpp.cxx": (None, "no-such-compiler")}):
+        found, result, said = fitted(accurate, compiled=True)
+    assert torch.equal(found, eager)
+    assert result.history == expected.history
+    assert nothing == ["", ""]
+    assert said == [result.said] * 2
+    assert "no-such-compiler" in result.said
+    assert "apt install g++" in result.said
 
 
 @pytest.mark.slow
@@ -125,6 +176,7 @@ def test_a_compiled_fit_follows_the_eager_one(kind: str, accurate: Frames) -> No
         settings = FitSettings(steps=30, batch=4, compiled=compiled, evaluate_every=10)
         outcomes.append(fit(model, train, train, settings, scale=1.0))
     eager, fused = outcomes
+    assert not fused.said
     for ours, theirs in zip(fused.history, eager.history, strict=True):
         assert replace(ours, validation=0, best=0, loss=0) == replace(
             theirs, validation=0, best=0, loss=0
@@ -145,7 +197,8 @@ def test_a_compiled_fit_that_was_interrupted_ends_with_the_same_bits(
     def run(watch: Watch | None = None, checkpoint: Path | None = None) -> torch.Tensor:
         torch.manual_seed(3)
         model = build(SMALL["nequip"])
-        fit(model, train, train, settings, scale=1.0, checkpoint=checkpoint, watch=watch)
+        done = fit(model, train, train, settings, scale=1.0, checkpoint=checkpoint, watch=watch)
+        assert not done.said
         return torch.cat([p.detach().reshape(-1) for p in model.parameters()])
 
     def stop(line: Progress) -> None:

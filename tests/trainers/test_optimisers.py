@@ -6,7 +6,14 @@ import torch
 from torch import Tensor, nn
 
 from forgefield.trainers.fitting.flat import FlatParameters
-from forgefield.trainers.fitting.optimisers import Muon, optimiser_for, orthogonalised
+from forgefield.trainers.fitting.optimisers import (
+    NOT_TURNED,
+    Muon,
+    optimiser_for,
+    orthogonalised,
+)
+from forgefield.trainers.model_settings import NequIPSettings
+from forgefield.trainers.models import build
 from forgefield.trainers.settings import FitSettings
 
 SETTINGS = FitSettings(optimiser="muon", rate=0.02, weight_decay=0.1, momentum=0.9)
@@ -61,6 +68,31 @@ def test_matrices_move_as_by_torchs_muon_and_the_rest_as_by_adamw() -> None:
             each.step()
     for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(p, q, rtol=2e-2, atol=2e-3)
+
+
+def test_matrices_turned_together_move_as_one_by_one() -> None:
+    """Stacks count as many matrices; NequIP has both kinds."""
+    torch.manual_seed(0)
+    model = build(NequIPSettings(layers=2, channels=(6, 4, 2), species=3, elements=(1, 6, 8)))
+    flat = FlatParameters(model)
+    settings = SETTINGS.model_copy(update={"weight_decay": 0.0, "momentum": 0.0})
+    gradient = gradients(1, len(flat.values))[0]
+    before = [part.detach().clone() for part in flat.parts]
+    flat.gradient.copy_(gradient)
+    own = [part.grad.clone() for part in flat.parts if part.grad is not None]
+    optimiser_for(flat, model, settings).step(0.02)
+    turned = []
+    for (name, part), start, slope in zip(model.named_parameters(), before, own, strict=True):
+        if part.ndim < 2 or name.split(".")[0] in NOT_TURNED:
+            continue
+        shape = part.shape[-2:]
+        for now, then, one in zip(
+            part.view(-1, *shape), start.view(-1, *shape), slope.view(-1, *shape), strict=True
+        ):
+            move = -0.02 * 0.2 * max(shape) ** 0.5 * orthogonalised(one[None])[0]
+            torch.testing.assert_close(now.detach() - then, move, rtol=1e-4, atol=1e-6)
+        turned.append(len(part.view(-1, *shape)))
+    assert set(turned) == {1, 3}
 
 
 def test_rest_scales_the_rate_of_what_is_no_matrix() -> None:

@@ -5,10 +5,14 @@ flat list of tensor operations, in which nothing is left to differentiate; `torc
 fuses it. Shapes are those of the batch, so a new shape is traced anew; sets of molecules of many
 sizes would never stop doing so, and are left to the eager step.
 
-Tracing costs a minute or more. `pays` says whether that is likely to come back.
+Tracing costs a minute or more. `pays` says whether that is likely to come back. What was traced
+is made into machine code by a compiler of the system, which may be missing or broken in more ways
+than can be foreseen: then there is `NotCompiled`, and the eager step does the same to rounding.
 """
 
+import os
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any
@@ -30,22 +34,37 @@ Compiled = Callable[[Tensor, list[Tensor]], tuple[Tensor, Tensor]]
 _GRAPH_TENSORS = tuple(field.name for field in fields(Graph) if field.name != "frames")
 
 
-def pays(settings: FitSettings, train: GraphSet) -> bool:
+class NotCompiled(Exception):
+    """A step couldn't be compiled; the text is for people."""
+
+
+def pays(settings: FitSettings, train: GraphSet, device: torch.device) -> bool:
     """Whether to compile: as the settings say, else for long fits where a compiler is at hand.
 
     Never where molecules of several sizes give every batch a shape of its own.
     """
     if not train.uniform or settings.compiled is not None:
         return train.uniform and bool(settings.compiled)
-    compiler = torch.cuda.is_available() or shutil.which("g++") or shutil.which("clang++")
-    return bool(compiler) and settings.steps >= FEWEST_STEPS
+    return settings.steps >= FEWEST_STEPS and compiler_for(device) is not None
+
+
+def compiler_for(device: torch.device) -> str | None:
+    """Path of what torch would compile with: C for a GPU (Triton), C++ for a CPU (Inductor)."""
+    variable, names = ("CC", ("gcc", "clang")) if device.type == "cuda" else ("CXX", ("g++",))
+    if sys.platform == "darwin":
+        names = ("clang++",)
+    asked = os.environ.get(variable)
+    found = [shutil.which(name) for name in ((asked,) if asked else names)]
+    return next(filter(None, found), None)
 
 
 class CapturedStep:
     """`loss, gradient = step(values, batch, extra)` for the trainable parameters of `model`.
 
+    Raises `NotCompiled` at the first batch of a shape, or never for it.
+
     `products` says which library multiplies which shapes: with the same choices another process
-    gets the same bits.
+    gets the same bits, on another machine too where that has the same instructions.
     """
 
     def __init__(self, model: nn.Module, objective: Objective) -> None:
@@ -66,9 +85,14 @@ class CapturedStep:
         return self._known[key](values, tensors)
 
     def _compile(self, values: Tensor, tensors: list[Tensor], frames: int) -> Compiled:
+        """Compiled by a first call: torch compiles no earlier. Raises `NotCompiled`."""
         traced = self.trace(values, tensors, frames)
         mode = "reduce-overhead" if values.is_cuda else None
         compiled: Compiled = torch.compile(traced, fullgraph=True, mode=mode)
+        try:
+            compiled(values, tensors)
+        except Exception as error:
+            raise NotCompiled(_why(error, values.device)) from error
         return compiled
 
     def trace(self, values: Tensor, tensors: list[Tensor], frames: int) -> GraphModule:
@@ -93,6 +117,17 @@ class CapturedStep:
         loss = self.objective(bound, batch, extra)  # type: ignore[arg-type]
         (gradient,) = torch.autograd.grad(loss, leaf)
         return loss.detach(), gradient
+
+
+def _why(error: Exception, device: torch.device) -> str:
+    needed = "gcc" if device.type == "cuda" else "g++"
+    first = next(iter(str(error).splitlines()), "")
+    return (
+        f"Training goes on in eager steps, which take about twice as long, since a step couldn't "
+        f"be compiled ({type(error).__name__}: {first[:200]}). It takes {needed} and Python's "
+        "headers (Debian, Ubuntu: apt install g++ python3-dev); `compiled = false` in the fit's "
+        "settings doesn't try."
+    )
 
 
 class _Bound:

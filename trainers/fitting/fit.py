@@ -1,8 +1,9 @@
 """Plain torch training of one model on one set of frames. It knows nothing of stages or Ray.
 
 Never broken:
-- the run is a function of (model, data, settings): batches follow from the seed and the step
-  number alone, so nothing random has to be remembered;
+- the run is a function of (model, data, settings) on one machine: batches follow from the seed and
+  the step number alone, so nothing random has to be remembered; what is chosen by a stopwatch is
+  chosen once for the machine (`product_choices`);
 - an interrupted run that is started again with the same checkpoint file ends with the same
   bits as one that was never interrupted (same machine, same thread count), compiled or not;
 - what diverges ends with an error, not with weights;
@@ -18,7 +19,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ from torch import Tensor
 
 from forgefield.storage.errors import TrainingDiverged
 from forgefield.trainers.fitting.batches import Batches
-from forgefield.trainers.fitting.captured import CapturedStep, pays
+from forgefield.trainers.fitting.captured import CapturedStep, NotCompiled, pays
 from forgefield.trainers.fitting.checkpoints import read_checkpoint, save_atomically
 from forgefield.trainers.fitting.flat import FlatParameters
 from forgefield.trainers.fitting.judging import force_error
@@ -48,7 +49,8 @@ SAVE_SECONDS = 30.0  # a kill loses no more; a checkpoint takes less than a hund
 class FitResult:
     """How a fit ended: the weights left in the model are those of step `best_step`.
 
-    `seconds` is wall time, that of interrupted processes included up to their last checkpoint.
+    `seconds` is wall time, that of interrupted processes included up to their last checkpoint;
+    `said` is what people should know, as in `Progress`.
     """
 
     steps: int
@@ -56,6 +58,7 @@ class FitResult:
     validation: float
     seconds: float = field(compare=False)
     history: tuple[Progress, ...]
+    said: str = field(default="", compare=False)
 
 
 Watch = Callable[[Progress], None]
@@ -87,7 +90,7 @@ def fit(
         if run.state.step % settings.evaluate_every == 0 or run.state.finished(settings):
             line = run.evaluate()
             if watch is not None:
-                watch(line)
+                watch(replace(line, said=run.said))
         if checkpoint is not None and (run.due() or run.state.finished(settings)):
             run.save(checkpoint)
     return run.result()
@@ -112,7 +115,9 @@ class _Fit:
         self.optimiser = optimiser_for(self.flat, model, settings)
         self.state = State()
         self._began = self._saved = time.monotonic()
-        self.captured = CapturedStep(model, self.objective) if pays(settings, train) else None
+        compiled = pays(settings, train, self.flat.values.device)
+        self.captured = CapturedStep(model, self.objective) if compiled else None
+        self.said = ""
         self.batches = Batches(len(train), settings.batch, settings.seed)
 
     def step(self) -> None:
@@ -129,13 +134,17 @@ class _Fit:
         """Loss of these frames times `share`; its gradient goes into `flat.gradient`."""
         batch = self.train.batch(index)
         extra = self.objective.draw(batch.graph, torch.as_tensor(index), self.state.step)
-        if self.captured is None:
-            loss = self.objective(self.model, batch, extra) * share
-            loss.backward(inputs=self.flat.parts)  # type: ignore[no-untyped-call]
-            return loss
-        loss, gradient = self.captured(self.flat.values.detach(), batch, extra)
-        torch.mul(gradient, share, out=self.flat.gradient)
-        return loss * share
+        if self.captured is not None:
+            try:
+                loss, gradient = self.captured(self.flat.values.detach(), batch, extra)
+            except NotCompiled as error:
+                self.captured, self.said = None, str(error)
+            else:
+                torch.mul(gradient, share, out=self.flat.gradient)
+                return loss * share
+        loss = self.objective(self.model, batch, extra) * share
+        loss.backward(inputs=self.flat.parts)  # type: ignore[no-untyped-call]
+        return loss
 
     def _advance(self, loss: float) -> None:
         state, settings = self.state, self.settings
@@ -168,7 +177,9 @@ class _Fit:
     def result(self) -> FitResult:
         self.flat.values.data.copy_(self.best)
         state = self.state
-        return FitResult(state.step, state.best_step, state.best, self._seconds(), state.lines())
+        return FitResult(
+            state.step, state.best_step, state.best, self._seconds(), state.lines(), self.said
+        )
 
     def _seconds(self) -> float:
         """Wall time so far, that of processes before this one included."""

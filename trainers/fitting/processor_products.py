@@ -3,7 +3,7 @@
 torch sends float32 products to MKL, which on processors of other makers does without their
 widest instructions (AMD Zen 5, one core: 105 GFLOP/s, where oneDNN reaches 215). Which is faster
 depends on the processor and the shape, so both are timed once for each shape. They round
-differently, so the choices are kept with a checkpoint.
+differently, so the choices are kept: for the machine (`product_choices`) and with a checkpoint.
 """
 
 import time
@@ -16,6 +16,8 @@ from torch import Tensor
 from torch._ops import OpOverload
 from torch.fx import GraphModule
 
+from forgefield.trainers.fitting.product_choices import agreed
+
 SMALLEST = 2e6
 """Multiply-adds below which a product isn't worth the timing."""
 REPEATS = 20
@@ -24,15 +26,20 @@ REPEATS = 20
 def use_fastest_products(traced: GraphModule, known: dict[str, bool]) -> GraphModule:
     """Exchange `mm` for oneDNN's linear operation wherever that is faster on this machine.
 
-    `known` are choices by shape that were made before; new ones are added to it.
+    `known` are choices by shape that hold whatever this machine's are; others are added to it.
     """
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return traced
-    for node in list(traced.graph.nodes):
-        if node.target is torch.ops.aten.mm.default and _suits(*node.args):
-            forms = [_form(one.meta["val"]) for one in node.args]
-            if known.setdefault(repr(forms), _onednn_wins(*forms)):
-                node.target = _operation()
+    products = [
+        (node, [_form(one.meta["val"]) for one in node.args])
+        for node in traced.graph.nodes
+        if node.target is torch.ops.aten.mm.default and _suits(*node.args)
+    ]
+    new = {repr(forms): forms for _, forms in products if repr(forms) not in known}
+    known.update(agreed(new, lambda shape: _onednn_wins(*new[shape])))
+    for node, forms in products:
+        if known[repr(forms)]:
+            node.target = _operation()
     traced.recompile()
     return traced
 

@@ -49,7 +49,9 @@ class State:
         loss = math.fsum(self.losses) / max(1, len(self.losses))
         self.losses.clear()
         line = Progress(self.step, steps, loss, error, self.best)
-        self.history.append(asdict(line))
+        numbers = asdict(line)
+        del numbers["said"]
+        self.history.append(numbers)
         return line
 
     def lines(self) -> tuple[Progress, ...]:

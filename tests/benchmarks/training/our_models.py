@@ -62,7 +62,13 @@ def training(
     run = _Fit(fresh(settings, device), data, None, schedule, 1.0)
     if compiled != (run.captured is not None):
         raise SystemExit("molecules of several sizes are never trained on by compiled steps")
-    return run.step
+
+    def step() -> None:
+        run.step()
+        if run.said:
+            raise SystemExit(run.said)
+
+    return step
 
 
 def prediction(settings: ModelSettings, data: GraphSet, frames: int, device: str) -> Work:
