@@ -21,9 +21,9 @@ from forgefield.platform.benchmarking.asteroid_terms import (
     Terms,
     bench_of,
 )
-from forgefield.platform.benchmarking.draws import index_hash
+from forgefield.platform.benchmarking.draws import each, index_hash
 from forgefield.platform.benchmarking.folders import own_folder
-from forgefield.platform.benchmarking.preparing import draw_notes, each, formula, prepare
+from forgefield.platform.benchmarking.preparing import draw_notes, formula, prepare
 from forgefield.platform.benchmarking.results import LeftOut, Results, Row, origin
 from forgefield.platform.benchmarking.running import train_all
 from forgefield.platform.screen.reporter import Reporter

@@ -12,9 +12,9 @@ from itertools import product
 from pathlib import Path
 
 from forgefield.platform.benchmarking.asked import Asked
-from forgefield.platform.benchmarking.draws import Index, cheap_draw, index_hash
+from forgefield.platform.benchmarking.draws import Index, cheap_draw, each, index_hash
 from forgefield.platform.benchmarking.folders import own_folder
-from forgefield.platform.benchmarking.preparing import Prepared, draw_notes, each, formula, prepare
+from forgefield.platform.benchmarking.preparing import Prepared, draw_notes, formula, prepare
 from forgefield.platform.benchmarking.results import Results, Row, history, origin
 from forgefield.platform.benchmarking.running import train_all
 from forgefield.platform.benchmarking.stores import Part, accurate_parts

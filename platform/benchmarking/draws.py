@@ -141,6 +141,12 @@ def cheap_draw(pool: Sequence[int], count: int, seed: int) -> Index:
     return tuple(np.asarray(pool, dtype=np.int64)[order].tolist())
 
 
+def each(counts: Iterable[int]) -> str:
+    """Counts of several draws: `50`, or `48 to 50` where they differ."""
+    found = sorted(set(counts))
+    return f"{found[0]}" if len(found) == 1 else f"{found[0]} to {found[-1]}"
+
+
 def index_hash(*parts: Sequence[int]) -> str:
     """Names lists of places: the same for the same lists, in any process."""
     digest = hashlib.blake2b(digest_size=8)

@@ -1,7 +1,7 @@
 """What both benchmarks ask for, read and checked before anything is computed."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from forgefield.platform.benchmarking.draws import (
     Draw,
     cheap_pool,
     draw_frames,
+    each,
     index_hash,
     with_test_file,
 )
@@ -67,7 +68,8 @@ class Prepared:
     def judge(self, draw: Draw) -> Judge:
         """Who measures on the test frames of a draw."""
         file = self.test_file
-        name = f"{file.sha256[:16]} {file.unit} {index_hash(draw.test)}"
+        judged, drawn = index_hash(draw.test), index_hash(draw.train)
+        name = f"{file.sha256[:16]} {file.unit} {judged} near {drawn}"
         test, near = file.frames(draw.test), self.accurate.frames(draw.train)
         return Judge(self.asked.out / "predictions", test, name, self.device, near)
 
@@ -151,12 +153,6 @@ def draw_notes(draws: Sequence[Draw]) -> tuple[str, ...]:
         f"{unjudged} of test."
     )
     return f"{test} test frames, {validation} validation frames.", dropped
-
-
-def each(counts: Iterable[int]) -> str:
-    """Counts of several draws: `50`, or `48 to 50` where they differ."""
-    found = sorted(set(counts))
-    return f"{found[0]}" if len(found) == 1 else f"{found[0]} to {found[-1]}"
 
 
 def formula(numbers: Sequence[int]) -> str:

@@ -19,6 +19,7 @@ from forgefield.platform.benchmarking.preparing import draw_notes
 from forgefield.platform.benchmarking.results import LeftOut, Results
 from forgefield.platform.benchmarking.tables import (
     PAPERS,
+    UNLIKE,
     distances_of,
     grids_of,
     markdown,
@@ -86,7 +87,22 @@ def test_the_document_has_intervals_elements_and_distances(results: Results) -> 
         weighed = sum(each.frames * each.force_mae for each in bins) / score.frames
         assert weighed == pytest.approx(score.force_mae)
         assert [each.nearest for each in bins] == sorted(each.nearest for each in bins)
+    assert "nearest of the 20 accurate frames drawn to train on" in grid.title
     assert grid.title in markdown(results)
+
+
+def test_that_rows_have_other_bins_is_said(results: Results) -> None:
+    """As where every seed draws frames of its own."""
+    first, *others = results.rows
+    moved = tuple(
+        part.model_copy(update={"farthest": part.farthest + 1}) for part in first.score.by_distance
+    )
+    score = first.score.model_copy(update={"by_distance": moved})
+    mixed = (first.model_copy(update={"score": score}), *others)
+    unlike = results.model_copy(update={"rows": mixed})
+    assert distances_of(unlike) == []
+    assert UNLIKE in markdown(unlike)
+    assert UNLIKE not in markdown(results)
 
 
 def test_that_the_papers_figures_are_of_other_frames_is_said(results: Results) -> None:
