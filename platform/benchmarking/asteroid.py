@@ -40,25 +40,24 @@ def benchmark_asteroid(asked: Asked, terms: Terms, reporter: Reporter) -> Result
         found = train_all(trainings(bench), prepared, reporter)
         reporter.say("Measuring on the test frames …")
         prepared.judge(prepared.draws[0]).save_labels()
-        rows = [row for case in bench.cases() for row in measured(bench, found, case)]
-        order = [kind.value for kind in Kind]
-        rows.sort(key=lambda row: order.index(row.row))
+        rows, lost = measured(bench, found)
         more, lacking = _analytic(bench, reporter)
-        return _results(bench, rows + more, bench.left_out | lacking)
+        left_out = [LeftOut(row=kind, reason=why) for kind, why in bench.left_out.items()]
+        return _results(bench, rows + more, [*left_out, *lost, *lacking])
 
 
-def _analytic(bench: Bench, reporter: Reporter) -> tuple[list[Row], dict[Kind, str]]:
+def _analytic(bench: Bench, reporter: Reporter) -> tuple[list[Row], list[LeftOut]]:
     """SGDML's rows, or why there are none: its matrix may not fit into the memory."""
     if not bench.wants(Kind.SGDML):
-        return [], {}
+        return [], []
     reporter.say("Solving sGDML …")
     try:
-        return [analytic(bench, draw) for draw in bench.prepared.draws], {}
+        return [analytic(bench, draw) for draw in bench.prepared.draws], []
     except InputError as error:
-        return [], {Kind.SGDML: str(error)}
+        return [], [LeftOut(row=Kind.SGDML, reason=str(error))]
 
 
-def _results(bench: Bench, rows: list[Row], left_out: dict[Kind, str]) -> Results:
+def _results(bench: Bench, rows: list[Row], left_out: list[LeftOut]) -> Results:
     prepared, asked = bench.prepared, bench.prepared.asked
     cheap = {str(seed): _cheap(bench, seed) for seed in range(asked.seeds)}
     pool = min(len(pool) for pool in bench.pools.values())
@@ -77,7 +76,7 @@ def _results(bench: Bench, rows: list[Row], left_out: dict[Kind, str]) -> Result
         shared=len(prepared.cheap) - pool,
         notes=notes(bench),
         rows=tuple(rows),
-        left_out=tuple(LeftOut(row=kind, reason=why) for kind, why in left_out.items()),
+        left_out=tuple(left_out),
     )
 
 

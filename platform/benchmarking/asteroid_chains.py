@@ -19,13 +19,14 @@ from forgefield.platform.benchmarking.stores import (
 )
 from forgefield.storage.errors import InputError
 from forgefield.trainers.stages.asteroid_settings import Chain
-from forgefield.trainers.stages.tasks import StageResult, StageTask
+from forgefield.trainers.stages.endings import Ending
+from forgefield.trainers.stages.tasks import StageTask
 
 FIRST = "first"
 """Stage 1 of ASTEROID, beside the rows."""
 Key = tuple[str, Case]
 Chains = dict[Key, Chain]
-Found = dict[Key, tuple[StageResult, ...]]
+Found = dict[Key, Ending]
 
 
 def trainings(bench: Bench) -> Chains:

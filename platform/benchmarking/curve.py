@@ -15,13 +15,14 @@ from forgefield.platform.benchmarking.asked import Asked
 from forgefield.platform.benchmarking.draws import Index, cheap_draw, each, index_hash
 from forgefield.platform.benchmarking.folders import own_folder
 from forgefield.platform.benchmarking.preparing import Prepared, draw_notes, formula, prepare
-from forgefield.platform.benchmarking.results import Results, Row, history, origin
-from forgefield.platform.benchmarking.running import train_all
+from forgefield.platform.benchmarking.results import LeftOut, Results, Row, history, origin
+from forgefield.platform.benchmarking.running import stages_of, train_all
 from forgefield.platform.benchmarking.stores import Part, accurate_parts
 from forgefield.platform.screen.reporter import Reporter
-from forgefield.storage.errors import InputError
+from forgefield.storage.errors import InputError, TrainingDiverged
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 from forgefield.trainers.stages.asteroid_settings import Chain
+from forgefield.trainers.stages.endings import Ending
 from forgefield.trainers.stages.tasks import StageResult, StageTask
 
 KIND = "curve"
@@ -48,7 +49,7 @@ def benchmark_curve(asked: Asked, terms: CurveTerms, reporter: Reporter) -> Resu
         found = train_all(curve.chains(), prepared, reporter)
         reporter.say("Measuring on the test frames …")
         curve.judges[prepared.draws[0].seed].save_labels()
-        return curve.results(curve.rows(found))
+        return curve.results(*curve.rows(found))
 
 
 class _Curve:
@@ -75,16 +76,22 @@ class _Curve:
             **{(TUNED, *place): (self._finetune(*place),) for place in places},
         }
 
-    def rows(self, found: Mapping[Place, tuple[StageResult, ...]]) -> list[Row]:
-        """The points of both curves, by what was trained for `chains`."""
-        standard = [self._row(place, found[place]) for place in found if place[0] == STANDARD]
-        tuned = [
-            self._row(place, (*found[PRETRAINED, seed, effort, 0], *found[place]))
-            for place in found
-            for row, seed, effort, _ in [place]
-            if row == TUNED
-        ]
-        return standard + tuned
+    def rows(self, found: Mapping[Place, Ending]) -> tuple[list[Row], list[LeftOut]]:
+        """The points of both curves by what was trained for `chains`, and those that diverged."""
+        rows, left_out = [], []
+        for place in [place for kind in (STANDARD, TUNED) for place in found if place[0] == kind]:
+            try:
+                rows.append(self._row(place, self._stages(found, place)))
+            except TrainingDiverged as error:
+                row, seed, effort, size = place
+                lost = LeftOut(row=row, reason=str(error), seed=seed, effort=effort, accurate=size)
+                left_out.append(lost)
+        return rows, left_out
+
+    def _stages(self, found: Mapping[Place, Ending], place: Place) -> tuple[StageResult, ...]:
+        row, seed, effort, _ = place
+        before = stages_of(found, (PRETRAINED, seed, effort, 0)) if row == TUNED else ()
+        return (*before, *stages_of(found, place))
 
     def _row(self, place: Place, stages: tuple[StageResult, ...]) -> Row:
         row, seed, effort, size = place
@@ -104,7 +111,7 @@ class _Curve:
             history=history(stages),
         )
 
-    def results(self, rows: list[Row]) -> Results:
+    def results(self, rows: list[Row], left_out: list[LeftOut]) -> Results:
         """Everything that the folder's `results.json` holds."""
         prepared = self.prepared
         left = [len(prepared.cheap) - len(prepared.pool(d, paired=True)) for d in prepared.draws]
@@ -126,6 +133,7 @@ class _Curve:
             shared=max(left),
             notes=(*draw_notes(prepared.draws), trained),
             rows=tuple(rows),
+            left_out=tuple(left_out),
         )
 
     def _accurate(self, seed: int, size: int) -> Path:

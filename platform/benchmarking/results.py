@@ -83,10 +83,26 @@ class Row(Document):
 
 
 class LeftOut(Document):
-    """A row that isn't there, and why."""
+    """A row that isn't there, and why; null is all seeds, efforts, cost ratios, sizes."""
 
     row: str
     reason: str
+    seed: int | None = None
+    effort: float | None = None
+    ratio: float | None = None
+    accurate: int | None = None
+
+    @property
+    def name(self) -> str:
+        """`ASTEROID, seed 1, 40:1`."""
+        words = [
+            self.row,
+            "" if self.seed is None else f"seed {self.seed}",
+            "" if self.effort in {None, 1.0} else f"effort {self.effort:g}",
+            "" if self.ratio is None else f"{self.ratio:g}:1",
+            "" if self.accurate is None else f"{self.accurate} labels",
+        ]
+        return ", ".join(word for word in words if word)
 
 
 class FileFacts(Document):

@@ -56,9 +56,24 @@ def efforts_of(results: Results) -> list[float]:
 
 def notes_of(results: Results) -> list[str]:
     """What has to be known to read the tables."""
-    left = [f"{left.row} is left out: {left.reason.rstrip('.')}." for left in results.left_out]
     unlike = [UNLIKE] if len(_edges(results)) > 1 else []
-    return [*results.notes, *left, *unlike, *([PAPERS] if _beside_paper(results) else [])]
+    return [
+        *results.notes,
+        *_left_out(results),
+        *unlike,
+        *([PAPERS] if _beside_paper(results) else []),
+    ]
+
+
+def _left_out(results: Results) -> list[str]:
+    """A sentence for each reason."""
+    names: dict[str, list[str]] = {}
+    for left in results.left_out:
+        names.setdefault(left.reason.rstrip("."), []).append(left.name)
+    return [
+        f"{'; '.join(rows)} {'is' if len(rows) == 1 else 'are'} left out: {reason}."
+        for reason, rows in names.items()
+    ]
 
 
 def _beside_paper(results: Results) -> bool:

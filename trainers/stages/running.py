@@ -15,6 +15,7 @@ import shutil
 import torch
 import torch.distributed as dist
 
+from forgefield.storage.errors import TrainingDiverged
 from forgefield.storage.frame_store import dataset_version, load_frames
 from forgefield.storage.frame_store.holdout import holdout_locked
 from forgefield.trainers.fitting.fit import Watch, fit
@@ -51,14 +52,17 @@ def run_stage(
     """Train what `task` says, or find that it was trained before.
 
     The hold-out is locked meanwhile. Raises `InputError` where frames or force fields that it
-    names are missing.
+    names are missing, `TrainingDiverged` with the stage's name.
     """
     torch.set_num_threads(task.threads)
     with holdout_locked():
         dataset = str(dataset_version(task.frames))
         done = finished(task, dataset)
         _wait_for_all()
-        return done or _Stage(task, dataset, progress, device).run()
+        try:
+            return done or _Stage(task, dataset, progress, device).run()
+        except TrainingDiverged as error:
+            raise TrainingDiverged(f"{task.name}: {error}") from error
 
 
 class _Stage:
