@@ -34,16 +34,15 @@ KIND = "asteroid"
 
 def benchmark_asteroid(asked: Asked, terms: Terms, reporter: Reporter) -> Results:
     """Train and measure what isn't there yet; raises `InputError` before anything is computed."""
-    prepared = prepare(asked, terms.budget, reporter)
-    bench = bench_of(prepared, terms)
+    bench = bench_of(prepare(asked, terms.budget, reporter), terms)
+    prepared = bench.prepared
     with own_folder(prepared, KIND, terms.budget):
         found = train_all(trainings(bench), prepared, reporter)
         reporter.say("Measuring on the test frames …")
         prepared.judge(prepared.draws[0]).save_labels()
         rows, lost = measured(bench, found)
         more, lacking = _analytic(bench, reporter)
-        left_out = [LeftOut(row=kind, reason=why) for kind, why in bench.left_out.items()]
-        return _results(bench, rows + more, [*left_out, *lost, *lacking])
+        return _results(bench, rows + more, [*bench.left_out, *lost, *lacking])
 
 
 def _analytic(bench: Bench, reporter: Reporter) -> tuple[list[Row], list[LeftOut]]:
@@ -83,7 +82,7 @@ def _results(bench: Bench, rows: list[Row], left_out: list[LeftOut]) -> Results:
 def _cheap(bench: Bench, seed: int) -> tuple[int, ...]:
     if not bench.wants(*ON_CHEAP):
         return ()
-    return bench.cheap(Case(seed, 1.0, max(bench.terms.ratios)))
+    return bench.cheap(Case(seed, 1.0, max(bench.ratios)))
 
 
 def notes(bench: Bench) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ def trainings(bench: Bench) -> Chains:
     for case in bench.cases() if bench.wants(*WEIGHTED) else []:
         store = _accurate(bench, case, bench.terms.fewer)
         chains[FIRST, case] = (_course(bench, case).standard(store, FIRST),)
-    for case in bench.ladders():
+    for case in bench.cases_of(Kind.UNWEIGHTED):
         if bench.wants(Kind.UNWEIGHTED, Kind.COMMITTEE):
             chains[Kind.UNWEIGHTED, case] = _unweighted(bench, case)
         for other in case.others(bench.terms.members) if bench.wants(Kind.COMMITTEE) else []:
@@ -45,9 +45,9 @@ def trainings(bench: Bench) -> Chains:
             course, name = _course(bench, case), _name(case, "scores")
             task = course.scores(_ladder(bench, case), name, temperature)
             chains[Kind.SCORES, case] = _tuned(bench, case, task)
-        if bench.wants(Kind.DELTA):
-            store = _differences(bench, case)
-            chains[Kind.DELTA, case] = (_course(bench, case).standard(store, _name(case, "delta")),)
+    for case in bench.cases_of(Kind.DELTA) if bench.wants(Kind.DELTA) else []:
+        store = _differences(bench, case)
+        chains[Kind.DELTA, case] = (_course(bench, case).standard(store, _name(case, "delta")),)
     for case in bench.cases() if bench.wants(Kind.STANDARD) else []:
         store = _accurate(bench, case, bench.terms.budget)
         chains[Kind.STANDARD, case] = (_course(bench, case).standard(store, "all"),)
@@ -57,7 +57,8 @@ def trainings(bench: Bench) -> Chains:
 def _weighted(bench: Bench, chains: Chains) -> Chains:
     """Pre-training weighted by what stage 1 of `chains` leaves, then fine-tuning, for every c."""
     found: Chains = {}
-    for case, c in product(bench.ladders() if bench.wants(*WEIGHTED) else [], bench.terms.c_grid):
+    cases = bench.cases_of(Kind.FULL) if bench.wants(*WEIGHTED) else []
+    for case, c in product(cases, bench.terms.c_grid):
         (teacher,) = chains[FIRST, Case(case.seed, case.effort)]
         task = _course(bench, case).pretrain(
             _ladder(bench, case), _name(case, f"c{c:g}"), teacher=teacher.output, c=c

@@ -4,9 +4,8 @@ Units: kcal/mol/Å for people; stages count in eV/Å.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -27,20 +26,14 @@ from forgefield.trainers.stages.tasks import StageResult
 def measured(bench: Bench, found: Found) -> tuple[list[Row], list[LeftOut]]:
     """All trained rows in the table's order, and those that diverged."""
     rows, left_out = [], []
-    for kind, case in _places(bench):
+    wanted = filter(bench.wants, _MAKERS)
+    for kind, case in [(row, case) for row in wanted for case in bench.cases_of(row)]:
         judge = bench.prepared.judge(bench.prepared.draw(case.seed))
         try:
             rows.append(_MAKERS[kind](bench, found, case, judge))
         except TrainingDiverged as error:
             left_out.append(_diverged(kind, case, error))
     return rows, left_out
-
-
-def _places(bench: Bench) -> Iterator[tuple[Kind, Case]]:
-    for kind, case in product(filter(bench.wants, _MAKERS), bench.cases()):
-        ratios = bench.terms.ratios if kind != Kind.STANDARD else ()
-        for here in [case.at(ratio) for ratio in ratios] or [case]:
-            yield kind, here
 
 
 def _diverged(kind: Kind, case: Case, error: TrainingDiverged) -> LeftOut:

@@ -29,6 +29,7 @@ class Draw(Document):
 
     `train` are the most that any row trains on. `test` counts in the test file where there is one
     (`own_test` false). `dropped_validation` and `dropped_test` have twins on another side.
+    `held_back` test frames are not tested on, so that their cheap twins may be trained on.
     """
 
     seed: int
@@ -38,6 +39,7 @@ class Draw(Document):
     own_test: bool = True
     dropped_validation: Index = ()
     dropped_test: Index = ()
+    held_back: int = 0
     hash: str = ""
 
     @model_validator(mode="after")
@@ -107,6 +109,12 @@ def with_test_file(draw: Draw, frames: int, shared: Pairs, test: int | None) -> 
         raise InputError("Every frame of the test file is a training or validation frame.")
     changes = {"test": tuple(kept), "dropped_test": tuple(sorted(twins)), "own_test": False}
     return Draw.model_validate({**draw.model_dump(exclude={"hash"}), **changes})
+
+
+def with_fewer_tests(draw: Draw, test: int) -> Draw:
+    """The draw with its first so many test frames; the others are held back."""
+    held = {"test": draw.test[:test], "held_back": draw.held_back + len(draw.test[test:])}
+    return Draw.model_validate({**draw.model_dump(exclude={"hash"}), **held})
 
 
 def without_twins(

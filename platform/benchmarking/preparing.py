@@ -152,7 +152,11 @@ def draw_notes(draws: Sequence[Draw]) -> tuple[str, ...]:
         f"Dropped for a geometry that is on another side too: {unchosen} frames of validation, "
         f"{unjudged} of test."
     )
-    return f"{test} test frames, {validation} validation frames.", dropped
+    said = [f"{test} test frames, {validation} validation frames.", dropped]
+    if any(draw.held_back for draw in draws):
+        held = each(draw.held_back for draw in draws)
+        said.append(f"{held} frames are not tested on, so that cheap frames are left to train on.")
+    return tuple(said)
 
 
 def formula(numbers: Sequence[int]) -> str:

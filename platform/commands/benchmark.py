@@ -72,8 +72,8 @@ def asteroid(
     it buys: without weights, without fine-tuning, in full, by score matching; Δ-learning where
     cheap labels are paired; sGDML; on demand a committee of trainings without weights. The draw
     is the paper's: shuffled with seed 0, the first frames train, the last 5 % validate, all others
-    test. Cheap frames that share a geometry with an accurate one are left out. Nothing is tuned
-    per molecule.
+    test. Cheap frames that share a geometry with an accurate one are left out; where too few are
+    left, test frames are held back. Nothing is tuned per molecule.
     """
     from forgefield.platform.benchmarking.asteroid import benchmark_asteroid
     from forgefield.platform.benchmarking.asteroid_terms import Terms, kinds_of

@@ -54,7 +54,10 @@ def run(arguments: Sequence[str | Path]) -> Any:
     ("more", "words"),
     [
         (["--budget-ccsd", "79"], "79 frames to train on"),
-        (["--budget-ccsd", "20", "--cost-ratio", "20"], "80 cheap frames were asked for; 60"),
+        (
+            ["--budget-ccsd", "20", "--cost-ratio", "25", "--rows", "full,scores"],
+            "100 cheap frames are needed; 88 are at hand",
+        ),
         (["--budget-ccsd", "20", "--cost-ratio", "a,b"], "are no numbers"),
         (["--budget-ccsd", "20", "--cost-ratio", "-1"], "above 0"),
         *[(["--cost-ratio", word], "above 0") for word in ("nan", "20,inf", "0")],
