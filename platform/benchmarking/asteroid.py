@@ -72,6 +72,7 @@ def _results(bench: Bench, rows: list[Row], left_out: list[LeftOut]) -> Results:
         draws={str(draw.seed): draw for draw in prepared.draws},
         cheap=cheap,
         cheap_hash={seed: index_hash(places) for seed, places in cheap.items()},
+        temperature=bench.terms.temperature if bench.wants(Kind.SCORES) else None,
         shared=len(prepared.cheap) - pool,
         notes=notes(bench),
         rows=tuple(rows),
@@ -95,7 +96,10 @@ def notes(bench: Bench) -> tuple[str, ...]:
             f"{left} cheap frames have a geometry of an accurate frame and are not trained on."
         )
     if bench.wants(Kind.SCORES):
-        found.append("Score matching takes the cheap frames' geometries without their labels.")
+        found.append(
+            "Score matching takes the cheap frames' geometries without their labels, for samples "
+            f"at {bench.terms.temperature:g} K; of all its steps validation frames choose the best."
+        )
     if bench.wants(Kind.COMMITTEE):
         found.append(
             f"The committee is the mean of {bench.terms.members} networks without weights, trained "

@@ -41,10 +41,7 @@ def trainings(bench: Bench) -> Chains:
         for other in case.others(bench.terms.members) if bench.wants(Kind.COMMITTEE) else []:
             chains[Kind.COMMITTEE, other] = _unweighted(bench, other)
         if bench.wants(Kind.SCORES):
-            temperature = bench.terms.temperature
-            course, name = _course(bench, case), _name(case, "scores")
-            task = course.scores(_ladder(bench, case), name, temperature)
-            chains[Kind.SCORES, case] = _tuned(bench, case, task)
+            chains[Kind.SCORES, case] = _scores(bench, case)
     for case in bench.cases_of(Kind.DELTA) if bench.wants(Kind.DELTA) else []:
         store = _differences(bench, case)
         chains[Kind.DELTA, case] = (_course(bench, case).standard(store, _name(case, "delta")),)
@@ -77,6 +74,14 @@ def _course(bench: Bench, case: Case) -> Course:
 
 def _unweighted(bench: Bench, case: Case) -> Chain:
     task = _course(bench, case).pretrain(_ladder(bench, case), _name(case, "unweighted"))
+    return _tuned(bench, case, task)
+
+
+def _scores(bench: Bench, case: Case) -> Chain:
+    temperature = bench.terms.temperature
+    if temperature is None:
+        raise InputError("score matching needs the temperature of the cheap frames")
+    task = _course(bench, case).scores(_ladder(bench, case), _name(case, "scores"), temperature)
     return _tuned(bench, case, task)
 
 

@@ -33,6 +33,10 @@ class Kind(StrEnum):
 
 ON_CHEAP = (Kind.UNTUNED, Kind.UNWEIGHTED, Kind.COMMITTEE, Kind.FULL, Kind.SCORES)
 WEIGHTED = (Kind.UNTUNED, Kind.FULL)
+NO_TEMPERATURE = (
+    "it takes the cheap frames for samples of one temperature, which nothing says; give it with "
+    "--temperature where they are (500 for MD17)"
+)
 USUAL = tuple(kind for kind in Kind if kind != Kind.COMMITTEE)
 """Rows where none are named: those of the paper and what it compares with."""
 
@@ -51,7 +55,7 @@ def kinds_of(text: str | None) -> tuple[Kind, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What is asked beyond the files; `temperature` (K) sampled the cheap frames.
+    """What is asked beyond the files; `temperature` (K) sampled the cheap frames, null not known.
 
     A fifth of the `budget` of accurate labels buys cheap ones. `c_grid` is searched in
     γ = c·median(B). A committee has so many `members`, which share its labels.
@@ -60,7 +64,7 @@ class Terms:
     budget: int = 250
     ratios: tuple[float, ...] = (20.0, 40.0, 80.0)
     c_grid: tuple[float, ...] = (0.5, 1.0, 2.0)
-    temperature: float = 500.0
+    temperature: float | None = None
     kinds: tuple[Kind, ...] = USUAL
     members: int = 3
 
@@ -148,6 +152,9 @@ def bench_of(prepared: Prepared, terms: Terms) -> Bench:
         prepared, most = with_cheap_frames(prepared, list(map(terms.cheap, ratios)))
         ratios = tuple(ratio for ratio in ratios if terms.cheap(ratio) <= most)
         lacking += _too_few(terms, most)
+    if terms.temperature is None and Kind.SCORES in terms.kinds:
+        lacking = [left for left in lacking if left.row != Kind.SCORES]
+        lacking.append(LeftOut(row=Kind.SCORES, reason=NO_TEMPERATURE))
     paired, test_paired, unpaired = _pairs(prepared, terms)
     if unpaired and Kind.DELTA in terms.kinds:
         lacking.append(LeftOut(row=Kind.DELTA, reason=unpaired))
@@ -162,7 +169,7 @@ def _check(terms: Terms) -> None:
     for words, values in (("Cost ratios", terms.ratios), ("Values of c", terms.c_grid)):
         if not values or not all(0 < value < math.inf for value in values):
             raise InputError(f"{words} {list(values)}: all must be above 0, at least one.")
-    if not 0 < terms.temperature < math.inf:
+    if terms.temperature is not None and not 0 < terms.temperature < math.inf:
         raise InputError(f"A temperature of {terms.temperature} K; say one above 0, as 500.")
     if terms.members < 2:
         raise InputError(f"A committee of {terms.members}: it needs 2 members or more.")

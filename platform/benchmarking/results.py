@@ -143,6 +143,7 @@ class Results(Document):
     draws: dict[str, Draw]
     cheap: dict[str, Index]
     cheap_hash: dict[str, str]
+    temperature: float | None = Field(default=None, description="K, of score matching")
     shared: int = Field(description="cheap frames left out for a geometry of the accurate file")
     notes: tuple[str, ...] = ()
     rows: tuple[Row, ...] = ()

@@ -72,7 +72,7 @@ def test_as_many_test_frames_as_were_asked_for_stay(paired: Asked) -> None:
     assert "40 cheap frames are needed; 34 are at hand" in here.left_out[0].reason
     assert here.wants(Kind.STANDARD)
     with pytest.raises(InputError, match="No row can be had: 40 cheap frames are needed; 34"):
-        bench(replace(paired, test_frames=60), replace(TERMS, kinds=(Kind.FULL, Kind.SCORES)))
+        bench(replace(paired, test_frames=60), replace(TERMS, kinds=(Kind.FULL, Kind.UNWEIGHTED)))
 
 
 def test_files_with_cheap_frames_of_their_own_are_drawn_as_ever(asked: Asked) -> None:
