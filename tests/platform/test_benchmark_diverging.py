@@ -58,13 +58,12 @@ def lost(results: Results) -> Mapping[str, int]:
     return {row: rows.count(row) for row in rows}
 
 
-@pytest.mark.parametrize("parallel", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_rows_without_the_diverged_stages_are_published(
-    asked: Asked, results: Results, tmp_path: Path, parallel: int
+    asked: Asked, results: Results, tmp_path: Path
 ) -> None:
     """Standard training diverges, and with it what its force fields should have taught."""
-    ears, once = Ears(), replace(spoiled(asked, tmp_path, "standard"), parallel=parallel)
-    found = benchmark_asteroid(once, TERMS, ears)
+    ears = Ears()
+    found = benchmark_asteroid(spoiled(asked, tmp_path, "standard"), TERMS, ears)
     spoilt = {Kind.STANDARD, Kind.DELTA, *ON_FIRST}
     assert lost(found) == dict.fromkeys(spoilt, 2)
     for kind in set(Kind) - spoilt:
@@ -79,6 +78,20 @@ def test_rows_without_the_diverged_stages_are_published(
     assert len(notes) == 1
     assert "without fine-tuning, seed 1, 10:1; ASTEROID, seed 1, 10:1 are left out" in notes[0]
     assert publish(found, tmp_path)[0].is_file()
+
+
+@pytest.mark.slow
+def test_side_by_side_the_others_are_trained_too(
+    asked: Asked, results: Results, tmp_path: Path
+) -> None:
+    once = replace(spoiled(asked, tmp_path, "standard"), seeds=1, parallel=2)
+    terms = replace(TERMS, kinds=(Kind.UNWEIGHTED, Kind.FULL))
+    found = benchmark_asteroid(once, terms, Listener())
+    (row,) = found.rows
+    assert row.score.force_mae == rows_of(results, Kind.UNWEIGHTED)[0].score.force_mae
+    assert [left.row for left in found.left_out] == [Kind.FULL]
+    assert "seed0-first-standard: The loss is" in found.left_out[0].reason
+    assert not list(tmp_path.glob("stages/*c0.5-pretrain*"))
 
 
 def test_a_c_that_diverges_is_not_chosen(asked: Asked, results: Results) -> None:
