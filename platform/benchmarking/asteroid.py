@@ -23,7 +23,7 @@ from forgefield.platform.benchmarking.asteroid_terms import (
 )
 from forgefield.platform.benchmarking.draws import each, index_hash
 from forgefield.platform.benchmarking.folders import own_folder
-from forgefield.platform.benchmarking.preparing import draw_notes, formula, prepare
+from forgefield.platform.benchmarking.preparing import draw_notes, formula, length_note, prepare
 from forgefield.platform.benchmarking.results import LeftOut, Results, Row, origin
 from forgefield.platform.benchmarking.running import train_all
 from forgefield.platform.screen.reporter import Reporter
@@ -90,7 +90,7 @@ def notes(bench: Bench) -> tuple[str, ...]:
     """What a reader of the table has to know of the draw."""
     prepared = bench.prepared
     left = each(len(prepared.cheap) - len(pool) for pool in bench.pools.values())
-    found = list(draw_notes(prepared.draws))
+    found = [*draw_notes(prepared.draws), length_note(prepared.preset)]
     if bench.wants(*ON_CHEAP):
         found.append(
             f"{left} cheap frames have a geometry of an accurate frame and are not trained on."

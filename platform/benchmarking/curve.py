@@ -14,7 +14,13 @@ from pathlib import Path
 from forgefield.platform.benchmarking.asked import Asked
 from forgefield.platform.benchmarking.draws import Index, cheap_draw, each, index_hash
 from forgefield.platform.benchmarking.folders import own_folder
-from forgefield.platform.benchmarking.preparing import Prepared, draw_notes, formula, prepare
+from forgefield.platform.benchmarking.preparing import (
+    Prepared,
+    draw_notes,
+    formula,
+    length_note,
+    prepare,
+)
 from forgefield.platform.benchmarking.results import LeftOut, Results, Row, history, origin
 from forgefield.platform.benchmarking.running import stages_of, train_all
 from forgefield.platform.benchmarking.stores import Part, accurate_parts
@@ -131,7 +137,7 @@ class _Curve:
             cheap={str(seed): places for seed, places in self.cheap.items()},
             cheap_hash={str(seed): index_hash(places) for seed, places in self.cheap.items()},
             shared=max(left),
-            notes=(*draw_notes(prepared.draws), trained),
+            notes=(*draw_notes(prepared.draws), trained, length_note(prepared.preset)),
             rows=tuple(rows),
             left_out=tuple(left_out),
         )

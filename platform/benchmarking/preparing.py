@@ -159,6 +159,15 @@ def draw_notes(draws: Sequence[Draw]) -> tuple[str, ...]:
     return tuple(said)
 
 
+def length_note(preset: Preset) -> str:
+    """How long the ways of training are, which a difference between them may come from."""
+    chain = preset.pretrain.steps + preset.finetune.steps
+    return (
+        f"At effort 1 standard training has {preset.standard.steps:,} steps at most, pre-training "
+        f"and fine-tuning have {chain:,} together."
+    )
+
+
 def formula(numbers: Sequence[int]) -> str:
     """A molecule's formula after Hill: carbon, hydrogen, then the alphabet."""
     symbols = [SYMBOLS[number] for number in numbers]

@@ -203,6 +203,13 @@ def test_the_papers_line_is_drawn_where_it_is_near(results: Results) -> None:
     assert "10:1" not in keys
 
 
+def test_the_length_of_all_trainings_is_said(results: Results) -> None:
+    said = (
+        "At effort 1 standard training has 12 steps at most, pre-training and fine-tuning have 20"
+    )
+    assert any(note.startswith(said) for note in notes_of(results))
+
+
 def test_notes_count_all_draws_and_end_with_one_full_stop(results: Results) -> None:
     draws = [
         Draw(seed=seed, train=(0,), validation=(1, 2)[: 2 - seed], test=(3, 4), dropped_test=(5,))
