@@ -90,7 +90,9 @@ def notes(bench: Bench) -> tuple[str, ...]:
     """What a reader of the table has to know of the draw."""
     prepared = bench.prepared
     left = each(len(prepared.cheap) - len(pool) for pool in bench.pools.values())
-    found = [*draw_notes(prepared.draws), length_note(prepared.preset)]
+    found = list(draw_notes(prepared.draws))
+    if bench.wants(Kind.STANDARD, Kind.DELTA, *ON_CHEAP):
+        found.append(length_note(prepared.preset))
     if bench.wants(*ON_CHEAP):
         found.append(
             f"{left} cheap frames have a geometry of an accurate frame and are not trained on."

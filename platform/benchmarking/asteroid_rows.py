@@ -13,7 +13,7 @@ import numpy as np
 from forgefield.platform.benchmarking.asteroid_chains import FIRST, Found
 from forgefield.platform.benchmarking.asteroid_terms import Bench, Case, Kind
 from forgefield.platform.benchmarking.draws import Draw, index_hash
-from forgefield.platform.benchmarking.results import LeftOut, Row, history
+from forgefield.platform.benchmarking.results import LeftOut, Row, history, places_of
 from forgefield.platform.benchmarking.running import stages_of
 from forgefield.platform.benchmarking.scoring import Judge
 from forgefield.storage.errors import TrainingDiverged
@@ -70,6 +70,7 @@ def _committee(bench: Bench, found: Found, case: Case, judge: Judge) -> Row:
         score=judge.committee([chain[-1] for chain in chains]),
         seconds=seconds,
         search_seconds=seconds,
+        made=places_of(stage for chain in chains for stage in chain),
     )
 
 
@@ -139,6 +140,7 @@ def _row(
             "seconds": seconds,
             "search_seconds": seconds,
             "force_field": last.output,
+            "made": places_of(stages),
             "history": history(stages),
             **facts,
         }

@@ -21,7 +21,14 @@ from forgefield.platform.benchmarking.preparing import (
     length_note,
     prepare,
 )
-from forgefield.platform.benchmarking.results import LeftOut, Results, Row, history, origin
+from forgefield.platform.benchmarking.results import (
+    LeftOut,
+    Results,
+    Row,
+    history,
+    origin,
+    places_of,
+)
 from forgefield.platform.benchmarking.running import stages_of, train_all
 from forgefield.platform.benchmarking.stores import Part, accurate_parts
 from forgefield.platform.screen.reporter import Reporter
@@ -114,6 +121,7 @@ class _Curve:
             seconds=seconds,
             search_seconds=seconds,
             force_field=last.output,
+            made=places_of(stages),
             history=history(stages),
         )
 

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from forgefield.platform.benchmarking.best import best_words
 from forgefield.platform.benchmarking.draws import each
+from forgefield.platform.benchmarking.notes import bins_of, notes_of
 from forgefield.platform.benchmarking.paper import RATIO, paper_value
 from forgefield.platform.benchmarking.results import Results, Row, spread
 from forgefield.platform.screen.panels import panel
@@ -18,11 +19,6 @@ from forgefield.platform.screen.wording import UNIT, duration, three_digits
 DASH = "–"
 WIDE = ("energy, kcal/mol", "validation", "search", "c", "95 % over frames", "by element")
 """Columns that only the document has."""
-PAPERS = (
-    "The paper's figures are of MD17@CCSD(T) beside cheap labels and test frames of its own: they "
-    "say where one should be, and are no test of these files."
-)
-UNLIKE = "Errors by distance are in results.json alone: the rows have other bins."
 ANALYTIC = "sGDML"
 """The row that is solved, whatever the effort."""
 
@@ -52,32 +48,6 @@ def grids_of(results: Results) -> list[Grid]:
 def efforts_of(results: Results) -> list[float]:
     """Efforts of what was trained; the analytic row has none."""
     return sorted({row.effort for row in results.rows if row.row != ANALYTIC}) or [1.0]
-
-
-def notes_of(results: Results) -> list[str]:
-    """What has to be known to read the tables."""
-    unlike = [UNLIKE] if len(_edges(results)) > 1 else []
-    return [
-        *results.notes,
-        *_left_out(results),
-        *unlike,
-        *([PAPERS] if _beside_paper(results) else []),
-    ]
-
-
-def _left_out(results: Results) -> list[str]:
-    """A sentence for each reason."""
-    names: dict[str, list[str]] = {}
-    for left in results.left_out:
-        names.setdefault(left.reason.rstrip("."), []).append(left.name)
-    return [
-        f"{'; '.join(rows)} {'is' if len(rows) == 1 else 'are'} left out: {reason}."
-        for reason, rows in names.items()
-    ]
-
-
-def _beside_paper(results: Results) -> bool:
-    return any(_paper(results, row.row) != DASH for row in results.rows)
 
 
 def mean_and_spread(values: Sequence[float]) -> str:
@@ -173,7 +143,7 @@ def distances_of(results: Results) -> list[Grid]:
     They haven't where every seed draws frames of its own.
     """
     rows = [row for row in results.rows if row.score.by_distance]
-    edges = _edges(results)
+    edges = bins_of(results)
     if len(edges) != 1:
         return []
     (bins,) = edges
@@ -188,12 +158,6 @@ def distances_of(results: Results) -> list[Grid]:
         "train on, of which a row may have fewer"
     )
     return [Grid(title, ("row", "labels", *columns), tuple(lines), left=2)]
-
-
-def _edges(results: Results) -> set[tuple[tuple[float, float], ...]]:
-    """The bins of distance that there are: one set of them, where all rows have the same."""
-    bins = [row.score.by_distance for row in results.rows if row.score.by_distance]
-    return {tuple((part.nearest, part.farthest) for part in some) for some in bins}
 
 
 def _at(rows: Sequence[Row], ratio: float | None) -> str:

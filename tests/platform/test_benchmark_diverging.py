@@ -14,11 +14,11 @@ from forgefield.platform.benchmarking.asteroid_chains import trainings
 from forgefield.platform.benchmarking.asteroid_rows import measured
 from forgefield.platform.benchmarking.asteroid_terms import Case, Kind
 from forgefield.platform.benchmarking.curve import TUNED, CurveTerms, benchmark_curve
+from forgefield.platform.benchmarking.notes import notes_of
 from forgefield.platform.benchmarking.pace import ALL
 from forgefield.platform.benchmarking.publishing import publish
 from forgefield.platform.benchmarking.results import Results
 from forgefield.platform.benchmarking.running import train_all
-from forgefield.platform.benchmarking.tables import notes_of
 from forgefield.storage.errors import TrainingDiverged
 
 ON_FIRST = (Kind.UNTUNED, Kind.FULL)

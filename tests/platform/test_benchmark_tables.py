@@ -1,5 +1,6 @@
 """Tables and notes of a benchmark: beside the paper's figures, where those are of the same."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,19 +15,14 @@ from forgefield.platform.benchmarking.asteroid_terms import Kind
 from forgefield.platform.benchmarking.best import best_row, best_words
 from forgefield.platform.benchmarking.bonds import bonds_between
 from forgefield.platform.benchmarking.draws import Draw
+from forgefield.platform.benchmarking.notes import PAPERS, UNLIKE, notes_of
 from forgefield.platform.benchmarking.paper import MOLECULES, name_of
 from forgefield.platform.benchmarking.preparing import draw_notes
-from forgefield.platform.benchmarking.results import LeftOut, Results
-from forgefield.platform.benchmarking.tables import (
-    PAPERS,
-    UNLIKE,
-    distances_of,
-    grids_of,
-    markdown,
-    notes_of,
-)
+from forgefield.platform.benchmarking.results import LeftOut, Results, Row
+from forgefield.platform.benchmarking.tables import distances_of, grids_of, markdown
 from forgefield.platform.benchmarking.time_plot import against_time
 from forgefield.platform.benchmarking.wording import in_words
+from forgefield.trainers.stages.tasks import StageResult
 
 
 def test_tables_stand_beside_the_paper(results: Results) -> None:
@@ -176,7 +172,7 @@ def test_stages_are_named_in_words(stage: str, words: str) -> None:
 def test_tables_and_notes_are_of_the_rows_that_are_there(asked: Asked, results: Results) -> None:
     few = replace(TERMS, kinds=(Kind.STANDARD, Kind.FULL), c_grid=(1.0,))
     assert not [note for note in notes(bench(asked, few)) if "Score" in note or "searched" in note]
-    assert len(notes(bench(asked))) == 6
+    assert len(notes(bench(asked))) == 7
     assert {"search", "c"} <= set(grids_of(results)[1].head)
     once = tuple(row.model_copy(update={"tried": {"1": 0.1}}) for row in results.rows)
     assert "search" not in grids_of(results.model_copy(update={"rows": once}))[1].head
@@ -201,6 +197,38 @@ def test_the_papers_line_is_drawn_where_it_is_near(results: Results) -> None:
     keys = [text.get_text() for text in legend.get_texts()]
     assert "markers: test frames" in keys
     assert "10:1" not in keys
+
+
+def test_numbers_made_elsewhere_are_named(results: Results) -> None:
+    """Trained on a GPU by another torch, published by a later call on a processor."""
+    assert not any(note.startswith("Trained") for note in notes_of(results))
+    first, second, *others = results.rows
+    (made,) = first.made
+    assert made is not None
+    assert (made.device, made.versions) == ("cpu", results.origin.versions)
+    there = made.model_copy(
+        update={"device": "cuda: NVIDIA H200", "versions": {**made.versions, "torch": "2.0"}}
+    )
+    rows = (
+        first.model_copy(update={"made": (there,)}),
+        second.model_copy(update={"made": (made, None)}),
+        *others,
+    )
+    said = notes_of(results.model_copy(update={"rows": rows}))
+    name = f"{first.row}, seed {first.seed}"
+    assert f"Trained on cuda: NVIDIA H200, with torch 2.0, and so are the seconds: {name}." in said
+    assert any("by a version that didn't note where" in note for note in said)
+
+
+def test_stages_of_before_are_read(results: Results) -> None:
+    """Their descriptions lack what made them."""
+    row = rows_of(results, Kind.STANDARD)[0]
+    assert row.force_field is not None
+    stored = json.loads((row.force_field / "stage.json").read_text())
+    assert stored.pop("made")["threads"] == 1
+    assert StageResult.model_validate(stored).made is None
+    older = {**row.model_dump(), "made": ()}
+    assert Row.model_validate(older).made == ()
 
 
 def test_the_length_of_all_trainings_is_said(results: Results) -> None:

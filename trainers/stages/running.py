@@ -34,6 +34,7 @@ from forgefield.trainers.stages.data import (
 )
 from forgefield.trainers.stages.finished import finished, task_key
 from forgefield.trainers.stages.freezing import frozen
+from forgefield.trainers.stages.made import made_here
 from forgefield.trainers.stages.phases import objective_of, phase_result
 from forgefield.trainers.stages.tasks import (
     DESCRIPTION,
@@ -152,6 +153,7 @@ class _Stage:
             phases=tuple(self.results),
             validation=self.results[-1].validation,
             wall_s=self.seconds,
+            made=made_here(self.device, self.task.threads),
         )
 
     def _publish(self, force_field: ForceField, result: StageResult) -> None:
