@@ -7,10 +7,10 @@ are beside the budget, as in the paper. Δ-learning pays a cheap label for each 
 Called again after a kill it finds finished stages and scores, and goes on with the rest.
 """
 
+from dataclasses import replace
+
 from forgefield.platform.benchmarking.asked import Asked
-from forgefield.platform.benchmarking.asteroid_chains import (
-    trainings,
-)
+from forgefield.platform.benchmarking.asteroid_chains import Chains, trainings
 from forgefield.platform.benchmarking.asteroid_rows import analytic, measured
 from forgefield.platform.benchmarking.asteroid_terms import (
     ON_CHEAP,
@@ -23,7 +23,14 @@ from forgefield.platform.benchmarking.asteroid_terms import (
 )
 from forgefield.platform.benchmarking.draws import each, index_hash
 from forgefield.platform.benchmarking.folders import own_folder
-from forgefield.platform.benchmarking.preparing import draw_notes, formula, length_note, prepare
+from forgefield.platform.benchmarking.hours import settled
+from forgefield.platform.benchmarking.preparing import (
+    Prepared,
+    draw_notes,
+    formula,
+    length_note,
+    prepare,
+)
 from forgefield.platform.benchmarking.results import LeftOut, Results, Row, origin
 from forgefield.platform.benchmarking.running import train_all
 from forgefield.platform.screen.reporter import Reporter
@@ -35,14 +42,24 @@ KIND = "asteroid"
 def benchmark_asteroid(asked: Asked, terms: Terms, reporter: Reporter) -> Results:
     """Train and measure what isn't there yet; raises `InputError` before anything is computed."""
     bench = bench_of(prepare(asked, terms.budget, reporter), terms)
-    prepared = bench.prepared
-    with own_folder(prepared, KIND, terms.budget):
+    with own_folder(bench.prepared, KIND, terms.budget):
+        prepared = settled(
+            bench.prepared, lambda at: trainings(replace(bench, prepared=at)), reporter
+        )
+        bench = replace(bench, prepared=prepared)
         found = train_all(trainings(bench), prepared, reporter)
         reporter.say("Measuring on the test frames …")
         prepared.judge(prepared.draws[0]).save_labels()
         rows, lost = measured(bench, found)
         more, lacking = _analytic(bench, reporter)
         return _results(bench, rows + more, [*bench.left_out, *lost, *lacking])
+
+
+def _in_time(bench: Bench, reporter: Reporter) -> Bench:
+    def chains_of(prepared: Prepared) -> Chains:
+        return trainings(replace(bench, prepared=prepared))
+
+    return replace(bench, prepared=settled(bench.prepared, chains_of, reporter))
 
 
 def _analytic(bench: Bench, reporter: Reporter) -> tuple[list[Row], list[LeftOut]]:

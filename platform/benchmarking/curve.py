@@ -14,6 +14,7 @@ from pathlib import Path
 from forgefield.platform.benchmarking.asked import Asked
 from forgefield.platform.benchmarking.draws import Index, cheap_draw, each, index_hash
 from forgefield.platform.benchmarking.folders import own_folder
+from forgefield.platform.benchmarking.hours import settled
 from forgefield.platform.benchmarking.preparing import (
     Prepared,
     draw_notes,
@@ -57,8 +58,10 @@ def benchmark_curve(asked: Asked, terms: CurveTerms, reporter: Reporter) -> Resu
     if not terms.sizes or min(terms.sizes) < 1:
         raise InputError(f"{list(terms.sizes)} are no sizes of training sets; say --sizes 25,50.")
     prepared = prepare(asked, max(terms.sizes), reporter)
-    curve = _Curve(prepared, terms)
+    _Curve(prepared, terms)
     with own_folder(prepared, KIND, None):
+        prepared = settled(prepared, lambda at: _Curve(at, terms).chains(), reporter)
+        curve = _Curve(prepared, terms)
         found = train_all(curve.chains(), prepared, reporter)
         reporter.say("Measuring on the test frames …")
         curve.judges[prepared.draws[0].seed].save_labels()

@@ -182,6 +182,8 @@ def _check_counts(asked: Asked, parallel: int) -> None:
         raise InputError(f"{parallel} stages at a time were asked for; 1 is the least.")
     if not asked.efforts or not all(0 < effort < math.inf for effort in asked.efforts):
         raise InputError(f"Efforts {list(asked.efforts)}: all must be above 0, at least one.")
+    if asked.hours is not None and not 0 < asked.hours < math.inf:
+        raise InputError(f"{asked.hours} hours of training; say some above 0, as --hours 6.")
 
 
 def _draws(
