@@ -58,7 +58,7 @@ def settled(prepared: Prepared, chains_of: ChainsOf, reporter: Reporter) -> Prep
         prepared = _at(prepared, kept.effort)
     if steps_in(_open(chains_of(prepared))) <= FEW_STEPS:
         return prepared
-    reporter.say("Timing a step …")
+    reporter.say("Timing a step; where steps are compiled, that comes first and takes minutes …")
     step_s = trial(prepared, chains_of)
     if step_s is None:
         return prepared
@@ -78,8 +78,8 @@ def effort_for(hours: float, parallel: int, stages: int, steps: int, step_s: flo
     """The effort at which `stages` of `steps` steps at effort 1 end in time; 1 at most."""
     seconds = hours * 3600 * parallel - stages * STAGE_S
     effort = min(1.0, max(LEAST, seconds / (steps * step_s)))
-    digits = 1 - math.floor(math.log10(effort))
-    return math.floor(effort * 10**digits + 1e-9) / 10**digits
+    scale = 10.0 ** (1 - math.floor(math.log10(effort)))
+    return math.floor(effort * scale + 1e-9) / scale
 
 
 def trial(prepared: Prepared, chains_of: ChainsOf) -> float | None:
