@@ -18,8 +18,13 @@ from forgefield.platform.benchmarking.draws import Draw
 from forgefield.platform.benchmarking.notes import PAPERS, UNLIKE, notes_of
 from forgefield.platform.benchmarking.paper import MOLECULES, name_of
 from forgefield.platform.benchmarking.preparing import draw_notes
-from forgefield.platform.benchmarking.results import LeftOut, Results, Row
-from forgefield.platform.benchmarking.tables import distances_of, grids_of, markdown
+from forgefield.platform.benchmarking.results import LeftOut, Results, Row, spread
+from forgefield.platform.benchmarking.tables import (
+    distances_of,
+    grids_of,
+    markdown,
+    mean_and_spread,
+)
 from forgefield.platform.benchmarking.time_plot import against_time
 from forgefield.platform.benchmarking.wording import in_words
 from forgefield.trainers.stages.tasks import StageResult
@@ -85,6 +90,16 @@ def test_the_document_has_intervals_elements_and_distances(results: Results) -> 
         assert [each.nearest for each in bins] == sorted(each.nearest for each in bins)
     assert "nearest of the 20 accurate frames drawn to train on" in grid.title
     assert grid.title in markdown(results)
+
+
+def test_one_seed_tells_no_spread() -> None:
+    mean, deviation = spread([0.9, 1.3, 1.0])
+    assert (mean, deviation) == pytest.approx(
+        (np.mean([0.9, 1.3, 1.0]), np.std([0.9, 1.3, 1.0], ddof=1))
+    )
+    assert np.isnan(spread([0.9])[1])
+    assert mean_and_spread([0.9]) == "0.900"
+    assert mean_and_spread([]) == "–"
 
 
 def test_that_rows_have_other_bins_is_said(results: Results) -> None:
