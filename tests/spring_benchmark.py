@@ -9,7 +9,7 @@ from forgefield.platform.benchmarking.results import Results, Row
 from forgefield.storage.frames import Frames
 
 ACCURATE_FRAMES, CHEAP_FRAMES = 80, 60
-TERMS = Terms(budget=20, ratios=(10.0,), c_grid=(0.5, 2.0), kinds=tuple(Kind))
+TERMS = Terms(budget=20, ratios=(10.0,), c_grid=(0.5, 2.0), temperature=500.0, kinds=tuple(Kind))
 """Every row, the committee too."""
 
 

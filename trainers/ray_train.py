@@ -15,7 +15,7 @@ tried again.
 
 import os
 import platform
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from forgefield.storage.errors import (
     TrainingDiverged,
 )
 from forgefield.trainers.last_words import raise_last_words, write_last_words
+from forgefield.trainers.stages.endings import Ending, lost
 from forgefield.trainers.stages.finished import finished_chain
 from forgefield.trainers.stages.progress import begun, write_progress
 from forgefield.trainers.stages.tasks import StageProgress, StageResult, StageTask
@@ -84,22 +85,39 @@ def run_stages(
     Finished chains are found without starting a worker. Raises what a stage raised.
     """
     found: dict[int, tuple[StageResult, ...]] = {}
+    for place, ending in stage_endings(chains, settings, check):
+        if isinstance(ending, TrainingDiverged):
+            raise ending
+        found[place] = ending
+    return [found[place] for place in range(len(chains))]
+
+
+def stage_endings(
+    chains: Sequence[Sequence[StageTask]],
+    settings: RaySettings,
+    check: Callable[[], None] | None = None,
+) -> Iterator[tuple[int, Ending]]:
+    """The same, place and ending of a chain as soon as it is over: some may diverge."""
+    found: dict[int, Ending] = {}
     running: dict[Any, int] = {}
     while len(found) < len(chains):
         for place in _startable(chains, {*found, *running.values()}, found):
             if len(running) == settings.parallel:
                 break
-            done = finished_chain(chains[place])
+            over = [(chains[other], ending) for other, ending in found.items()]
+            done = finished_chain(chains[place]) or lost(chains[place], over)
             if done is None:
                 running[_submit(chains[place], settings)] = place
             else:
                 found[place] = done
+                yield place, done
         ready, _ = ray.wait(list(running), num_returns=1, timeout=CHECK_S) if running else ([], [])
         if check is not None:
             check()
         for reference in ready:
-            found[running.pop(reference)] = _results(reference)
-    return [found[place] for place in range(len(chains))]
+            place = running.pop(reference)
+            found[place] = _ending(reference)
+            yield place, found[place]
 
 
 def _startable(
@@ -134,6 +152,13 @@ def gpus_at_hand() -> int:
         built = torch.backends.cuda.is_built()  # type: ignore[no-untyped-call]
         return seen if built else 0
     return 0
+
+
+def _ending(reference: Any) -> Ending:  # noqa: ANN401  (a reference)
+    try:
+        return _results(reference)
+    except TrainingDiverged as error:
+        return error
 
 
 def _results(reference: Any) -> tuple[StageResult, ...]:  # noqa: ANN401  (a reference)

@@ -19,7 +19,7 @@ class Asked:
 
     `unit` is of energies in all files, `cheap_unit` in the cheap one where that differs.
     `validation` and `test_frames` replace the draw's numbers, `recipe` is TOML that changes the
-    model's preset.
+    model's preset. `hours` replace the efforts by the one that ends in time.
     """
 
     accurate: Path
@@ -30,6 +30,7 @@ class Asked:
     recipe: Path | None = None
     seeds: int = 3
     efforts: tuple[float, ...] = (1.0,)
+    hours: float | None = None
     validation: int | None = None
     test_frames: int | None = None
     redraw: bool = False

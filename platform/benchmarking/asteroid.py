@@ -7,10 +7,10 @@ are beside the budget, as in the paper. Δ-learning pays a cheap label for each 
 Called again after a kill it finds finished stages and scores, and goes on with the rest.
 """
 
+from dataclasses import replace
+
 from forgefield.platform.benchmarking.asked import Asked
-from forgefield.platform.benchmarking.asteroid_chains import (
-    trainings,
-)
+from forgefield.platform.benchmarking.asteroid_chains import Chains, trainings
 from forgefield.platform.benchmarking.asteroid_rows import analytic, measured
 from forgefield.platform.benchmarking.asteroid_terms import (
     ON_CHEAP,
@@ -21,9 +21,16 @@ from forgefield.platform.benchmarking.asteroid_terms import (
     Terms,
     bench_of,
 )
-from forgefield.platform.benchmarking.draws import index_hash
+from forgefield.platform.benchmarking.draws import each, index_hash
 from forgefield.platform.benchmarking.folders import own_folder
-from forgefield.platform.benchmarking.preparing import draw_notes, each, formula, prepare
+from forgefield.platform.benchmarking.hours import settled
+from forgefield.platform.benchmarking.preparing import (
+    Prepared,
+    draw_notes,
+    formula,
+    length_note,
+    prepare,
+)
 from forgefield.platform.benchmarking.results import LeftOut, Results, Row, origin
 from forgefield.platform.benchmarking.running import train_all
 from forgefield.platform.screen.reporter import Reporter
@@ -34,31 +41,39 @@ KIND = "asteroid"
 
 def benchmark_asteroid(asked: Asked, terms: Terms, reporter: Reporter) -> Results:
     """Train and measure what isn't there yet; raises `InputError` before anything is computed."""
-    prepared = prepare(asked, terms.budget, reporter)
-    bench = bench_of(prepared, terms)
-    with own_folder(prepared, KIND, terms.budget):
+    bench = bench_of(prepare(asked, terms.budget, reporter), terms)
+    with own_folder(bench.prepared, KIND, terms.budget):
+        prepared = settled(
+            bench.prepared, lambda at: trainings(replace(bench, prepared=at)), reporter
+        )
+        bench = replace(bench, prepared=prepared)
         found = train_all(trainings(bench), prepared, reporter)
         reporter.say("Measuring on the test frames …")
         prepared.judge(prepared.draws[0]).save_labels()
-        rows = [row for case in bench.cases() for row in measured(bench, found, case)]
-        order = [kind.value for kind in Kind]
-        rows.sort(key=lambda row: order.index(row.row))
+        rows, lost = measured(bench, found)
         more, lacking = _analytic(bench, reporter)
-        return _results(bench, rows + more, bench.left_out | lacking)
+        return _results(bench, rows + more, [*bench.left_out, *lost, *lacking])
 
 
-def _analytic(bench: Bench, reporter: Reporter) -> tuple[list[Row], dict[Kind, str]]:
+def _in_time(bench: Bench, reporter: Reporter) -> Bench:
+    def chains_of(prepared: Prepared) -> Chains:
+        return trainings(replace(bench, prepared=prepared))
+
+    return replace(bench, prepared=settled(bench.prepared, chains_of, reporter))
+
+
+def _analytic(bench: Bench, reporter: Reporter) -> tuple[list[Row], list[LeftOut]]:
     """SGDML's rows, or why there are none: its matrix may not fit into the memory."""
     if not bench.wants(Kind.SGDML):
-        return [], {}
+        return [], []
     reporter.say("Solving sGDML …")
     try:
-        return [analytic(bench, draw) for draw in bench.prepared.draws], {}
+        return [analytic(bench, draw) for draw in bench.prepared.draws], []
     except InputError as error:
-        return [], {Kind.SGDML: str(error)}
+        return [], [LeftOut(row=Kind.SGDML, reason=str(error))]
 
 
-def _results(bench: Bench, rows: list[Row], left_out: dict[Kind, str]) -> Results:
+def _results(bench: Bench, rows: list[Row], left_out: list[LeftOut]) -> Results:
     prepared, asked = bench.prepared, bench.prepared.asked
     cheap = {str(seed): _cheap(bench, seed) for seed in range(asked.seeds)}
     pool = min(len(pool) for pool in bench.pools.values())
@@ -74,17 +89,18 @@ def _results(bench: Bench, rows: list[Row], left_out: dict[Kind, str]) -> Result
         draws={str(draw.seed): draw for draw in prepared.draws},
         cheap=cheap,
         cheap_hash={seed: index_hash(places) for seed, places in cheap.items()},
+        temperature=bench.terms.temperature if bench.wants(Kind.SCORES) else None,
         shared=len(prepared.cheap) - pool,
         notes=notes(bench),
         rows=tuple(rows),
-        left_out=tuple(LeftOut(row=kind, reason=why) for kind, why in left_out.items()),
+        left_out=tuple(left_out),
     )
 
 
 def _cheap(bench: Bench, seed: int) -> tuple[int, ...]:
     if not bench.wants(*ON_CHEAP):
         return ()
-    return bench.cheap(Case(seed, 1.0, max(bench.terms.ratios)))
+    return bench.cheap(Case(seed, 1.0, max(bench.ratios)))
 
 
 def notes(bench: Bench) -> tuple[str, ...]:
@@ -92,12 +108,17 @@ def notes(bench: Bench) -> tuple[str, ...]:
     prepared = bench.prepared
     left = each(len(prepared.cheap) - len(pool) for pool in bench.pools.values())
     found = list(draw_notes(prepared.draws))
+    if bench.wants(Kind.STANDARD, Kind.DELTA, *ON_CHEAP):
+        found.append(length_note(prepared.preset))
     if bench.wants(*ON_CHEAP):
         found.append(
             f"{left} cheap frames have a geometry of an accurate frame and are not trained on."
         )
     if bench.wants(Kind.SCORES):
-        found.append("Score matching takes the cheap frames' geometries without their labels.")
+        found.append(
+            "Score matching takes the cheap frames' geometries without their labels, for samples "
+            f"at {bench.terms.temperature:g} K; of all its steps validation frames choose the best."
+        )
     if bench.wants(Kind.COMMITTEE):
         found.append(
             f"The committee is the mean of {bench.terms.members} networks without weights, trained "

@@ -19,13 +19,14 @@ from forgefield.platform.benchmarking.stores import (
 )
 from forgefield.storage.errors import InputError
 from forgefield.trainers.stages.asteroid_settings import Chain
-from forgefield.trainers.stages.tasks import StageResult, StageTask
+from forgefield.trainers.stages.endings import Ending
+from forgefield.trainers.stages.tasks import StageTask
 
 FIRST = "first"
 """Stage 1 of ASTEROID, beside the rows."""
 Key = tuple[str, Case]
 Chains = dict[Key, Chain]
-Found = dict[Key, tuple[StageResult, ...]]
+Found = dict[Key, Ending]
 
 
 def trainings(bench: Bench) -> Chains:
@@ -34,19 +35,16 @@ def trainings(bench: Bench) -> Chains:
     for case in bench.cases() if bench.wants(*WEIGHTED) else []:
         store = _accurate(bench, case, bench.terms.fewer)
         chains[FIRST, case] = (_course(bench, case).standard(store, FIRST),)
-    for case in bench.ladders():
+    for case in bench.cases_of(Kind.UNWEIGHTED):
         if bench.wants(Kind.UNWEIGHTED, Kind.COMMITTEE):
             chains[Kind.UNWEIGHTED, case] = _unweighted(bench, case)
         for other in case.others(bench.terms.members) if bench.wants(Kind.COMMITTEE) else []:
             chains[Kind.COMMITTEE, other] = _unweighted(bench, other)
         if bench.wants(Kind.SCORES):
-            temperature = bench.terms.temperature
-            course, name = _course(bench, case), _name(case, "scores")
-            task = course.scores(_ladder(bench, case), name, temperature)
-            chains[Kind.SCORES, case] = _tuned(bench, case, task)
-        if bench.wants(Kind.DELTA):
-            store = _differences(bench, case)
-            chains[Kind.DELTA, case] = (_course(bench, case).standard(store, _name(case, "delta")),)
+            chains[Kind.SCORES, case] = _scores(bench, case)
+    for case in bench.cases_of(Kind.DELTA) if bench.wants(Kind.DELTA) else []:
+        store = _differences(bench, case)
+        chains[Kind.DELTA, case] = (_course(bench, case).standard(store, _name(case, "delta")),)
     for case in bench.cases() if bench.wants(Kind.STANDARD) else []:
         store = _accurate(bench, case, bench.terms.budget)
         chains[Kind.STANDARD, case] = (_course(bench, case).standard(store, "all"),)
@@ -56,7 +54,8 @@ def trainings(bench: Bench) -> Chains:
 def _weighted(bench: Bench, chains: Chains) -> Chains:
     """Pre-training weighted by what stage 1 of `chains` leaves, then fine-tuning, for every c."""
     found: Chains = {}
-    for case, c in product(bench.ladders() if bench.wants(*WEIGHTED) else [], bench.terms.c_grid):
+    cases = bench.cases_of(Kind.FULL) if bench.wants(*WEIGHTED) else []
+    for case, c in product(cases, bench.terms.c_grid):
         (teacher,) = chains[FIRST, Case(case.seed, case.effort)]
         task = _course(bench, case).pretrain(
             _ladder(bench, case), _name(case, f"c{c:g}"), teacher=teacher.output, c=c
@@ -75,6 +74,14 @@ def _course(bench: Bench, case: Case) -> Course:
 
 def _unweighted(bench: Bench, case: Case) -> Chain:
     task = _course(bench, case).pretrain(_ladder(bench, case), _name(case, "unweighted"))
+    return _tuned(bench, case, task)
+
+
+def _scores(bench: Bench, case: Case) -> Chain:
+    temperature = bench.terms.temperature
+    if temperature is None:
+        raise InputError("score matching needs the temperature of the cheap frames")
+    task = _course(bench, case).scores(_ladder(bench, case), _name(case, "scores"), temperature)
     return _tuned(bench, case, task)
 
 

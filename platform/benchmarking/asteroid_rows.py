@@ -4,7 +4,8 @@ Units: kcal/mol/Å for people; stages count in eV/Å.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,51 +13,51 @@ import numpy as np
 from forgefield.platform.benchmarking.asteroid_chains import FIRST, Found
 from forgefield.platform.benchmarking.asteroid_terms import Bench, Case, Kind
 from forgefield.platform.benchmarking.draws import Draw, index_hash
-from forgefield.platform.benchmarking.results import Row, history
+from forgefield.platform.benchmarking.results import LeftOut, Row, history, places_of
+from forgefield.platform.benchmarking.running import stages_of
 from forgefield.platform.benchmarking.scoring import Judge
+from forgefield.storage.errors import TrainingDiverged
 from forgefield.storage.records import Array
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 from forgefield.trainers.baselines import sgdml
 from forgefield.trainers.stages.tasks import StageResult
 
 
-def measured(bench: Bench, found: Found, case: Case) -> list[Row]:
-    """All rows of one seed and effort that `found` has stages for."""
-    judge = bench.prepared.judge(bench.prepared.draw(case.seed))
-    rows = []
-    if bench.wants(Kind.STANDARD):
-        rows.append(_standard(bench, found, case, judge))
-    for ratio in bench.terms.ratios:
-        here = case.at(ratio)
-        if bench.wants(Kind.UNTUNED, Kind.FULL):
-            rows += _weighted(bench, found, here, judge)
-        rows += [
-            _tuned(bench, found, here, judge, kind)
-            for kind in (Kind.UNWEIGHTED, Kind.SCORES)
-            if bench.wants(kind)
-        ]
-        if bench.wants(Kind.COMMITTEE):
-            rows.append(_committee(bench, found, here, judge))
-        if bench.wants(Kind.DELTA):
-            rows.append(_delta(bench, found, here, judge))
-    return rows
+def measured(bench: Bench, found: Found) -> tuple[list[Row], list[LeftOut]]:
+    """All trained rows in the table's order, and those that diverged."""
+    rows, left_out = [], []
+    wanted = filter(bench.wants, _MAKERS)
+    for kind, case in [(row, case) for row in wanted for case in bench.cases_of(row)]:
+        judge = bench.prepared.judge(bench.prepared.draw(case.seed))
+        try:
+            rows.append(_MAKERS[kind](bench, found, case, judge))
+        except TrainingDiverged as error:
+            left_out.append(_diverged(kind, case, error))
+    return rows, left_out
+
+
+def _diverged(kind: Kind, case: Case, error: TrainingDiverged) -> LeftOut:
+    return LeftOut(
+        row=kind, reason=str(error), seed=case.seed, effort=case.effort, ratio=case.ratio
+    )
 
 
 def _standard(bench: Bench, found: Found, case: Case, judge: Judge) -> Row:
-    (stage,) = found[Kind.STANDARD, case]
+    (stage,) = stages_of(found, (Kind.STANDARD, case))
     return _row(Kind.STANDARD, case, [stage], judge, accurate=bench.terms.budget)
 
 
 def _tuned(bench: Bench, found: Found, case: Case, judge: Judge, kind: Kind) -> Row:
-    stages = found[kind, case]
+    stages = stages_of(found, (kind, case))
     cheap = bench.terms.cheap(case.ratio or 0.0)
     return _row(kind, case, stages, judge, accurate=bench.terms.fewer, cheap=cheap)
 
 
 def _committee(bench: Bench, found: Found, case: Case, judge: Judge) -> Row:
     """Predictions of all members averaged; the first is the row without weights."""
-    others = [found[Kind.COMMITTEE, other] for other in case.others(bench.terms.members)]
-    chains = [found[Kind.UNWEIGHTED, case], *others]
+    others = case.others(bench.terms.members)
+    keys = [(Kind.UNWEIGHTED, case), *((Kind.COMMITTEE, other) for other in others)]
+    chains = [stages_of(found, key) for key in keys]
     seconds = sum(stage.wall_s for chain in chains for stage in chain)
     return Row(
         row=Kind.COMMITTEE,
@@ -69,33 +70,46 @@ def _committee(bench: Bench, found: Found, case: Case, judge: Judge) -> Row:
         score=judge.committee([chain[-1] for chain in chains]),
         seconds=seconds,
         search_seconds=seconds,
+        made=places_of(stage for chain in chains for stage in chain),
     )
 
 
-def _weighted(bench: Bench, found: Found, case: Case, judge: Judge) -> list[Row]:
-    """ASTEROID with the c that validation chose, and the same before its fine-tuning."""
-    tried = {c: found[Kind.FULL, case.at(case.ratio or 0.0, c)] for c in bench.terms.c_grid}
-    c = min(tried, key=lambda each: _in_kcal(tried[each][-1].validation) or np.inf)
-    (first,), (pretrained, tuned) = found[FIRST, Case(case.seed, case.effort)], tried[c]
-    extra: dict[str, Any] = {
+def _full(bench: Bench, found: Found, case: Case, judge: Judge) -> Row:
+    """ASTEROID with the c that validation chose."""
+    stages, facts = _chosen(bench, found, case)
+    return _row(Kind.FULL, case, stages, judge, **facts)
+
+
+def _untuned(bench: Bench, found: Found, case: Case, judge: Judge) -> Row:
+    """The same before its fine-tuning."""
+    stages, facts = _chosen(bench, found, case)
+    return _row(Kind.UNTUNED, case, stages[:-1], judge, **facts)
+
+
+def _chosen(
+    bench: Bench, found: Found, case: Case
+) -> tuple[tuple[StageResult, ...], dict[str, Any]]:
+    """The three stages of the best c and what is noted of them; a c that diverged is none."""
+    endings = {c: found[Kind.FULL, case.at(case.ratio or 0.0, c)] for c in bench.terms.c_grid}
+    tried = {c: e for c, e in endings.items() if not isinstance(e, TrainingDiverged)}
+    errors = {c: _in_kcal(tried[c][-1].validation) if c in tried else None for c in endings}
+    (first,) = stages_of(found, (FIRST, Case(case.seed, case.effort)))
+    c = min(tried or endings, key=lambda each: errors[each] or np.inf)
+    pretrained, tuned = stages_of(endings, c)
+    return (first, pretrained, tuned), {
         "accurate": bench.terms.fewer,
         "cheap": bench.terms.cheap(case.ratio or 0.0),
         "c": c,
         "gamma": _in_kcal(pretrained.phases[0].gamma),
         "median_bias": _in_kcal(pretrained.phases[0].median_bias),
-        "tried": {f"{each:g}": _in_kcal(tried[each][-1].validation) for each in tried},
+        "tried": {f"{each:g}": error for each, error in errors.items()},
+        "search_seconds": first.wall_s
+        + sum(stage.wall_s for chain in tried.values() for stage in chain),
     }
-    searched = first.wall_s + sum(stage.wall_s for chain in tried.values() for stage in chain)
-    made = []
-    if bench.wants(Kind.UNTUNED):
-        made.append(_row(Kind.UNTUNED, case, [first, pretrained], judge, searched, **extra))
-    if bench.wants(Kind.FULL):
-        made.append(_row(Kind.FULL, case, [first, pretrained, tuned], judge, searched, **extra))
-    return made
 
 
 def _delta(bench: Bench, found: Found, case: Case, judge: Judge) -> Row:
-    (stage,) = found[Kind.DELTA, case]
+    (stage,) = stages_of(found, (Kind.DELTA, case))
     count = bench.terms.paired(case.ratio or 0.0)
     add = None
     if bench.test_paired is not None:
@@ -110,7 +124,6 @@ def _row(
     case: Case,
     stages: Sequence[StageResult],
     judge: Judge,
-    searched: float | None = None,
     *,
     add: tuple[Array, Array] | None = None,
     **facts: Any,  # noqa: ANN401
@@ -125,12 +138,25 @@ def _row(
             "score": judge.stage(last, add=add),
             "validation": _in_kcal(last.validation),
             "seconds": seconds,
-            "search_seconds": seconds if searched is None else searched,
+            "search_seconds": seconds,
             "force_field": last.output,
+            "made": places_of(stages),
             "history": history(stages),
             **facts,
         }
     )
+
+
+_MAKERS: Mapping[Kind, Callable[[Bench, Found, Case, Judge], Row]] = {
+    Kind.STANDARD: _standard,
+    Kind.UNTUNED: _untuned,
+    Kind.UNWEIGHTED: partial(_tuned, kind=Kind.UNWEIGHTED),
+    Kind.COMMITTEE: _committee,
+    Kind.FULL: _full,
+    Kind.SCORES: partial(_tuned, kind=Kind.SCORES),
+    Kind.DELTA: _delta,
+}
+"""Who makes a row of a trained kind."""
 
 
 def analytic(bench: Bench, draw: Draw) -> Row:

@@ -2,15 +2,17 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import product
 
 import numpy as np
 
+from forgefield.platform.benchmarking.cheap_frames import with_cheap_frames
 from forgefield.platform.benchmarking.draws import cheap_draw
 from forgefield.platform.benchmarking.matching import Paired, paired_labels
 from forgefield.platform.benchmarking.preparing import Prepared
+from forgefield.platform.benchmarking.results import LeftOut
 from forgefield.storage.errors import InputError
 
 CHEAP_SHARE = 0.2
@@ -31,6 +33,10 @@ class Kind(StrEnum):
 
 ON_CHEAP = (Kind.UNTUNED, Kind.UNWEIGHTED, Kind.COMMITTEE, Kind.FULL, Kind.SCORES)
 WEIGHTED = (Kind.UNTUNED, Kind.FULL)
+NO_TEMPERATURE = (
+    "it takes the cheap frames for samples of one temperature, which nothing says; give it with "
+    "--temperature where they are (500 for MD17)"
+)
 USUAL = tuple(kind for kind in Kind if kind != Kind.COMMITTEE)
 """Rows where none are named: those of the paper and what it compares with."""
 
@@ -49,7 +55,7 @@ def kinds_of(text: str | None) -> tuple[Kind, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What is asked beyond the files; `temperature` (K) sampled the cheap frames.
+    """What is asked beyond the files; `temperature` (K) sampled the cheap frames, null not known.
 
     A fifth of the `budget` of accurate labels buys cheap ones. `c_grid` is searched in
     γ = c·median(B). A committee has so many `members`, which share its labels.
@@ -58,7 +64,7 @@ class Terms:
     budget: int = 250
     ratios: tuple[float, ...] = (20.0, 40.0, 80.0)
     c_grid: tuple[float, ...] = (0.5, 1.0, 2.0)
-    temperature: float = 500.0
+    temperature: float | None = None
     kinds: tuple[Kind, ...] = USUAL
     members: int = 3
 
@@ -102,19 +108,22 @@ class Case:
 class Bench:
     """All that is known before the first stage: `pools` and `paired` by the seed of the draw.
 
-    `left_out` says why a row can't be had.
+    `ratios` are the cost ratios that there are cheap frames for; `left_out` says what can't be had.
     """
 
     prepared: Prepared
     terms: Terms
     pools: dict[int, tuple[int, ...]]
-    left_out: dict[Kind, str] = field(default_factory=dict)
+    ratios: tuple[float, ...]
+    left_out: tuple[LeftOut, ...] = ()
     paired: Paired | None = None
     test_paired: Paired | None = None
 
     def wants(self, *kinds: Kind) -> bool:
         """Whether any of these rows is asked for and can be had."""
-        return any(kind in self.terms.kinds and kind not in self.left_out for kind in kinds)
+        lacking = {left.row for left in self.left_out if left.ratio is None}
+        lacking |= set() if self.ratios else set(ON_CHEAP)
+        return any(kind in self.terms.kinds and kind not in lacking for kind in kinds)
 
     def cheap(self, case: Case) -> tuple[int, ...]:
         """The cheap frames of a case."""
@@ -126,30 +135,60 @@ class Bench:
         asked = self.prepared.asked
         return [Case(seed, effort) for effort, seed in product(asked.efforts, range(asked.seeds))]
 
-    def ladders(self) -> list[Case]:
-        """Every case at every cost ratio, the longest trainings first."""
-        ratios = sorted(self.terms.ratios, reverse=True)
-        return [case.at(ratio) for ratio, case in product(ratios, self.cases())]
+    def cases_of(self, kind: Kind) -> list[Case]:
+        """Every case at every cost ratio that a row can be had at, the largest first."""
+        if kind == Kind.STANDARD:
+            return self.cases()
+        ratios = self.terms.ratios if kind == Kind.DELTA else self.ratios
+        return [case.at(r) for r, case in product(sorted(ratios, reverse=True), self.cases())]
 
 
 def bench_of(prepared: Prepared, terms: Terms) -> Bench:
-    """Check what is asked for; raises `InputError` where a row lacks cheap frames."""
+    """Check what is asked for; raises `InputError` where nothing of it can be had."""
+    _check(terms)
+    lacking: list[LeftOut] = []
+    ratios = terms.ratios
+    if set(terms.kinds) & set(ON_CHEAP):
+        prepared, most = with_cheap_frames(prepared, list(map(terms.cheap, ratios)))
+        ratios = tuple(ratio for ratio in ratios if terms.cheap(ratio) <= most)
+        lacking += _too_few(terms, most)
+    if terms.temperature is None and Kind.SCORES in terms.kinds:
+        lacking = [left for left in lacking if left.row != Kind.SCORES]
+        lacking.append(LeftOut(row=Kind.SCORES, reason=NO_TEMPERATURE))
+    paired, test_paired, unpaired = _pairs(prepared, terms)
+    if unpaired and Kind.DELTA in terms.kinds:
+        lacking.append(LeftOut(row=Kind.DELTA, reason=unpaired))
+    pools = {draw.seed: prepared.pool(draw) for draw in prepared.draws}
+    bench = Bench(prepared, terms, pools, ratios, tuple(lacking), paired, test_paired)
+    if not bench.wants(*Kind):
+        raise InputError(f"No row can be had: {'; '.join({each.reason: 0 for each in lacking})}.")
+    return bench
+
+
+def _check(terms: Terms) -> None:
     for words, values in (("Cost ratios", terms.ratios), ("Values of c", terms.c_grid)):
         if not values or not all(0 < value < math.inf for value in values):
             raise InputError(f"{words} {list(values)}: all must be above 0, at least one.")
-    if not 0 < terms.temperature < math.inf:
+    if terms.temperature is not None and not 0 < terms.temperature < math.inf:
         raise InputError(f"A temperature of {terms.temperature} K; say one above 0, as 500.")
     if terms.members < 2:
         raise InputError(f"A committee of {terms.members}: it needs 2 members or more.")
     if terms.fewer in {0, terms.budget}:
         raise InputError(f"A budget of {terms.budget} labels can't be split; 3 is the least.")
-    bench = Bench(prepared, terms, {draw.seed: prepared.pool(draw) for draw in prepared.draws})
-    if bench.wants(*ON_CHEAP):
-        for case in bench.ladders():
-            bench.cheap(case)
-    paired, test_paired, lacking = _pairs(prepared, terms)
-    left_out = {Kind.DELTA: lacking} if lacking and bench.wants(Kind.DELTA) else {}
-    return replace(bench, left_out=left_out, paired=paired, test_paired=test_paired)
+
+
+def _too_few(terms: Terms, most: int) -> list[LeftOut]:
+    """The rows on cheap frames at the cost ratios that need more of them than `most`."""
+    return [
+        LeftOut(
+            row=kind,
+            ratio=ratio,
+            reason=f"{terms.cheap(ratio)} cheap frames are needed; {most} are at hand whose "
+            "geometry no accurate frame of training, validation and test has",
+        )
+        for ratio, kind in product(terms.ratios, ON_CHEAP)
+        if kind in terms.kinds and terms.cheap(ratio) > most
+    ]
 
 
 def _pairs(prepared: Prepared, terms: Terms) -> tuple[Paired | None, Paired | None, str]:

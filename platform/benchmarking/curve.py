@@ -12,16 +12,31 @@ from itertools import product
 from pathlib import Path
 
 from forgefield.platform.benchmarking.asked import Asked
-from forgefield.platform.benchmarking.draws import Index, cheap_draw, index_hash
+from forgefield.platform.benchmarking.draws import Index, cheap_draw, each, index_hash
 from forgefield.platform.benchmarking.folders import own_folder
-from forgefield.platform.benchmarking.preparing import Prepared, draw_notes, each, formula, prepare
-from forgefield.platform.benchmarking.results import Results, Row, history, origin
-from forgefield.platform.benchmarking.running import train_all
+from forgefield.platform.benchmarking.hours import settled
+from forgefield.platform.benchmarking.preparing import (
+    Prepared,
+    draw_notes,
+    formula,
+    length_note,
+    prepare,
+)
+from forgefield.platform.benchmarking.results import (
+    LeftOut,
+    Results,
+    Row,
+    history,
+    origin,
+    places_of,
+)
+from forgefield.platform.benchmarking.running import stages_of, train_all
 from forgefield.platform.benchmarking.stores import Part, accurate_parts
 from forgefield.platform.screen.reporter import Reporter
-from forgefield.storage.errors import InputError
+from forgefield.storage.errors import InputError, TrainingDiverged
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 from forgefield.trainers.stages.asteroid_settings import Chain
+from forgefield.trainers.stages.endings import Ending
 from forgefield.trainers.stages.tasks import StageResult, StageTask
 
 KIND = "curve"
@@ -43,12 +58,14 @@ def benchmark_curve(asked: Asked, terms: CurveTerms, reporter: Reporter) -> Resu
     if not terms.sizes or min(terms.sizes) < 1:
         raise InputError(f"{list(terms.sizes)} are no sizes of training sets; say --sizes 25,50.")
     prepared = prepare(asked, max(terms.sizes), reporter)
-    curve = _Curve(prepared, terms)
+    _Curve(prepared, terms)
     with own_folder(prepared, KIND, None):
+        prepared = settled(prepared, lambda at: _Curve(at, terms).chains(), reporter)
+        curve = _Curve(prepared, terms)
         found = train_all(curve.chains(), prepared, reporter)
         reporter.say("Measuring on the test frames …")
         curve.judges[prepared.draws[0].seed].save_labels()
-        return curve.results(curve.rows(found))
+        return curve.results(*curve.rows(found))
 
 
 class _Curve:
@@ -75,16 +92,22 @@ class _Curve:
             **{(TUNED, *place): (self._finetune(*place),) for place in places},
         }
 
-    def rows(self, found: Mapping[Place, tuple[StageResult, ...]]) -> list[Row]:
-        """The points of both curves, by what was trained for `chains`."""
-        standard = [self._row(place, found[place]) for place in found if place[0] == STANDARD]
-        tuned = [
-            self._row(place, (*found[PRETRAINED, seed, effort, 0], *found[place]))
-            for place in found
-            for row, seed, effort, _ in [place]
-            if row == TUNED
-        ]
-        return standard + tuned
+    def rows(self, found: Mapping[Place, Ending]) -> tuple[list[Row], list[LeftOut]]:
+        """The points of both curves by what was trained for `chains`, and those that diverged."""
+        rows, left_out = [], []
+        for place in [place for kind in (STANDARD, TUNED) for place in found if place[0] == kind]:
+            try:
+                rows.append(self._row(place, self._stages(found, place)))
+            except TrainingDiverged as error:
+                row, seed, effort, size = place
+                lost = LeftOut(row=row, reason=str(error), seed=seed, effort=effort, accurate=size)
+                left_out.append(lost)
+        return rows, left_out
+
+    def _stages(self, found: Mapping[Place, Ending], place: Place) -> tuple[StageResult, ...]:
+        row, seed, effort, _ = place
+        before = stages_of(found, (PRETRAINED, seed, effort, 0)) if row == TUNED else ()
+        return (*before, *stages_of(found, place))
 
     def _row(self, place: Place, stages: tuple[StageResult, ...]) -> Row:
         row, seed, effort, size = place
@@ -101,10 +124,11 @@ class _Curve:
             seconds=seconds,
             search_seconds=seconds,
             force_field=last.output,
+            made=places_of(stages),
             history=history(stages),
         )
 
-    def results(self, rows: list[Row]) -> Results:
+    def results(self, rows: list[Row], left_out: list[LeftOut]) -> Results:
         """Everything that the folder's `results.json` holds."""
         prepared = self.prepared
         left = [len(prepared.cheap) - len(prepared.pool(d, paired=True)) for d in prepared.draws]
@@ -124,8 +148,9 @@ class _Curve:
             cheap={str(seed): places for seed, places in self.cheap.items()},
             cheap_hash={str(seed): index_hash(places) for seed, places in self.cheap.items()},
             shared=max(left),
-            notes=(*draw_notes(prepared.draws), trained),
+            notes=(*draw_notes(prepared.draws), trained, length_note(prepared.preset)),
             rows=tuple(rows),
+            left_out=tuple(left_out),
         )
 
     def _accurate(self, seed: int, size: int) -> Path:

@@ -29,6 +29,7 @@ class Draw(Document):
 
     `train` are the most that any row trains on. `test` counts in the test file where there is one
     (`own_test` false). `dropped_validation` and `dropped_test` have twins on another side.
+    `held_back` test frames are not tested on, so that their cheap twins may be trained on.
     """
 
     seed: int
@@ -38,6 +39,7 @@ class Draw(Document):
     own_test: bool = True
     dropped_validation: Index = ()
     dropped_test: Index = ()
+    held_back: int = 0
     hash: str = ""
 
     @model_validator(mode="after")
@@ -109,6 +111,12 @@ def with_test_file(draw: Draw, frames: int, shared: Pairs, test: int | None) -> 
     return Draw.model_validate({**draw.model_dump(exclude={"hash"}), **changes})
 
 
+def with_fewer_tests(draw: Draw, test: int) -> Draw:
+    """The draw with its first so many test frames; the others are held back."""
+    held = {"test": draw.test[:test], "held_back": draw.held_back + len(draw.test[test:])}
+    return Draw.model_validate({**draw.model_dump(exclude={"hash"}), **held})
+
+
 def without_twins(
     places: Sequence[int], against: Iterable[int], repeats: Pairs
 ) -> tuple[list[int], list[int]]:
@@ -139,6 +147,12 @@ def cheap_draw(pool: Sequence[int], count: int, seed: int) -> Index:
         )
     order = np.random.default_rng([seed, 1]).permutation(len(pool))[:count]
     return tuple(np.asarray(pool, dtype=np.int64)[order].tolist())
+
+
+def each(counts: Iterable[int]) -> str:
+    """Counts of several draws: `50`, or `48 to 50` where they differ."""
+    found = sorted(set(counts))
+    return f"{found[0]}" if len(found) == 1 else f"{found[0]} to {found[-1]}"
 
 
 def index_hash(*parts: Sequence[int]) -> str:

@@ -21,8 +21,7 @@ from forgefield.storage.errors import InputError
 from forgefield.storage.geometry import close_pairs, pair_distances, sorted_distances
 from forgefield.storage.likeness import SAME_A
 from forgefield.storage.records import Array
-from forgefield.trainers.baselines.delta import matched_labels
-from forgefield.trainers.baselines.same_geometries import match
+from forgefield.trainers.baselines.same_geometries import match, matched_labels
 
 TURNED_A = 1e-3
 """No atom further off after superposition, for labels of two methods to be of one geometry."""

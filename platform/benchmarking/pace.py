@@ -44,6 +44,11 @@ class Pace:
         """A stage is no longer at work."""
         self._at_work.pop(stage, None)
 
+    def give_up(self, stage: str, steps: int) -> None:
+        """A stage of so many steps ends before its last one, and needn't be done."""
+        self.ended(stage)
+        self._reached[stage] = steps
+
     def settle(self, steps: int) -> None:
         """So many steps, from the first stage on, are done or needn't be done."""
         self.settled = steps

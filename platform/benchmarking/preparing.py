@@ -1,7 +1,7 @@
 """What both benchmarks ask for, read and checked before anything is computed."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from forgefield.platform.benchmarking.draws import (
     Draw,
     cheap_pool,
     draw_frames,
+    each,
     index_hash,
     with_test_file,
 )
@@ -67,7 +68,8 @@ class Prepared:
     def judge(self, draw: Draw) -> Judge:
         """Who measures on the test frames of a draw."""
         file = self.test_file
-        name = f"{file.sha256[:16]} {file.unit} {index_hash(draw.test)}"
+        judged, drawn = index_hash(draw.test), index_hash(draw.train)
+        name = f"{file.sha256[:16]} {file.unit} {judged} near {drawn}"
         test, near = file.frames(draw.test), self.accurate.frames(draw.train)
         return Judge(self.asked.out / "predictions", test, name, self.device, near)
 
@@ -150,13 +152,20 @@ def draw_notes(draws: Sequence[Draw]) -> tuple[str, ...]:
         f"Dropped for a geometry that is on another side too: {unchosen} frames of validation, "
         f"{unjudged} of test."
     )
-    return f"{test} test frames, {validation} validation frames.", dropped
+    said = [f"{test} test frames, {validation} validation frames.", dropped]
+    if any(draw.held_back for draw in draws):
+        held = each(draw.held_back for draw in draws)
+        said.append(f"{held} frames are not tested on, so that cheap frames are left to train on.")
+    return tuple(said)
 
 
-def each(counts: Iterable[int]) -> str:
-    """Counts of several draws: `50`, or `48 to 50` where they differ."""
-    found = sorted(set(counts))
-    return f"{found[0]}" if len(found) == 1 else f"{found[0]} to {found[-1]}"
+def length_note(preset: Preset) -> str:
+    """How long the ways of training are, which a difference between them may come from."""
+    chain = preset.pretrain.steps + preset.finetune.steps
+    return (
+        f"At effort 1 standard training has {preset.standard.steps:,} steps at most, pre-training "
+        f"and fine-tuning have {chain:,} together."
+    )
 
 
 def formula(numbers: Sequence[int]) -> str:
@@ -173,6 +182,8 @@ def _check_counts(asked: Asked, parallel: int) -> None:
         raise InputError(f"{parallel} stages at a time were asked for; 1 is the least.")
     if not asked.efforts or not all(0 < effort < math.inf for effort in asked.efforts):
         raise InputError(f"Efforts {list(asked.efforts)}: all must be above 0, at least one.")
+    if asked.hours is not None and not 0 < asked.hours < math.inf:
+        raise InputError(f"{asked.hours} hours of training; say some above 0, as --hours 6.")
 
 
 def _draws(

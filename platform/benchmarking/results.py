@@ -7,8 +7,7 @@ import os
 import platform as system
 import shlex
 import sys
-from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +20,8 @@ from forgefield.platform.planning.plan import Document
 from forgefield.storage.frame_store.durable_store import replace_file
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 from forgefield.trainers.presets import Preset
+from forgefield.trainers.stages.made import Made, device_name, versions
 from forgefield.trainers.stages.tasks import StageResult
-
-LIBRARIES = ("forgefield", "torch", "e3nn", "torch-geometric", "numpy", "scipy", "ray")
 
 
 class Score(Document):
@@ -58,7 +56,8 @@ class Row(Document):
     and `cheap` the labels trained on, `validation` the force MAE on the validation frames.
     `seconds` are those of the fits alone that it went through, `search_seconds` of all that were
     tried for it; of an interrupted fit they count up to its last checkpoint. `gamma` = `c` ·
-    `median_bias`. A committee's `members` share labels; its seconds are their sum.
+    `median_bias`. A committee's `members` share labels; its seconds are their sum. `made` says
+    where its stages were trained, each place once; null is an older version that didn't note it.
     """
 
     row: str
@@ -79,14 +78,31 @@ class Row(Document):
         default={}, description="validation error after fine-tuning by c"
     )
     force_field: Path | None = None
+    made: tuple[Made | None, ...] = ()
     history: tuple[Point, ...] = ()
 
 
 class LeftOut(Document):
-    """A row that isn't there, and why."""
+    """A row that isn't there, and why; null is all seeds, efforts, cost ratios, sizes."""
 
     row: str
     reason: str
+    seed: int | None = None
+    effort: float | None = None
+    ratio: float | None = None
+    accurate: int | None = None
+
+    @property
+    def name(self) -> str:
+        """`ASTEROID, seed 1, 40:1`."""
+        words = [
+            self.row,
+            "" if self.seed is None else f"seed {self.seed}",
+            "" if self.effort in {None, 1.0} else f"effort {self.effort:g}",
+            "" if self.ratio is None else f"{self.ratio:g}:1",
+            "" if self.accurate is None else f"{self.accurate} labels",
+        ]
+        return ", ".join(word for word in words if word)
 
 
 class FileFacts(Document):
@@ -100,7 +116,7 @@ class FileFacts(Document):
 
 
 class Origin(Document):
-    """How the numbers came about: command, versions, machine."""
+    """The last call: command, versions, machine. What it found trained may be made elsewhere."""
 
     command: str
     versions: dict[str, str]
@@ -127,6 +143,7 @@ class Results(Document):
     draws: dict[str, Draw]
     cheap: dict[str, Index]
     cheap_hash: dict[str, str]
+    temperature: float | None = Field(default=None, description="K, of score matching")
     shared: int = Field(description="cheap frames left out for a geometry of the accurate file")
     notes: tuple[str, ...] = ()
     rows: tuple[Row, ...] = ()
@@ -154,11 +171,11 @@ def origin(device: str, parallel: int) -> Origin:
     """This process and this machine."""
     return Origin(
         command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        versions={name: found for name in LIBRARIES if (found := _version(name))},
+        versions=versions(),
         python=system.python_version(),
         machine=f"{system.machine()} {system.system()}",
         cores=os.cpu_count() or 1,
-        device=_device_name(device),
+        device=device_name(device),
         parallel=parallel,
     )
 
@@ -174,6 +191,15 @@ def history(stages: Sequence[StageResult]) -> tuple[Point, ...]:
     )
 
 
+def places_of(stages: Iterable[StageResult]) -> tuple[Made | None, ...]:
+    """Where stages were trained, each place once."""
+    found: list[Made | None] = []
+    for stage in stages:
+        if stage.made not in found:
+            found.append(stage.made)
+    return tuple(found)
+
+
 def spread(values: list[float]) -> tuple[float, float]:
     """Mean over seeds and standard deviation (n − 1), which is NaN for one."""
     deviation = float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
@@ -184,18 +210,3 @@ def write(path: Path, text: str) -> None:
     """The old file or the whole new one is there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, [text.encode()])
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""
-
-
-def _device_name(device: str) -> str:
-    if device != "cuda":
-        return device
-    import torch
-
-    return f"cuda: {torch.cuda.get_device_name()}"

@@ -3,20 +3,20 @@
 Either way a finished stage is found again and an interrupted one goes on from its checkpoint.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from forgefield.platform.benchmarking.pace import ALL, Pace, WithTimeLeft
-from forgefield.platform.benchmarking.wording import InWords, forecast, steps_in
+from forgefield.platform.benchmarking.wording import InWords, forecast, in_words, steps_in
 from forgefield.platform.planning.machine import this_machine
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.platform.screen.wording import three_digits
-from forgefield.storage.errors import InputError
+from forgefield.storage.errors import InputError, TrainingDiverged
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
-from forgefield.trainers.stages.asteroid_settings import Chain, Runner
+from forgefield.trainers.stages.asteroid_settings import Chain
+from forgefield.trainers.stages.endings import Ending, lost
 from forgefield.trainers.stages.finished import finished_chain
 from forgefield.trainers.stages.tasks import StageProgress, StageResult
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 STAGES = "stages"
 Key = TypeVar("Key")
+Endings = Generator[tuple[int, Ending]]
+"""Place and ending of one chain after another, as they end."""
 
 
 def device_of(wanted: str) -> str:
@@ -54,60 +56,67 @@ def parallel_of(wanted: int | None, device: str) -> int:
 
 def train_all(
     chains: Mapping[Key, Chain], prepared: "Prepared", reporter: Reporter
-) -> dict[Key, tuple[StageResult, ...]]:
-    """Train chains, each after those that it goes on from, or find that they were."""
-    tasks = [task for chain in chains.values() for task in chain]
-    steps, out = steps_in(tasks), prepared.asked.out
-    reporter.say(forecast(len(tasks), steps))
-    with _stage_runner(out, prepared.parallel, prepared.device, reporter, steps) as runner:
-        return dict(zip(chains, runner(list(chains.values())), strict=True))
+) -> dict[Key, Ending]:
+    """Train chains, each after those that it goes on from, or find that they were.
+
+    A chain that diverges ends with that error, and so do those that go on from it; the others
+    are trained all the same.
+    """
+    listed = list(chains.values())
+    steps = steps_in(task for chain in listed for task in chain)
+    reporter.say(forecast(sum(map(len, listed)), steps))
+    pace, found = Pace(steps), dict[int, Ending]()
+    pace.settle(steps_in(task for chain in listed for task in chain if finished_chain([task])))
+    timed = WithTimeLeft(reporter, pace)
+    shown = InWords(timed)
+    with closing(_endings(listed, prepared, shown)) as endings:
+        for place, ending in endings:
+            found[place] = ending
+            if isinstance(ending, TrainingDiverged):
+                _give_up(listed[place], pace)
+                timed.whole()
+                reporter.say(f"Left out: {in_words(listed[place][-1].name)}. {ending}")
+    pace.settle(steps)
+    shown.end(ALL)
+    return {key: found[place] for place, key in enumerate(chains)}
 
 
-@contextmanager
-def _stage_runner(
-    folder: Path, parallel: int, device: str, reporter: Reporter, steps: int
-) -> Iterator[Runner]:
-    """A runner of chains of stages whose outputs lie in `folder`/stages, `steps` in all."""
-    pace = Pace(steps)
-    reporter = InWords(WithTimeLeft(reporter, pace))
-    if parallel == 1:
-        yield _counted(lambda chains: _one_by_one(chains, device, reporter), pace)
-        reporter.end(ALL)
-        return
-    with ExitStack() as stack:
-        started: list[Runner] = []
-
-        def run(chains: Sequence[Chain]) -> Sequence[tuple[StageResult, ...]]:
-            found = [finished_chain(chain) for chain in chains]
-            if all(found):
-                return [results for results in found if results]
-            if not started:
-                started.append(stack.enter_context(_ray(folder, parallel, device, reporter)))
-            return started[0](chains)
-
-        yield _counted(run, pace)
-        reporter.end(ALL)
+def _give_up(chain: Chain, pace: Pace) -> None:
+    for task in chain:
+        if not finished_chain([task]):
+            pace.give_up(in_words(task.name), steps_in([task]))
 
 
-def _counted(runner: Runner, pace: Pace) -> Runner:
-    """The same runner; `pace` hears what was found finished, and what is done in the end."""
-    behind = 0
-
-    def run(chains: Sequence[Chain]) -> Sequence[tuple[StageResult, ...]]:
-        nonlocal behind
-        tasks = [task for chain in chains for task in chain]
-        pace.settle(behind + steps_in(task for task in tasks if finished_chain([task])))
-        results = runner(chains)
-        behind += steps_in(tasks)
-        pace.settle(behind)
-        return results
-
-    return run
+def stages_of(found: Mapping[Key, Ending], key: Key) -> tuple[StageResult, ...]:
+    """The stages of a chain; raises `TrainingDiverged` where it ended so."""
+    ending = found[key]
+    if isinstance(ending, TrainingDiverged):
+        raise ending
+    return ending
 
 
-def _one_by_one(
-    chains: Sequence[Chain], device: str, reporter: Reporter
-) -> list[tuple[StageResult, ...]]:
+def _endings(chains: Sequence[Chain], prepared: "Prepared", reporter: Reporter) -> Endings:
+    """Ray is started where something has to be trained side by side, and not before."""
+    if prepared.parallel == 1:
+        return _one_by_one(chains, prepared.device, reporter)
+    found = [finished_chain(chain) for chain in chains]
+    if all(found):
+        return _found([results for results in found if results])
+    return _ray(chains, prepared, reporter)
+
+
+def _found(results: Sequence[tuple[StageResult, ...]]) -> Endings:
+    yield from enumerate(results)
+
+
+def _one_by_one(chains: Sequence[Chain], device: str, reporter: Reporter) -> Endings:
+    over: list[tuple[Chain, Ending]] = []
+    for place, chain in enumerate(chains):
+        over.append((chain, lost(chain, over) or _in_turn(chain, device, reporter)))
+        yield place, over[-1][1]
+
+
+def _in_turn(chain: Chain, device: str, reporter: Reporter) -> Ending:
     from forgefield.trainers.stages.running import run_stage
 
     def watch(line: StageProgress) -> None:
@@ -115,32 +124,32 @@ def _one_by_one(
         detail = f"validation {best} kcal/mol/Å" if line.fit.best < float("inf") else ""
         reporter.bar(line.stage, line.fit.step, line.fit.steps, detail)
 
-    results: list[tuple[StageResult, ...]] = []
-    for chain in chains:
-        done: list[StageResult] = []
-        for task in chain:
+    done: list[StageResult] = []
+    for task in chain:
+        try:
             done.append(run_stage(task, watch, device=device))
+        except TrainingDiverged as error:
+            return error
+        finally:
             reporter.end(task.name)
-        results.append(tuple(done))
-    return results
+    return tuple(done)
 
 
-@contextmanager
-def _ray(folder: Path, parallel: int, device: str, reporter: Reporter) -> Iterator[Runner]:
+def _ray(chains: Sequence[Chain], prepared: "Prepared", reporter: Reporter) -> Endings:
     from forgefield.platform.cluster import ray_cluster
     from forgefield.platform.training import progress_bars
-    from forgefield.trainers.ray_train import RaySettings, run_stages
+    from forgefield.trainers.ray_train import RaySettings, stage_endings
 
-    here = this_machine()
-    machine = replace(here, cores=max(parallel, here.cores))
+    here, folder = this_machine(), prepared.asked.out
+    machine = replace(here, cores=max(prepared.parallel, here.cores))
     settings = RaySettings(
         storage=folder / "ray",
         progress=folder / "progress",
-        parallel=parallel,
-        gpu=device == "cuda",
+        parallel=prepared.parallel,
+        gpu=prepared.device == "cuda",
     )
     with (
         ray_cluster(None, machine),
         progress_bars(settings.progress, folder / STAGES, reporter),
     ):
-        yield lambda chains: run_stages(chains, settings)
+        yield from stage_endings(chains, settings)

@@ -1,7 +1,7 @@
 """Errors of a trained model on the test frames, measured once and kept.
 
-A score is found again where the model (by its key) and the test frames are the same, and the
-predictions are there. A note that can't be read isn't there.
+A score is found again where the model (by its key), the test frames and those that distances are
+counted from are the same, and the predictions are there. A note that can't be read isn't there.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ class _Kept(Document):
 
 
 class Judge:
-    """Measures on `test`; `name` of the test frames tells them from others.
+    """Measures on `test`; `name` tells these test frames and those of `near` from others.
 
     Errors are told by distance from the nearest of the accurate frames `near`, where there are any.
     """

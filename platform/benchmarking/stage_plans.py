@@ -50,11 +50,15 @@ class Course:
         return task.model_copy(update={"validation": None, "teacher": teacher, "c": c})
 
     def scores(self, frames: Path, name: str, temperature: float) -> StageTask:
-        """Pre-training on the geometries of the cheap frames, sampled at `temperature` K."""
+        """Pre-training on the geometries of the cheap frames, sampled at `temperature` K.
+
+        Validation frames choose its best step: the loss of finitely many samples has no lower
+        bound, and falls for ever where forces vanish and curve sharply at each of them.
+        """
         task = self._task(f"{name}-pretrain", frames, CHEAP, self.preset.pretrain)
         (phase,) = task.phases
         phase = phase.model_copy(update={"objective": "scores", "temperature": temperature})
-        return task.model_copy(update={"validation": None, "phases": (phase,)})
+        return task.model_copy(update={"phases": (phase,)})
 
     def finetune(self, frames: Path, name: str, start: Path) -> StageTask:
         """From the weights of `start` on the accurate frames, chosen by validation."""

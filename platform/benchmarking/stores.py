@@ -51,7 +51,8 @@ def make_store(folder: Path, parts: Sequence[Part]) -> Path:
 def difference_file(file: LabelledFile, paired: Paired) -> LabelledFile:
     """The same geometries with accurate minus cheap labels: what Δ-learning fits.
 
-    Its hash is of both files.
+    What was fitted to it is added to the cheap labels again (Ramakrishnan et al., J. Chem. Theory
+    Comput. 11, 2087 (2015)). Its hash is of both files.
     """
     both = f"{file.sha256} {file.unit} minus {paired.source}"
     return replace(

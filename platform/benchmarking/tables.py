@@ -9,6 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from forgefield.platform.benchmarking.best import best_words
+from forgefield.platform.benchmarking.draws import each
+from forgefield.platform.benchmarking.notes import bins_of, notes_of
 from forgefield.platform.benchmarking.paper import RATIO, paper_value
 from forgefield.platform.benchmarking.results import Results, Row, spread
 from forgefield.platform.screen.panels import panel
@@ -17,10 +19,6 @@ from forgefield.platform.screen.wording import UNIT, duration, three_digits
 DASH = "–"
 WIDE = ("energy, kcal/mol", "validation", "search", "c", "95 % over frames", "by element")
 """Columns that only the document has."""
-PAPERS = (
-    "The paper's figures are of MD17@CCSD(T) beside cheap labels and test frames of its own: they "
-    "say where one should be, and are no test of these files."
-)
 ANALYTIC = "sGDML"
 """The row that is solved, whatever the effort."""
 
@@ -50,16 +48,6 @@ def grids_of(results: Results) -> list[Grid]:
 def efforts_of(results: Results) -> list[float]:
     """Efforts of what was trained; the analytic row has none."""
     return sorted({row.effort for row in results.rows if row.row != ANALYTIC}) or [1.0]
-
-
-def notes_of(results: Results) -> list[str]:
-    """What has to be known to read the tables."""
-    left = [f"{left.row} is left out: {left.reason.rstrip('.')}." for left in results.left_out]
-    return [*results.notes, *left, *([PAPERS] if _beside_paper(results) else [])]
-
-
-def _beside_paper(results: Results) -> bool:
-    return any(_paper(results, row.row) != DASH for row in results.rows)
 
 
 def mean_and_spread(values: Sequence[float]) -> str:
@@ -150,9 +138,12 @@ def _by_element(rows: Sequence[Row]) -> str:
 
 
 def distances_of(results: Results) -> list[Grid]:
-    """Errors by distance from the training frames, where all rows have them in the same bins."""
+    """Errors by distance from the frames drawn to train on, where all rows have the same bins.
+
+    They haven't where every seed draws frames of its own.
+    """
     rows = [row for row in results.rows if row.score.by_distance]
-    edges = {tuple((b.nearest, b.farthest) for b in row.score.by_distance) for row in rows}
+    edges = bins_of(results)
     if len(edges) != 1:
         return []
     (bins,) = edges
@@ -161,7 +152,11 @@ def distances_of(results: Results) -> list[Grid]:
     for group in _grouped(rows):
         errors = [[row.score.by_distance[n].force_mae for row in group] for n in range(len(bins))]
         lines.append((group[0].row, _count(group[0]), *map(mean_and_spread, errors)))
-    title = f"Force MAE in {UNIT} by distance from the nearest accurate frame trained on"
+    drawn = each(len(draw.train) for draw in results.draws.values())
+    title = (
+        f"Force MAE in {UNIT} by distance from the nearest of the {drawn} accurate frames drawn to "
+        "train on, of which a row may have fewer"
+    )
     return [Grid(title, ("row", "labels", *columns), tuple(lines), left=2)]
 
 

@@ -21,8 +21,15 @@ if TYPE_CHECKING:
 Model = Annotated[str, typer.Option(help="nequip, egnn, gemnet, painn or schnet.")]
 Seeds = Annotated[int, typer.Option(min=1, help="Of weights, batches and cheap frames: 0, 1, …")]
 Effort = Annotated[
-    str, typer.Option(help="Multiplies the steps of all trainings; 0.1,1 does both.")
+    str | None,
+    typer.Option(help="Multiplies the steps of all trainings; 0.1,1 does both. [default: --hours]"),
 ]
+Hours = Annotated[
+    float | None,
+    typer.Option(help="Take the effort that ends in so many. [default: 6; effort 1 on a GPU]"),
+]
+USUAL_HOURS = 6.0
+"""Of a benchmark where there is no GPU and nothing is said."""
 Test = Annotated[
     Path | None, typer.Option(help="Accurate labels to test on. [default: all others of the file]")
 ]
@@ -71,7 +78,8 @@ class Shared:
 
     model: Model = "nequip"
     seeds: Seeds = 3
-    effort: Effort = "1"
+    effort: Effort = None
+    hours: Hours = None
     redraw: Redraw = False
     unit: Unit = None
     trust: Trust = False
@@ -83,9 +91,14 @@ class Shared:
     def asked(self, kind: str, accurate: Path, cheap: Path, **own: Any) -> "Asked":  # noqa: ANN401
         """All that is asked of a benchmark of this kind; `own` are its options beside these."""
         from forgefield.platform.benchmarking.asked import Asked
+        from forgefield.platform.benchmarking.running import device_of
 
         taken = {each.name: getattr(self, each.name) for each in fields(self)}
-        efforts = numbers_in(taken.pop("effort"), "--effort")
+        if self.effort is not None and self.hours is not None:
+            raise InputError("--hours choose the effort; leave out one of --hours and --effort.")
+        if self.effort is None and self.hours is None and device_of(self.device) == "cpu":
+            taken["hours"] = USUAL_HOURS
+        efforts = numbers_in(taken.pop("effort") or "1", "--effort")
         usual = Path("benchmarks") / f"{kind}-{accurate.stem}-{cheap.stem}-{self.model}"
         taken["out"] = self.out or usual
         return Asked(accurate=accurate, cheap=cheap, efforts=efforts, **taken, **own)

@@ -114,6 +114,19 @@ def test_every_row_is_there_with_its_errors(asked: Asked, results: Results) -> N
         assert row.seconds > 0
 
 
+def test_score_matching_is_chosen_by_validation_and_its_temperature_noted(
+    asked: Asked, results: Results
+) -> None:
+    assert results.temperature == 500.0
+    assert any("at 500 K; of all its steps validation frames choose" in n for n in results.notes)
+    for seed in (0, 1):
+        folder = asked.out / f"stages/seed{seed}-ratio10-scores-pretrain"
+        (phase,) = result_of_output(folder).phases
+        errors = {line.step: line.validation for line in phase.history}
+        assert sorted(errors) == [4, 8, 12]
+        assert phase.best_step == min(errors, key=lambda step: errors[step] or np.inf)
+
+
 def test_c_is_chosen_by_validation(results: Results) -> None:
     for row, before in zip(
         rows_of(results, Kind.FULL), rows_of(results, Kind.UNTUNED), strict=True

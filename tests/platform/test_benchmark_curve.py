@@ -17,7 +17,7 @@ from forgefield.platform.benchmarking.curve import (
 )
 from forgefield.platform.benchmarking.publishing import publish
 from forgefield.platform.benchmarking.results import Results
-from forgefield.platform.benchmarking.tables import grids_of
+from forgefield.platform.benchmarking.tables import distances_of, grids_of
 from forgefield.storage.errors import InputError
 from forgefield.storage.frame_store import load_frames
 from forgefield.storage.records import Purpose, Tier
@@ -100,6 +100,24 @@ def test_curves_are_drawn_and_found_again(asked: Asked, results: Results) -> Non
     table = grids_of(again)[0]
     assert table.head == ("training", "cheap labels", "4", "8")
     assert [line[:2] for line in table.rows] == [("standard", "0"), ("fine-tuned", "35")]
+
+
+def test_more_sizes_later_count_distances_of_all_rows_from_the_same_frames(
+    asked: Asked, tmp_path: Path
+) -> None:
+    """With a test file the draw of more sizes has the same test frames; the nearest ones differ."""
+    test = springs.write(tmp_path / "test.npz", springs.distortions(30, 7), springs.ACCURATE)
+    more = replace(asked, test=test, test_frames=None, seeds=1, out=tmp_path / "out")
+    few = benchmark_curve(more, CurveTerms((4,)), Listener())
+    found = benchmark_curve(more, CurveTerms((4, 12)), Listener())
+    assert few.draws["0"].test == found.draws["0"].test
+    (grid,) = distances_of(found)
+    assert "nearest of the 12 accurate frames" in grid.title
+    assert len(grid.rows) == 4
+    old = few.rows[0].score
+    (same,) = (row.score for row in found.rows if (row.row, row.accurate) == (STANDARD, 4))
+    assert same.force_mae == old.force_mae
+    assert same.by_distance != old.by_distance
 
 
 def test_sizes_are_checked(asked: Asked) -> None:

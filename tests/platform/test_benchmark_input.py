@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 
 from forgefield.platform.benchmarking.asked import Asked
 from forgefield.platform.benchmarking.asteroid import benchmark_asteroid
-from forgefield.platform.benchmarking.asteroid_terms import Kind
+from forgefield.platform.benchmarking.asteroid_chains import trainings
+from forgefield.platform.benchmarking.asteroid_terms import Kind, Terms
 from forgefield.platform.benchmarking.results import Results
 from forgefield.platform.benchmarking.tables import markdown
 from forgefield.platform.cli import app
@@ -46,6 +47,16 @@ def test_rows_that_cannot_be_had_say_why(
     assert not (tmp_path / "out/stages").exists()
 
 
+def test_score_matching_is_had_where_the_temperature_is_said(asked: Asked) -> None:
+    unsaid = bench(asked, replace(TERMS, temperature=None))
+    assert not unsaid.wants(Kind.SCORES)
+    assert [left.row for left in unsaid.left_out] == [Kind.SCORES]
+    assert "--temperature" in unsaid.left_out[0].reason
+    assert not any(kind == Kind.SCORES for kind, _ in trainings(unsaid))
+    with pytest.raises(InputError, match=r"No row can be had.*--temperature"):
+        bench(asked, Terms(budget=20, kinds=(Kind.SCORES,), ratios=(10.0,)))
+
+
 def run(arguments: Sequence[str | Path]) -> Any:
     return CliRunner().invoke(app, ["benchmark", *map(str, arguments)])
 
@@ -54,7 +65,10 @@ def run(arguments: Sequence[str | Path]) -> Any:
     ("more", "words"),
     [
         (["--budget-ccsd", "79"], "79 frames to train on"),
-        (["--budget-ccsd", "20", "--cost-ratio", "20"], "80 cheap frames were asked for; 60"),
+        (
+            ["--budget-ccsd", "20", "--cost-ratio", "25", "--rows", "full,unweighted"],
+            "100 cheap frames are needed; 88 are at hand",
+        ),
         (["--budget-ccsd", "20", "--cost-ratio", "a,b"], "are no numbers"),
         (["--budget-ccsd", "20", "--cost-ratio", "-1"], "above 0"),
         *[(["--cost-ratio", word], "above 0") for word in ("nan", "20,inf", "0")],
@@ -87,6 +101,7 @@ def test_the_command_prints_json_or_a_table(asked: Asked, results: Results) -> N
     words += ["--recipe", asked.recipe or "", "--model", "egnn", "--seeds", "2", "--parallel", "1"]
     words += ["--budget-ccsd", "20", "--cost-ratio", "10", "--c", "0.5,2", "--device", "cpu"]
     words += ["--rows", "standard,untuned,unweighted,committee,full,scores,delta,sgdml"]
+    words += ["--temperature", "500"]
     done = run([*words, "--json"])
     assert done.exit_code == 0, done.output
     said = json.loads(done.stdout)

@@ -18,6 +18,15 @@ def test_a_preset_is_of_its_kind_and_keeps_its_best_by_validation(kind: str) -> 
         assert fit.steps % fit.evaluate_every == 0
 
 
+@pytest.mark.parametrize("kind", PRESETS)
+def test_standard_training_is_as_long_as_what_it_is_compared_with(kind: str) -> None:
+    """Else a chain would win by its steps; patience is short of the whole alone."""
+    preset = preset_of(kind)
+    standard, chain = preset.standard, (preset.pretrain, preset.finetune)
+    assert standard.steps == sum(fit.steps for fit in chain)
+    assert 0.4 < standard.patience * standard.evaluate_every / standard.steps < 0.5
+
+
 def test_effort_scales_steps_warm_up_and_evaluations() -> None:
     preset = preset_of("egnn")
     short = with_effort(preset, 0.1)

@@ -1,5 +1,6 @@
 """Tables and notes of a benchmark: beside the paper's figures, where those are of the same."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,18 +15,19 @@ from forgefield.platform.benchmarking.asteroid_terms import Kind
 from forgefield.platform.benchmarking.best import best_row, best_words
 from forgefield.platform.benchmarking.bonds import bonds_between
 from forgefield.platform.benchmarking.draws import Draw
+from forgefield.platform.benchmarking.notes import PAPERS, UNLIKE, notes_of
 from forgefield.platform.benchmarking.paper import MOLECULES, name_of
 from forgefield.platform.benchmarking.preparing import draw_notes
-from forgefield.platform.benchmarking.results import LeftOut, Results
+from forgefield.platform.benchmarking.results import LeftOut, Results, Row, spread
 from forgefield.platform.benchmarking.tables import (
-    PAPERS,
     distances_of,
     grids_of,
     markdown,
-    notes_of,
+    mean_and_spread,
 )
 from forgefield.platform.benchmarking.time_plot import against_time
 from forgefield.platform.benchmarking.wording import in_words
+from forgefield.trainers.stages.tasks import StageResult
 
 
 def test_tables_stand_beside_the_paper(results: Results) -> None:
@@ -86,7 +88,32 @@ def test_the_document_has_intervals_elements_and_distances(results: Results) -> 
         weighed = sum(each.frames * each.force_mae for each in bins) / score.frames
         assert weighed == pytest.approx(score.force_mae)
         assert [each.nearest for each in bins] == sorted(each.nearest for each in bins)
+    assert "nearest of the 20 accurate frames drawn to train on" in grid.title
     assert grid.title in markdown(results)
+
+
+def test_one_seed_tells_no_spread() -> None:
+    mean, deviation = spread([0.9, 1.3, 1.0])
+    assert (mean, deviation) == pytest.approx(
+        (np.mean([0.9, 1.3, 1.0]), np.std([0.9, 1.3, 1.0], ddof=1))
+    )
+    assert np.isnan(spread([0.9])[1])
+    assert mean_and_spread([0.9]) == "0.900"
+    assert mean_and_spread([]) == "–"
+
+
+def test_that_rows_have_other_bins_is_said(results: Results) -> None:
+    """As where every seed draws frames of its own."""
+    first, *others = results.rows
+    moved = tuple(
+        part.model_copy(update={"farthest": part.farthest + 1}) for part in first.score.by_distance
+    )
+    score = first.score.model_copy(update={"by_distance": moved})
+    mixed = (first.model_copy(update={"score": score}), *others)
+    unlike = results.model_copy(update={"rows": mixed})
+    assert distances_of(unlike) == []
+    assert UNLIKE in markdown(unlike)
+    assert UNLIKE not in markdown(results)
 
 
 def test_that_the_papers_figures_are_of_other_frames_is_said(results: Results) -> None:
@@ -160,7 +187,7 @@ def test_stages_are_named_in_words(stage: str, words: str) -> None:
 def test_tables_and_notes_are_of_the_rows_that_are_there(asked: Asked, results: Results) -> None:
     few = replace(TERMS, kinds=(Kind.STANDARD, Kind.FULL), c_grid=(1.0,))
     assert not [note for note in notes(bench(asked, few)) if "Score" in note or "searched" in note]
-    assert len(notes(bench(asked))) == 6
+    assert len(notes(bench(asked))) == 7
     assert {"search", "c"} <= set(grids_of(results)[1].head)
     once = tuple(row.model_copy(update={"tried": {"1": 0.1}}) for row in results.rows)
     assert "search" not in grids_of(results.model_copy(update={"rows": once}))[1].head
@@ -185,6 +212,45 @@ def test_the_papers_line_is_drawn_where_it_is_near(results: Results) -> None:
     keys = [text.get_text() for text in legend.get_texts()]
     assert "markers: test frames" in keys
     assert "10:1" not in keys
+
+
+def test_numbers_made_elsewhere_are_named(results: Results) -> None:
+    """Trained on a GPU by another torch, published by a later call on a processor."""
+    assert not any(note.startswith("Trained") for note in notes_of(results))
+    first, second, *others = results.rows
+    (made,) = first.made
+    assert made is not None
+    assert (made.device, made.versions) == ("cpu", results.origin.versions)
+    there = made.model_copy(
+        update={"device": "cuda: NVIDIA H200", "versions": {**made.versions, "torch": "2.0"}}
+    )
+    rows = (
+        first.model_copy(update={"made": (there,)}),
+        second.model_copy(update={"made": (made, None)}),
+        *others,
+    )
+    said = notes_of(results.model_copy(update={"rows": rows}))
+    name = f"{first.row}, seed {first.seed}"
+    assert f"Trained on cuda: NVIDIA H200, with torch 2.0, and so are the seconds: {name}." in said
+    assert any("by a version that didn't note where" in note for note in said)
+
+
+def test_stages_of_before_are_read(results: Results) -> None:
+    """Their descriptions lack what made them."""
+    row = rows_of(results, Kind.STANDARD)[0]
+    assert row.force_field is not None
+    stored = json.loads((row.force_field / "stage.json").read_text())
+    assert stored.pop("made")["threads"] == 1
+    assert StageResult.model_validate(stored).made is None
+    older = {**row.model_dump(), "made": ()}
+    assert Row.model_validate(older).made == ()
+
+
+def test_the_length_of_all_trainings_is_said(results: Results) -> None:
+    said = (
+        "At effort 1 standard training has 12 steps at most, pre-training and fine-tuning have 20"
+    )
+    assert any(note.startswith(said) for note in notes_of(results))
 
 
 def test_notes_count_all_draws_and_end_with_one_full_stop(results: Results) -> None:

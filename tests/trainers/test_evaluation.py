@@ -7,7 +7,14 @@ from scipy.stats import ttest_1samp
 from forgefield.storage.errors import InputError
 from forgefield.storage.frames import Frames
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
-from forgefield.trainers.evaluation import Interval, compare, errors, evaluate, interval_of_mean
+from forgefield.trainers.evaluation import (
+    Comparison,
+    Interval,
+    compare_forces,
+    errors,
+    evaluate,
+    interval_of_mean,
+)
 from forgefield.trainers.force_field import ForceField, Metadata
 from forgefield.trainers.model_settings import EGNNSettings
 from forgefield.trainers.references import reference_energies
@@ -114,6 +121,10 @@ def force_field(frames: Frames, seed: int, scale: float) -> ForceField:
         seed=seed,
     )
     return ForceField.fresh(metadata)
+
+
+def compare(first: ForceField, second: ForceField, frames: Frames) -> Comparison:
+    return compare_forces(first.predict(frames)[1], second.predict(frames)[1], frames)
 
 
 def test_comparison_is_paired_and_knows_a_tie(unseen: Frames) -> None:

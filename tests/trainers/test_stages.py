@@ -11,7 +11,7 @@ from forgefield.storage.errors import InputError
 from forgefield.storage.frame_store import load_frames
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import Purpose, Tier
-from forgefield.trainers.evaluation import compare
+from forgefield.trainers.evaluation import compare_forces
 from forgefield.trainers.force_field import ForceField
 from forgefield.trainers.model_settings import EGNNSettings
 from forgefield.trainers.settings import FitSettings
@@ -131,10 +131,10 @@ def test_three_stages_beat_standard_training_on_unseen_frames(
 ) -> None:
     both = outcome.members, outcome.baseline_members
     ours, baseline = (of_folders([each.output for each in members]) for members in both)
-    verdict = compare(ours, baseline, unseen)
-    assert verdict.better == "first"
-    theirs = np.abs(baseline.predict(unseen)[1] - unseen.forces_A3).mean()
-    assert np.abs(ours.predict(unseen)[1] - unseen.forces_A3).mean() < 0.7 * theirs
+    forces, theirs = (each.predict(unseen)[1] for each in (ours, baseline))
+    assert compare_forces(forces, theirs, unseen).better == "first"
+    error, most = (np.abs(each - unseen.forces_A3).mean() for each in (forces, theirs))
+    assert error < 0.7 * most
 
 
 def test_outcome_says_what_was_tried(outcome: TrainingOutcome) -> None:

@@ -1,1 +1,1 @@
-"""What trained networks are compared with: sGDML, and learning the difference of two methods."""
+"""What trained networks are compared with: sGDML, and labels of two methods at one geometry."""

@@ -51,6 +51,15 @@ def match(known: Frames, asked: Frames, tolerance: float = SAME_GEOMETRY_A) -> M
     )
 
 
+def matched_labels(known: Frames, pairs: Matches) -> tuple[Array, Array]:
+    """Energies and forces of the known frames, turned into the asked ones: (P,), (A of them, 3)."""
+    forces = [
+        known.forces_A3[known.atoms_of(frame)] @ rotation
+        for frame, rotation in zip(pairs.known_P.tolist(), pairs.rotation_P33, strict=True)
+    ]
+    return known.energy_F[pairs.known_P], np.concatenate([np.empty((0, 3)), *forces])
+
+
 def _by_hash(known: Frames, asked: Frames) -> dict[int, tuple[int, Array]]:
     first: dict[bytes, int] = {}
     for frame, key in enumerate(known.geometry_F):

@@ -11,10 +11,8 @@ One molecule, atoms always in the same order, no periodic boxes. Memory is a mat
 Legend: `F` frames, `M` training frames, `A` atoms, `X` = 3A. Units: Å, eV, eV/Å.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -23,7 +21,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from forgefield.storage.errors import InputError
-from forgefield.storage.formats.safe_files import read_archive, reading, replacing
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import Array
 from forgefield.trainers.baselines.gradient_kernel import (
@@ -77,26 +74,6 @@ class SGDML:
         positions_FA3 = positions(frames, self.numbers_A)
         energy_F, forces_FA3 = self.expansion.energies_and_forces(positions_FA3)
         return energy_F + self.chosen.constant, forces_FA3.reshape(-1, 3)
-
-    def save(self, path: Path) -> None:
-        """Write an `.npz` of plain arrays, whole or not at all."""
-        with replacing(path, "an sGDML model") as waiting, waiting.open("wb") as file:
-            np.savez(
-                file,
-                numbers=self.numbers_A,
-                descriptors=self.expansion.values_NP,
-                weights=self.expansion.weights_NP,
-                chosen=np.array(self.chosen.model_dump_json()),
-            )
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read what `save` wrote; `InputError` for anything else."""
-        with reading(path, "an sGDML model of ours"):
-            arrays = read_archive(path)
-            chosen = Chosen.model_validate(json.loads(str(arrays["chosen"])))
-            values, weights = arrays["descriptors"], arrays["weights"]
-            return cls(arrays["numbers"], Expansion(values, weights, chosen.sigma), chosen)
 
 
 def fit(train: Frames, validation: Frames, settings: SGDMLSettings | None = None) -> SGDML:

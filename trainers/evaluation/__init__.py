@@ -1,6 +1,6 @@
 """How far a force field is from reference labels, in numbers that can be believed."""
 
-from forgefield.trainers.evaluation.comparing import Comparison, compare, compare_forces
+from forgefield.trainers.evaluation.comparing import Comparison, compare_forces
 from forgefield.trainers.evaluation.distances import DistanceBin, by_distance, distances_to
 from forgefield.trainers.evaluation.errors import Errors, errors, evaluate
 from forgefield.trainers.evaluation.intervals import (
@@ -8,7 +8,6 @@ from forgefield.trainers.evaluation.intervals import (
     Interval,
     interval_of_mean,
 )
-from forgefield.trainers.evaluation.seeds import SeedSummary, across_seeds
 
 __all__ = [
     "FEWEST_TO_DRAW",
@@ -16,10 +15,7 @@ __all__ = [
     "DistanceBin",
     "Errors",
     "Interval",
-    "SeedSummary",
-    "across_seeds",
     "by_distance",
-    "compare",
     "compare_forces",
     "distances_to",
     "errors",

@@ -4,11 +4,7 @@ from dataclasses import dataclass
 
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import Array
-from forgefield.trainers.evaluation.errors import (
-    Predicts,
-    atoms_by_frame,
-    force_errors_by_frame,
-)
+from forgefield.trainers.evaluation.errors import atoms_by_frame, force_errors_by_frame
 from forgefield.trainers.evaluation.intervals import Interval, interval_of_mean
 
 
@@ -23,16 +19,10 @@ class Comparison:
     better: str
 
 
-def compare(first: Predicts, second: Predicts, frames: Frames, *, seed: int = 0) -> Comparison:
-    """Which of two force fields errs less on frames with forces."""
-    ours, theirs = (each.predict(frames)[1] for each in (first, second))
-    return compare_forces(ours, theirs, frames, seed=seed)
-
-
 def compare_forces(
     first_A3: Array, second_A3: Array, frames: Frames, *, seed: int = 0
 ) -> Comparison:
-    """The same of predicted forces (A, 3), eV/Å.
+    """Which of two predictions of forces (A, 3), eV/Å, errs less on frames that have them.
 
     Paired: the interval is of the difference on each frame, so what is hard for both cancels.
     """

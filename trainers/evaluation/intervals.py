@@ -65,15 +65,6 @@ def interval_of_mean(values_F: Array, size_F: Array, *, seed: int = 0) -> Interv
     return Interval(value, float(low), float(high))
 
 
-def students_interval(values: Array) -> Interval:
-    """Mean of few independent values, such as those of several seeds, and Student's interval."""
-    value, count = float(values.mean()), len(values)
-    if count == 1:
-        return Interval(value, -np.inf, np.inf)
-    half = students_quantile(count) * float(values.std(ddof=1)) / count**0.5
-    return Interval(value, value - half, value + half)
-
-
 def students_quantile(count: int) -> float:
     """Standard errors from the mean of `count` values to the end of its interval."""
     return float(stdtrit(count - 1, (1 + LEVEL) / 2))

@@ -15,6 +15,7 @@ import shutil
 import torch
 import torch.distributed as dist
 
+from forgefield.storage.errors import TrainingDiverged
 from forgefield.storage.frame_store import dataset_version, load_frames
 from forgefield.storage.frame_store.holdout import holdout_locked
 from forgefield.trainers.fitting.fit import Watch, fit
@@ -33,6 +34,7 @@ from forgefield.trainers.stages.data import (
 )
 from forgefield.trainers.stages.finished import finished, task_key
 from forgefield.trainers.stages.freezing import frozen
+from forgefield.trainers.stages.made import made_here
 from forgefield.trainers.stages.phases import objective_of, phase_result
 from forgefield.trainers.stages.tasks import (
     DESCRIPTION,
@@ -51,14 +53,17 @@ def run_stage(
     """Train what `task` says, or find that it was trained before.
 
     The hold-out is locked meanwhile. Raises `InputError` where frames or force fields that it
-    names are missing.
+    names are missing, `TrainingDiverged` with the stage's name.
     """
     torch.set_num_threads(task.threads)
     with holdout_locked():
         dataset = str(dataset_version(task.frames))
         done = finished(task, dataset)
         _wait_for_all()
-        return done or _Stage(task, dataset, progress, device).run()
+        try:
+            return done or _Stage(task, dataset, progress, device).run()
+        except TrainingDiverged as error:
+            raise TrainingDiverged(f"{task.name}: {error}") from error
 
 
 class _Stage:
@@ -148,6 +153,7 @@ class _Stage:
             phases=tuple(self.results),
             validation=self.results[-1].validation,
             wall_s=self.seconds,
+            made=made_here(self.device, self.task.threads),
         )
 
     def _publish(self, force_field: ForceField, result: StageResult) -> None:

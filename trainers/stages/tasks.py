@@ -37,6 +37,7 @@ from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 from forgefield.trainers.model_settings import ModelSettings, NequIPSettings
 from forgefield.trainers.settings import FitSettings, Progress
 from forgefield.trainers.stages.aims import Aim, Frozen, refuse_half_an_aim
+from forgefield.trainers.stages.made import Made
 
 DESCRIPTION = "stage.json"
 """What a finished stage leaves beside its force field: its `StageResult`."""
@@ -144,7 +145,8 @@ class StageResult(Frozen):
     """A finished stage; `output` holds the force field, `key` and `dataset` what it came from.
 
     `validation` is the force error of the last phase on the validation frames, eV/Å. `wall_s`
-    counts all processes that trained it, each up to its last checkpoint.
+    counts all processes that trained it, each up to its last checkpoint. `made` is the machine that
+    ended it; null of older versions.
     """
 
     name: str
@@ -154,6 +156,7 @@ class StageResult(Frozen):
     phases: tuple[PhaseResult, ...]
     validation: float | None
     wall_s: float
+    made: Made | None = None
     reused: bool = False
 
 

@@ -29,8 +29,7 @@ from forgefield.storage.records import (
 )
 from forgefield.storage.settled_frames import StoredFrame, from_stored
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
-from forgefield.trainers.evaluation import by_distance, errors
-from forgefield.trainers.evaluation.tables import distance_table, errors_table
+from forgefield.trainers.evaluation import Interval, by_distance, errors
 from forgefield.trainers.force_field import ForceField, Metadata
 from forgefield.trainers.graphs import GraphSet
 from forgefield.trainers.model_settings import EGNNSettings, ModelSettings, NequIPSettings
@@ -94,10 +93,17 @@ def calibration(options: argparse.Namespace) -> None:
     say("test, raw", reliability(unseen.forces_A3, unseen.spread_A / 3**0.5, test))
     alone = [member.predict(test) for member in members.members]
     named = {f"member {place}": errors(*each, test) for place, each in enumerate(alone)}
-    print(errors_table({**named, "mean": errors(unseen.energy_F, unseen.forces_A3, test)}))
-    print(distance_table(by_distance(unseen.forces_A3, test, train)))
+    for name, each in {**named, "mean": errors(unseen.energy_F, unseen.forces_A3, test)}.items():
+        print(f"{name}: force MAE {kcal(each.force_mae_kcal)} kcal/mol/Å")
+    for part in by_distance(unseen.forces_A3, test, train):
+        print(f"{part.nearest:.3f} to {part.farthest:.3f} Å: {kcal(part.force_mae_kcal)}")
     if options.plot:
         plot_calibration(options.plot, found)
+
+
+def kcal(found: Interval) -> str:
+    """`0.123 (0.110 to 0.140)`."""
+    return f"{found.value:#.3g} ({found.low:#.3g} to {found.high:#.3g})"
 
 
 def say(name: str, found: Reliability) -> None:

@@ -1,6 +1,5 @@
-"""Errors by distance and over seeds, and the tables of them."""
+"""Errors by distance from what was trained on, and the cosine of forces."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -8,28 +7,14 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
 from scipy.spatial.transform import Rotation
-from scipy.stats import ttest_1samp, ttest_rel
 
 from forgefield.storage.errors import InputError
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import Tier
 from forgefield.storage.settled_frames import StoredFrame, from_stored
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
-from forgefield.trainers.evaluation import (
-    Errors,
-    across_seeds,
-    by_distance,
-    distances_to,
-    errors,
-)
+from forgefield.trainers.evaluation import by_distance, distances_to
 from forgefield.trainers.evaluation.errors import force_cosine
-from forgefield.trainers.evaluation.seeds import seeds_differ
-from forgefield.trainers.evaluation.tables import (
-    as_json,
-    distance_table,
-    errors_table,
-    seeds_table,
-)
 
 MakeFrames = Callable[..., list[StoredFrame]]
 
@@ -75,7 +60,6 @@ def test_other_molecules_are_infinitely_far(accurate: Frames, unseen: Frames) ->
     assert np.isfinite(found[2:]).all()
     bins = by_distance(unseen.forces_A3, strange, accurate)
     assert (bins[-1].nearest, bins[-1].frames) == (np.inf, 2)
-    assert json.loads(as_json(bins))[-1]["nearest"] is None
     with pytest.raises(InputError, match="at least one"):
         distances_to(unseen.select(np.arange(0)), unseen)
 
@@ -97,7 +81,6 @@ def test_bins_are_of_equal_frames_and_follow_from_geometry_alone(
     assert [each.farthest for each in other] == [each.farthest for each in bins]
     few = unseen.select(np.arange(9))
     assert len(by_distance(few.forces_A3 + 1, few, accurate)) == 1
-    assert "0." in distance_table(bins)
 
 
 def test_many_training_frames_are_searched_in_parts(
@@ -107,44 +90,6 @@ def test_many_training_frames_are_searched_in_parts(
     whole = distances_to(trained, unseen)
     monkeypatch.setattr("forgefield.trainers.evaluation.distances.AT_ONCE", 7 * 50)
     np.testing.assert_allclose(distances_to(trained, unseen), whole, rtol=1e-12)
-
-
-def with_error(frames: Frames, size: float) -> Errors:
-    kcal = size / KCAL_PER_MOL_PER_EV
-    return errors(frames.energy_F + 2 * kcal, frames.forces_A3 + kcal, frames)
-
-
-def test_seeds_have_students_interval(unseen: Frames) -> None:
-    sizes = [0.9, 1.3, 1.0]
-    found = across_seeds([with_error(unseen, size) for size in sizes])
-    t = ttest_1samp(sizes, 0).confidence_interval()
-    mean = found.force_mae_kcal.mean
-    assert (mean.value, mean.low, mean.high) == pytest.approx((np.mean(sizes), t.low, t.high))
-    assert found.force_mae_kcal.deviation == pytest.approx(np.std(sizes, ddof=1))
-    assert found.force_mae_kcal.values == pytest.approx(sizes)
-    assert found.energy_mae_kcal.mean.value == pytest.approx(2 * np.mean(sizes))
-    assert (found.seeds, found.frames) == (3, 60)
-
-
-def test_one_seed_tells_no_spread(unseen: Frames) -> None:
-    found = across_seeds([with_error(unseen, 1.0)])
-    assert (found.force_mae_kcal.mean.low, found.force_mae_kcal.mean.high) == (-np.inf, np.inf)
-    assert "± –" in seeds_table({"one": found})
-    few = with_error(unseen.select(np.arange(3)), 1.0)
-    with pytest.raises(InputError, match="same test frames"):
-        across_seeds([with_error(unseen, 1.0), few])
-    with pytest.raises(InputError, match="same test frames"):
-        across_seeds([])
-
-
-def test_ways_of_training_are_compared_seed_by_seed(unseen: Frames) -> None:
-    first, second = [0.9, 1.3, 1.0], [1.0, 1.5, 1.1]
-    pairs = [[with_error(unseen, size) for size in sizes] for sizes in (first, second)]
-    t = ttest_rel(first, second).confidence_interval()
-    found = seeds_differ(*pairs)
-    assert (found.low, found.high) == pytest.approx((t.low, t.high))
-    with pytest.raises(InputError, match="can't pair 3 seeds with 2"):
-        seeds_differ(pairs[0], pairs[1][:2])
 
 
 def test_the_cosine_is_of_directions() -> None:
@@ -159,17 +104,3 @@ def test_the_cosine_is_of_directions() -> None:
     assert force_cosine(-forces, forces) == pytest.approx(-1)
     assert force_cosine(np.zeros_like(forces), forces) == 0
     assert np.isnan(force_cosine(forces, np.zeros_like(forces)))
-
-
-def test_tables_hold_what_was_found(unseen: Frames) -> None:
-    found = {"ours": with_error(unseen, 1.0), "a longer name": with_error(unseen, 12.34)}
-    lines = errors_table(found).splitlines()
-    assert len(lines) == 3
-    assert lines[2].startswith("a longer name")
-    assert "12.3" in lines[2]
-    assert {len(line) for line in lines} == {len(lines[0])}
-    stored = json.loads(as_json(found))
-    assert stored["ours"]["force_mae_kcal"]["value"] == pytest.approx(1.0)
-    assert stored["ours"]["element_mae_kcal"].keys() == {"C", "H", "O"}
-    one = json.loads(as_json(with_error(unseen.select(np.arange(1)), 1.0)))
-    assert one["force_mae_kcal"]["high"] is None

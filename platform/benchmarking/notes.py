@@ -1,0 +1,77 @@
+"""What has to be known to read the tables of a benchmark, in sentences."""
+
+from collections.abc import Iterable
+
+from forgefield.platform.benchmarking.paper import paper_value
+from forgefield.platform.benchmarking.results import Results, Row
+from forgefield.trainers.stages.made import Made
+
+PAPERS = (
+    "The paper's figures are of MD17@CCSD(T) beside cheap labels and test frames of its own: they "
+    "say where one should be, and are no test of these files."
+)
+UNLIKE = "Errors by distance are in results.json alone: the rows have other bins."
+Edges = tuple[tuple[float, float], ...]
+
+
+def notes_of(results: Results) -> list[str]:
+    """All of them."""
+    papers = [PAPERS] if _beside_paper(results) else []
+    unlike = [UNLIKE] if len(bins_of(results)) > 1 else []
+    return [*results.notes, *_left_out(results), *_made_elsewhere(results), *unlike, *papers]
+
+
+def bins_of(results: Results) -> set[Edges]:
+    """The bins of distance that there are: one set of them, where all rows have the same."""
+    bins = [row.score.by_distance for row in results.rows if row.score.by_distance]
+    return {tuple((part.nearest, part.farthest) for part in some) for some in bins}
+
+
+def _beside_paper(results: Results) -> bool:
+    asked = results.name, results.budget, results.model
+    return any(paper_value(*asked, row.row) is not None for row in results.rows)
+
+
+def _left_out(results: Results) -> list[str]:
+    """A sentence for each reason."""
+    names: dict[str, list[str]] = {}
+    for left in results.left_out:
+        names.setdefault(left.reason.rstrip("."), []).append(left.name)
+    return [
+        f"{'; '.join(rows)} {'is' if len(rows) == 1 else 'are'} left out: {reason}."
+        for reason, rows in names.items()
+    ]
+
+
+def _made_elsewhere(results: Results) -> list[str]:
+    """A sentence for each other device or set of versions than this call's."""
+    rows: dict[str, list[str]] = {}
+    for row in results.rows:
+        for words in dict.fromkeys(_otherwise(results, made) for made in row.made):
+            rows.setdefault(words, []).append(_name(row))
+    return [
+        f"Trained {words}, and so are the seconds: {_listed(names)}."
+        for words, names in rows.items()
+        if words
+    ]
+
+
+def _otherwise(results: Results, made: Made | None) -> str:
+    """What is other than here; empty where nothing is."""
+    if made is None:
+        return "by a version that didn't note where"
+    here = results.origin
+    other = [
+        f"{name} {was}" for name, was in made.versions.items() if was != here.versions.get(name)
+    ]
+    device = "" if made.device == here.device else f"on {made.device}"
+    return ", ".join(word for word in (device, "with " + " and ".join(other)) if word != "with ")
+
+
+def _name(row: Row) -> str:
+    ratio = "" if row.ratio is None else f", {row.ratio:g}:1"
+    return f"{row.row}, seed {row.seed}{ratio}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys(names))

@@ -1,0 +1,119 @@
+"""A benchmark in so many hours: a step is timed here, and the effort goes by it."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from spring_benchmark import TERMS, bench
+from spring_files import RECIPE, Listener
+
+from forgefield.platform.benchmarking import hours
+from forgefield.platform.benchmarking.asked import Asked
+from forgefield.platform.benchmarking.asteroid import benchmark_asteroid
+from forgefield.platform.benchmarking.asteroid_chains import trainings
+from forgefield.platform.benchmarking.asteroid_terms import Bench, Kind
+from forgefield.platform.benchmarking.hours import effort_for, settled, trial
+from forgefield.platform.commands.benchmark_options import USUAL_HOURS, Shared
+from forgefield.storage.errors import InputError
+
+
+class Ears(Listener):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        """Keep it."""
+        self.said.append(text)
+
+
+FEW = replace(TERMS, kinds=(Kind.STANDARD, Kind.FULL), c_grid=(1.0,))
+STEPS = 400
+
+
+@pytest.fixture
+def longer(asked: Asked, tmp_path: Path) -> Asked:
+    """The small files with trainings of several hundred steps: seconds."""
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(RECIPE.replace("steps = 12", f"steps = {STEPS}"))
+    return replace(asked, recipe=recipe, seeds=1, out=tmp_path / "out")
+
+
+@pytest.fixture(autouse=True)
+def _every_step_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stages of seconds are timed too, and their start isn't."""
+    monkeypatch.setattr(hours, "FEW_STEPS", 10)
+    monkeypatch.setattr(hours, "STAGE_S", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "parallel", "step_s", "effort"),
+    [(1.0, 2, 0.01, 0.72), (6.0, 2, 0.01, 1.0), (1.0, 1, 0.019, 0.18), (1.0, 1, 9.0, 0.01)],
+)
+def test_the_effort_is_what_the_steps_leave_room_for(
+    given: float, parallel: int, step_s: float, effort: float
+) -> None:
+    """A million steps, rounded down to two digits."""
+    assert effort_for(given, parallel, 20, 1_000_000, step_s) == effort
+
+
+def test_starting_stages_takes_time_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hours, "STAGE_S", 45.0)
+    assert effort_for(1.0, 2, 80, 1_000_000, 0.01) == 0.36
+
+
+def chains_of(here: Bench) -> hours.ChainsOf:
+    return lambda prepared: trainings(replace(here, prepared=prepared))
+
+
+def test_a_step_is_timed_and_the_trial_leaves_nothing(longer: Asked) -> None:
+    here = bench(longer, FEW)
+    step_s = trial(here.prepared, chains_of(here))
+    assert step_s is not None
+    assert 1e-4 < step_s < 1
+    assert not (longer.out / "trial").exists()
+    assert not (longer.out / "stages").exists()
+
+
+def test_hours_settle_the_effort_once_for_all(longer: Asked) -> None:
+    """What was settled stays, though steps may take longer by then; other hours do not."""
+    here, ears = bench(replace(longer, hours=1e-4), FEW), Ears()
+    first = settled(here.prepared, chains_of(here), ears)
+    (effort,) = first.asked.efforts
+    kept = json.loads((longer.out / "hours.json").read_text())
+    steps = 3 * STEPS + 8
+    assert effort == kept["effort"] == effort_for(1e-4, 1, 4, steps, kept["step_s"]) < 1
+    assert any(line.startswith(f"At effort {effort:g} training takes about") for line in ears.said)
+    (longer.out / "hours.json").write_text(json.dumps({**kept, "effort": 0.5}))
+    again = settled(here.prepared, chains_of(here), Ears())
+    assert again.asked.efforts == (0.5,)
+    day = bench(replace(longer, hours=24.0), FEW)
+    assert settled(day.prepared, chains_of(day), Ears()).asked.efforts == (1.0,)
+
+
+def test_the_same_command_finds_its_stages_again(longer: Asked) -> None:
+    once = replace(longer, hours=1e-4)
+    terms = replace(FEW, kinds=(Kind.STANDARD,))
+    found = benchmark_asteroid(once, terms, Listener())
+    (row,) = found.rows
+    assert 0 < row.effort < 1
+    trained = {path: path.stat().st_mtime_ns for path in longer.out.glob("stages/*/stage.json")}
+    assert [path.parent.name for path in trained] == [f"seed0-effort{row.effort:g}-all-standard"]
+    again = benchmark_asteroid(once, terms, Listener())
+    assert again.rows[0].score == row.score
+    assert {path: path.stat().st_mtime_ns for path in trained} == trained
+
+
+def test_without_a_gpu_a_benchmark_has_hours_unless_told_otherwise(asked: Asked) -> None:
+    files = asked.accurate, asked.cheap
+    unsaid = Shared(device="cpu").asked("asteroid", *files, test=None)
+    assert (unsaid.hours, unsaid.efforts) == (USUAL_HOURS, (1.0,))
+    said = Shared(device="cpu", effort="0.1,1").asked("asteroid", *files, test=None)
+    assert (said.hours, said.efforts) == (None, (0.1, 1.0))
+    with pytest.raises(InputError, match="leave out one"):
+        Shared(device="cpu", effort="1", hours=2.0).asked("asteroid", *files, test=None)
+    with pytest.raises(InputError, match="hours of training"):
+        bench(replace(asked, hours=-1.0), FEW)
