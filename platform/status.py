@@ -102,7 +102,7 @@ def status_of(folder: RunFolder) -> Status:
     step = _step(folder)
     buying = any(row.in_flight for row in tiers)
     rate = _rate(entries) if running and buying else None
-    to_buy = _core_seconds_to_buy(tiers, plan) if plan else 0.0
+    unspent = from_micro(balance.cap_micro - balance.spent_micro)
     return Status(
         folder=str(folder.root),
         molecule=plan.molecule.name if plan else _claimed(folder),
@@ -116,7 +116,7 @@ def status_of(folder: RunFolder) -> Status:
         left=from_micro(balance.left_micro),
         tiers=tiers,
         rate=rate,
-        seconds_to_go=to_buy / rate if rate and plan else None,
+        seconds_to_go=_core_seconds_to_buy(tiers, plan, unspent) / rate if rate and plan else None,
         failures=tuple(
             f"{row.method.tier}: {row.failure.kind}: {row.failure.message}"
             for row in failures[-FAILURES_SHOWN:]
@@ -194,9 +194,11 @@ def _rate(entries: Sequence[Entry]) -> float | None:
     return from_micro(sum(entry.amount_micro for entry in spent)) / elapsed if elapsed else None
 
 
-def _core_seconds_to_buy(tiers: Sequence[TierStatus], plan: Plan) -> float:
+def _core_seconds_to_buy(tiers: Sequence[TierStatus], plan: Plan, unspent: float) -> float:
+    """Of the planned labels that are missing, as far as the money goes."""
     missing = {row.tier: max(row.planned - row.done - row.failed, 0) for row in tiers}
-    return sum(count * plan.tier(tier).core_seconds for tier, count in missing.items())
+    planned = sum(count * plan.tier(tier).core_seconds for tier, count in missing.items())
+    return min(planned, unspent)
 
 
 def _step(folder: RunFolder) -> str:

@@ -3,16 +3,19 @@
 import io
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from forgefield.labelers.molecules import find_molecule
 from forgefield.platform.planning.budget import parse_budget
+from forgefield.platform.planning.plan import load_plan
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.request import Request, claim_folder
 from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.screen.console import show_status
-from forgefield.platform.status import StageStatus, Status, status_of
+from forgefield.platform.status import StageStatus, Status, _core_seconds_to_buy, status_of
 from forgefield.storage.ledger import Ledger
+from forgefield.storage.records import Tier
 from forgefield.storage.units import to_micro
 
 
@@ -49,6 +52,17 @@ def test_what_trains_and_what_came_on_top_of_the_plan(reported: RunFolder) -> No
     assert "pre-training on xtb: step 0 of 1,500" in said
     assert "standard training: step 100 of 800, 4.75 kcal/mol/Å so far" in said
     assert " 17 + 20 " in said
+
+
+def test_labelling_ends_with_the_money_or_the_plan(reported: RunFolder) -> None:
+    """Where labels were dearer than quoted, not all of the plan's can still be bought."""
+    plan, status = load_plan(reported.plan), status_of(reported)
+    bought = [tier.model_copy(update={"done": tier.planned}) for tier in status.tiers]
+    two_less = {"done": bought[-1].planned - 2, "failed": 0}
+    two_missing = (*bought[:-1], bought[-1].model_copy(update=two_less))
+    price = plan.tier(Tier.CCSD).core_seconds
+    assert _core_seconds_to_buy(two_missing, plan, 10 * price) == pytest.approx(2 * price)
+    assert _core_seconds_to_buy(two_missing, plan, 0.5 * price) == pytest.approx(0.5 * price)
 
 
 def test_all_columns_fit_on_eighty(reported: RunFolder) -> None:
