@@ -38,7 +38,7 @@ from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.request import Request, claim_folder, known_plan
 from forgefield.platform.planning.throughput import choose_slots
 from forgefield.platform.planning.training_time import pace_record
-from forgefield.platform.pooling import pool_for, refuse_short_replay
+from forgefield.platform.pooling import grown_pool, pool_for, refuse_short_replay
 from forgefield.platform.results import Result, result_of, spent_words
 from forgefield.platform.rounds.policy import goes_in_rounds
 from forgefield.platform.run_folder import RunFolder, write_atomically
@@ -66,7 +66,7 @@ class Campaign:
     reporter: Reporter
 
     def calibrate(self, request: Request) -> Plan:
-        """Buy the calibration labels, set the cap, write the plan."""
+        """Buy the calibration labels, set the cap, grow the pool to the plan, write it."""
         estimates = estimated_costs(request.molecule, request.recipe, self.machine)
         refuse_what_does_not_fit(estimates, request.recipe, self.machine)
         provisional = request.plan(estimates, self.machine)
@@ -88,6 +88,7 @@ class Campaign:
             phase.ledger.set_cap(plan.cap_micro, f"{plan.budget} at calibrated costs")
         if note:
             self.reporter.say(note)
+        grown_pool(self.folder, plan, self.reporter)
         write_atomically(self.folder.plan, plan.model_dump_json(indent=1))
         return plan
 

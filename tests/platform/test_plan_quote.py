@@ -254,7 +254,7 @@ def test_a_target_alone_finds_the_budget_and_draws_it(
     ("core_seconds", "effort"), [(200.0, 1.0), (15_480.0, 5.0), (1e7, LONGEST)]
 )
 def test_training_is_as_long_as_labels_deserve(core_seconds: float, effort: float) -> None:
-    """nine atoms take 464 core-seconds of a fast core at least."""
+    """Nine atoms take 464 core-seconds of a fast core at least."""
     assert training_effort(core_seconds, 9, Recipe()) == effort
     asked = Recipe(training=AsteroidSettings(effort=2.5))
     assert training_effort(core_seconds, 9, asked) == 2.5
