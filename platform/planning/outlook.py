@@ -44,8 +44,9 @@ class Outlook:
         return self.posterior.aimed(last_training(core_seconds, self.atoms, self.recipe))
 
     def split(self, core_seconds: float) -> Allocation:
-        """Labels that so much money buys; raises `BudgetTooSmall`."""
-        return allocate(core_seconds, self.label_cost, self.recipe.allocation, self.posterior)
+        """Labels that so much money buys, best for the training it deserves; `BudgetTooSmall`."""
+        posterior = self.at(core_seconds)
+        return allocate(core_seconds, self.label_cost, self.recipe.allocation, posterior)
 
     def counts(self, allocation: Allocation) -> Counts:
         """The labels of an allocation that a training sees."""

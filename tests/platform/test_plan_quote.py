@@ -14,6 +14,7 @@ from rich.console import Console
 from forgefield.labelers.molecules import find_molecule
 from forgefield.platform.cli import main
 from forgefield.platform.forecasting.outcomes import Training
+from forgefield.platform.planning.allocation import allocate
 from forgefield.platform.planning.budget import Budget, parse_budget, rounded_up
 from forgefield.platform.planning.cost_records import Seen, cost_records
 from forgefield.platform.planning.cost_store import remember_costs
@@ -282,6 +283,23 @@ def test_forecasts_are_of_the_training_that_the_budget_deserves() -> None:
         assert told.median < 0.8 * outlook.posterior.forecast(counts).median
         sure = outlook.at(core_seconds).chance_below(0.3, counts)
         assert outlook.chance(0.3, core_seconds) == sure > 0
+
+
+def test_the_split_is_the_best_for_the_training_that_the_budget_deserves() -> None:
+    """Long training uses more middle-tier labels up, so they are worth more of the money."""
+    dear = SECONDS | {Tier.DFT: 10.0, Tier.CCSD: 400.0}
+    outlook = Outlook.before_any_training(21, dear, Recipe())
+    core_seconds = 250 * dear[Tier.CCSD]
+    short = allocate(core_seconds, dear, outlook.recipe.allocation, outlook.posterior)
+    split = outlook.split(core_seconds)
+    assert split.of(Tier.DFT) > 1.2 * short.of(Tier.DFT)
+    counts = [outlook.counts(each) for each in (short, split)]
+    by_short, by_long = outlook.at(core_seconds).log_errors(counts).mean(0)
+    assert by_short - by_long > 0.02
+    little = 20 * SECONDS[Tier.CCSD]
+    plain = Outlook.before_any_training(21, SECONDS, Recipe())
+    settings = plain.recipe.allocation
+    assert plain.split(little) == allocate(little, SECONDS, settings, plain.posterior), "no longer"
 
 
 def test_a_plan_says_how_its_rounds_and_its_last_force_field_are_trained() -> None:
