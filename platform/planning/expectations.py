@@ -5,9 +5,9 @@ molecules have shown; rounds of the run refit it. They are mean absolute errors 
 in kcal/mol/Å.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from forgefield.platform.planning.allocation import Allocation
+from forgefield.platform.planning.allocation import NOTHING, Allocation
 from forgefield.platform.planning.budget import Budget, rounded_up, unit_core_seconds
 from forgefield.platform.planning.machine import Machine
 from forgefield.platform.planning.outlook import Outlook
@@ -40,6 +40,7 @@ class Expected:
     """All that a plan says of errors."""
 
     forecast: ErrorForecast
+    without_imports: ErrorForecast | None
     sentence: str
     alternatives: tuple[Alternative, ...]
     target: TargetQuote | None
@@ -80,11 +81,20 @@ def expected(offer: Offer, target: float | None, label_bytes: int) -> Expected:
     others = (alternative(offer, factor, label_bytes) for factor in FACTORS)
     return Expected(
         forecast,
+        _without_imports(offer),
         sentence,
         tuple(other for other in others if other is not None),
         quote,
         tuple(_warnings(offer, forecast, quote)),
     )
+
+
+def _without_imports(offer: Offer) -> ErrorForecast | None:
+    """What the same money would bring if nothing were there; None where nothing is."""
+    if not any(offer.outlook.imported.values()):
+        return None
+    bare = replace(offer.outlook, imported=NOTHING)
+    return as_document(bare, bare.split(offer.cap), offer.cap)
 
 
 def as_document(outlook: Outlook, allocation: Allocation, core_seconds: float) -> ErrorForecast:

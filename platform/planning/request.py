@@ -10,6 +10,7 @@ from pathlib import Path
 
 from forgefield.platform.ledger_place import claim_ledger
 from forgefield.platform.planning.budget import Budget, parse_budget
+from forgefield.platform.planning.imported import imported_labels
 from forgefield.platform.planning.machine import Machine, machines_asked
 from forgefield.platform.planning.plan import (
     Document,
@@ -50,7 +51,7 @@ class Request:
     given: Plan | None = None
 
     def plan(self, costs: Mapping[Tier, TierCost], here: Machine) -> Plan:
-        """What the budget buys at these costs, with wall times here and elsewhere."""
+        """What the budget buys beside the folder's imports, with wall times here and elsewhere."""
         elsewhere = self.elsewhere or machines_asked(1, None)
         return make_plan(
             self.molecule,
@@ -61,6 +62,7 @@ class Request:
             str(self.folder.root),
             self.target,
             frame_time(self.molecule, self.recipe.training),
+            imported_labels(self.folder, self.recipe.methods),
         )
 
 

@@ -55,14 +55,15 @@ def larger_pool(
 
 
 def refuse_to_sample_again(folder: RunFolder) -> None:
-    """Raise `StorageError` where labels exist but their pool is gone.
+    """Raise `StorageError` where labels were bought but their pool is gone.
 
-    New samples would mix up what is held out and what is trained on.
+    New samples would mix up what is held out and what is trained on. Imported labels are of no
+    pool.
     """
     if not folder.has_ledger:
         return
     with Ledger(folder.ledger_url, read_only=True) as ledger:
-        if any(row.done for row in ledger.tally()):
+        if any(row.done > row.adopted for row in ledger.tally()):
             raise StorageError(
                 f"{folder.pool} is missing, but labels of its configurations were bought. Put it "
                 "back, or start anew with another --workdir."

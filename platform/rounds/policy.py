@@ -13,8 +13,8 @@ LEAST_FIRST = 8
 
 
 def planned_counts(plan: Plan) -> Counts:
-    """Training labels that a plan foresees, of the tiers that training reads."""
-    return fitted_counts(plan.recipe, plan.labels)
+    """Training labels that a plan foresees, imported ones too, of the tiers that training reads."""
+    return fitted_counts(plan.recipe, plan.labels, plan.imported)
 
 
 def goes_in_rounds(plan: Plan, settings: RoundSettings) -> bool:

@@ -46,6 +46,7 @@ def _facts(plan: Plan) -> Table:
         ("molecule", f"{plan.molecule.name} ({len(plan.molecule.numbers)} atoms)"),
         ("budget", f"{plan.budget} = {three_digits(plan.cap / 3600)} core-hours"),
         ("planned cost", f"{cost} = {three_digits(plan.cost / 3600)} core-hours"),
+        *_imported(plan),
         ("labelling takes", _wall(plan)),
         *_training(plan),
         *_resources(plan),
@@ -75,6 +76,22 @@ def _training(plan: Plan) -> list[tuple[str, RenderableType]]:
     said = f"{duration(time.wall_s)} (×/÷ {three_digits(time.factor)}) here in the end"
     steps = "" if effort == 1 else f", {three_digits(effort)} times the recipe's steps"
     return [("training takes", f"{said}{steps}; free of charge")]
+
+
+def _imported(plan: Plan) -> list[tuple[str, RenderableType]]:
+    there = [f"{quote.imported:,} {quote.tier}" for quote in plan.tiers if quote.imported]
+    if not there:
+        return []
+    said = f"{' + '.join(there)} labels to train on, at no cost"
+    if plan.forecast_without_imports is not None:
+        said += f"; without them {_forecast(plan.forecast_without_imports)} is expected"
+    return [("there already", said)]
+
+
+def _forecast(error: ErrorForecast) -> str:
+    """`0.3 (0.1–0.9)`."""
+    median, band = _error(error)
+    return f"{median} ({band})"
 
 
 def _resources(plan: Plan) -> list[tuple[str, RenderableType]]:
@@ -160,7 +177,7 @@ def _rows(plan: Plan) -> list[tuple[float, tuple[str, ...], str]]:
 
 def _own_row(plan: Plan, forecast: ErrorForecast) -> tuple[str, ...]:
     target, middle = (
-        quote.labels.get("train", 0) + quote.labels.get("calibration", 0)
+        quote.labels.get("train", 0) + quote.labels.get("calibration", 0) + quote.imported
         for quote in (plan.tiers[-1], plan.tiers[-2])
     )
     return (

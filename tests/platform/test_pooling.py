@@ -18,9 +18,10 @@ from forgefield.platform.planning.pool import Pool
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.pooling import grown_pool, pool_for
 from forgefield.platform.run_folder import RunFolder
-from forgefield.storage.errors import InputError
+from forgefield.storage.errors import InputError, StorageError
 from forgefield.storage.geometry import pair_distances, sorted_distances
-from forgefield.storage.records import Purpose, Tier
+from forgefield.storage.ledger import Ledger
+from forgefield.storage.records import Job, Label, Method, Outcome, Provenance, Purpose, Tier
 
 HERE = Machine(nodes=1, cores=2, memory_bytes=16 * 10**9)
 SECONDS = {Tier.EMPIRICAL: 1e-4, Tier.XTB: 3e-3, Tier.DFT: 4.0, Tier.CCSD: 16.0}
@@ -85,6 +86,26 @@ def test_a_pool_that_its_book_does_not_know_keeps_its_place(folder: RunFolder) -
     grown = grown_pool(folder, planned(folder, 1.0, "labels.sqlite", seed=3), Quiet())
     np.testing.assert_array_equal(grown.positions_FA3[: len(own)], own.positions_FA3)
     assert len(grown) == pool_size(planned(folder, 1.0))
+
+
+@pytest.mark.parametrize("imported", [True, False])
+def test_a_pool_that_is_gone_is_sampled_again_only_where_nothing_was_bought(
+    folder: RunFolder, imported: bool
+) -> None:
+    job = Job(METHANOL.at(METHANOL.positions_A3), Method(Tier.DFT, "PBE/def2-SVP"), Purpose.TRAIN)
+    label = Label(-3000.0, np.zeros((6, 3)), Provenance("program", "1", "here", 1, 1.0, 1.0))
+    with Ledger(folder.ledger_url) as ledger:
+        ledger.set_cap(10**9, "test")
+        if imported:
+            ledger.adopt([Outcome(job, label)], "a file")
+        else:
+            reservation = ledger.reserve([job], 10**6)
+            ledger.settle(reservation, [Outcome(job, label)], 10**6)
+    if imported:
+        assert len(pool_for(folder, METHANOL, planned(folder, 5.0), Quiet()))
+    else:
+        with pytest.raises(StorageError, match=r"is missing, but labels .* were bought"):
+            pool_for(folder, METHANOL, planned(folder, 5.0), Quiet())
 
 
 def test_a_plan_that_sampling_can_not_follow_is_refused(folder: RunFolder) -> None:
