@@ -27,7 +27,7 @@ from forgefield.platform.planning.cost_records import (
 )
 from forgefield.platform.planning.cost_store import remember_costs
 from forgefield.platform.planning.machine import Machine, this_machine
-from forgefield.platform.planning.plan import Plan, TierCost
+from forgefield.platform.planning.plan import Plan, TierCost, load_plan
 from forgefield.platform.planning.quoting import (
     estimated_costs,
     measured_costs,
@@ -90,6 +90,12 @@ class Campaign:
             self.reporter.say(note)
         grown_pool(self.folder, plan, self.reporter)
         write_atomically(self.folder.plan, plan.model_dump_json(indent=1))
+        return plan
+
+    def resume(self, plan: Plan) -> Plan:
+        """Write down the settings that the folder's plan goes on with; reports tell of them."""
+        if load_plan(self.folder.plan) != plan:
+            write_atomically(self.folder.plan, plan.model_dump_json(indent=1))
         return plan
 
     def _remember(self, request: Request, calibration: Calibration, threads: int) -> str:
@@ -200,7 +206,7 @@ def run_campaign(request: Request, ray_address: str | None, reporter: Reporter) 
     if known is None:
         refuse_before_spending(request, ray_address)
     with driving(request, ray_address, reporter) as campaign:
-        plan = known or campaign.calibrate(request)
+        plan = campaign.calibrate(request) if known is None else campaign.resume(known)
         why = campaign.label(plan)
         return campaign.conclude(plan, why, campaign.train(plan))
 

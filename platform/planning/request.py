@@ -22,6 +22,7 @@ from forgefield.platform.planning.plan import (
 )
 from forgefield.platform.planning.planner import make_plan
 from forgefield.platform.planning.recipe import Methods, Recipe
+from forgefield.platform.planning.resuming import with_recipe
 from forgefield.platform.planning.training_time import frame_time
 from forgefield.platform.run_folder import RunFolder, write_atomically
 from forgefield.storage.errors import InputError
@@ -141,7 +142,7 @@ def known_plan(request: Request) -> Plan | None:
     if not plan.calibrated:
         return None
     _refuse_other_plan(plan, request)
-    return plan.model_copy(update={"recipe": request.recipe})
+    return with_recipe(plan, request.recipe)
 
 
 def _refuse_other_plan(plan: Plan, request: Request) -> None:
