@@ -18,6 +18,7 @@ from forgefield.platform.planning.allocation import allocate
 from forgefield.platform.planning.budget import Budget, parse_budget, rounded_up
 from forgefield.platform.planning.cost_records import Seen, cost_records
 from forgefield.platform.planning.cost_store import remember_costs
+from forgefield.platform.planning.expectations import LARGEST_SEEN
 from forgefield.platform.planning.machine import Machine, machines_asked
 from forgefield.platform.planning.outlook import Outlook
 from forgefield.platform.planning.plan import Plan, TierCost, load_plan
@@ -144,10 +145,21 @@ def test_money_that_no_plan_can_spend_is_said() -> None:
 
 def test_that_no_molecule_so_large_is_behind_the_forecast_is_said() -> None:
     said = []
-    for name in ("methanol", "toluene", "aspirin"):
+    for name in ("toluene", "aspirin", "CC(=O)NC(C)C(=O)NC"):
         asked = find_molecule(name), parse_budget("250ccsd")
         said.append(" ".join(make_plan(*asked, COSTS, (HERE,), Recipe(), "run").warnings))
-    assert ["molecules of up to 15 atoms; with 21" in each for each in said] == [False, False, True]
+    assert ["extrapolation" in each for each in said] == [False, False, True]
+    assert "molecules of up to 21 atoms; for 22 it is" in said[-1]
+
+
+def test_the_largest_molecule_behind_the_forecast_is_that_of_the_fit(repository: Path) -> None:
+    """What `fit_priors.py` reads."""
+    data = repository / "tests/benchmarks/planning"
+    files = [json.loads((data / name).read_text()) for name in ("errors.json", "known.json")]
+    systems = {record["system"] for file in files for record in file["records"]}
+    names = {system.split("-")[0] for system in systems} - {"h2co"}
+    atoms = [len(find_molecule(name).numbers) for name in names]
+    assert max(atoms) == LARGEST_SEEN
 
 
 @pytest.mark.parametrize("amount", [1234567.0, 0.0123, 20.0, 250.5])
