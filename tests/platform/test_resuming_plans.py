@@ -28,7 +28,7 @@ from forgefield.platform.planning.request import (
 from forgefield.platform.planning.training_length import LONGEST, training_effort
 from forgefield.platform.planning.training_time import frame_time
 from forgefield.platform.replaying import rehearsal
-from forgefield.platform.replaying.parts import Lead, Prices
+from forgefield.platform.replaying.parts import Lead, Length, Prices
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Tier
@@ -185,6 +185,33 @@ def test_a_rehearsal_goes_on_at_the_prices_that_it_began_with(
     assert known_plan(again(None)) == plan, "one that an earlier version began"
     with pytest.raises(InputError, match="--prices quoted"):
         again(None, Prices.OWN)
+
+
+def test_a_rehearsal_trains_as_long_as_the_real_run_where_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dear labels deserve long training; those that stand in for them have none of their cost."""
+    monkeypatch.chdir(tmp_path)
+    request = request_for(Asked("methanol", "4000ccsd", None, None, None, None, None))
+    quoted = planned(request.folder, "4000ccsd", None, Recipe())
+    assert quoted.training_effort > 5
+
+    def asked(length: Length, prices: Prices = Prices.QUOTED) -> Request:
+        return rehearsal.request_to_rehearse(request, quoted, Lead.XTB, prices, None, length)
+
+    short = asked(Length.SHORT)
+    assert planned(short.folder, "4000ccsd", None, short.recipe).training_effort == 1
+    short.folder.plan.unlink()
+    for prices in Prices:
+        long = asked(Length.QUOTED, prices)
+        plan = planned(long.folder, "4000ccsd", None, long.recipe)
+        assert plan.training_effort == quoted.training_effort
+        assert plan.last_training == quoted.last_training
+        assert plan.forecast == quoted.forecast, "so its forecast is rehearsed, too"
+        long.folder.plan.unlink()
+    rehearsal.keep_recipe(long.folder, long.recipe)
+    again = rehearsal.request_to_rehearse(request, None, Lead.XTB, Prices.OWN, None, Length.QUOTED)
+    assert again.recipe.training == long.recipe.training, "whatever costs are known by now"
 
 
 def test_a_rehearsal_of_a_target_alone_keeps_its_budget(
