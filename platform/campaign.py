@@ -27,7 +27,7 @@ from forgefield.platform.planning.cost_records import (
 )
 from forgefield.platform.planning.cost_store import remember_costs
 from forgefield.platform.planning.machine import Machine, this_machine
-from forgefield.platform.planning.plan import Plan, TierCost
+from forgefield.platform.planning.plan import Plan, TierCost, load_plan
 from forgefield.platform.planning.quoting import (
     estimated_costs,
     measured_costs,
@@ -38,7 +38,7 @@ from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.request import Request, claim_folder, known_plan
 from forgefield.platform.planning.throughput import choose_slots
 from forgefield.platform.planning.training_time import pace_record
-from forgefield.platform.pooling import pool_for, refuse_short_replay
+from forgefield.platform.pooling import grown_pool, pool_for, refuse_short_replay
 from forgefield.platform.results import Result, result_of, spent_words
 from forgefield.platform.rounds.policy import goes_in_rounds
 from forgefield.platform.run_folder import RunFolder, write_atomically
@@ -66,7 +66,7 @@ class Campaign:
     reporter: Reporter
 
     def calibrate(self, request: Request) -> Plan:
-        """Buy the calibration labels, set the cap, write the plan."""
+        """Buy the calibration labels, set the cap, grow the pool to the plan, write it."""
         estimates = estimated_costs(request.molecule, request.recipe, self.machine)
         refuse_what_does_not_fit(estimates, request.recipe, self.machine)
         provisional = request.plan(estimates, self.machine)
@@ -88,7 +88,14 @@ class Campaign:
             phase.ledger.set_cap(plan.cap_micro, f"{plan.budget} at calibrated costs")
         if note:
             self.reporter.say(note)
+        grown_pool(self.folder, plan, self.reporter)
         write_atomically(self.folder.plan, plan.model_dump_json(indent=1))
+        return plan
+
+    def resume(self, plan: Plan) -> Plan:
+        """Write down the settings that the folder's plan goes on with; reports tell of them."""
+        if load_plan(self.folder.plan) != plan:
+            write_atomically(self.folder.plan, plan.model_dump_json(indent=1))
         return plan
 
     def _remember(self, request: Request, calibration: Calibration, threads: int) -> str:
@@ -199,7 +206,7 @@ def run_campaign(request: Request, ray_address: str | None, reporter: Reporter) 
     if known is None:
         refuse_before_spending(request, ray_address)
     with driving(request, ray_address, reporter) as campaign:
-        plan = known or campaign.calibrate(request)
+        plan = campaign.calibrate(request) if known is None else campaign.resume(known)
         why = campaign.label(plan)
         return campaign.conclude(plan, why, campaign.train(plan))
 

@@ -1,16 +1,22 @@
 """The pool of configurations of a run: sampled, or read from the files of a replay, once."""
 
+from collections.abc import Callable
+
 from forgefield.platform.buying.book_places import book_place
 from forgefield.platform.planning.configurations import (
     Pool,
     load_pool,
     pool_size,
+    refuse_short_pool,
     refuse_small_pool,
-    refuse_to_sample_again,
-    sample_pool,
     save_pool,
 )
 from forgefield.platform.planning.plan import Plan
+from forgefield.platform.planning.sampled_pools import (
+    larger_pool,
+    refuse_to_sample_again,
+    sample_pool,
+)
 from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.storage.records import Molecule
@@ -31,6 +37,27 @@ def pool_for(folder: RunFolder, molecule: Molecule, plan: Plan, reporter: Report
     return load_pool(molecule, folder.pool)
 
 
+def grown_pool(folder: RunFolder, plan: Plan, reporter: Reporter) -> Pool:
+    """The run's pool, as large as a plan at measured costs needs; what is there stays in its place.
+
+    Before any label of the plan is bought, for later its middle tier would begin elsewhere. Raises
+    `InputError` where sampling doesn't find that many.
+    """
+    pool = load_pool(plan.molecule.to_record(), folder.pool)
+    size = pool_size(plan)
+    if len(pool) < size and not plan.recipe.replay.tiers:
+        settings = plan.recipe.sampling.model_copy(update={"frames": size})
+        reporter.say(f"Sampling {size - len(pool)} more configurations for the plan …")
+        with folder.timed("sampling"):
+            book = book_place(folder, plan.recipe.labels)
+            pool, note = larger_pool(pool, settings, _bar(reporter), book)
+        save_pool(pool, folder.pool)
+        if note:
+            reporter.say(note)
+    refuse_short_pool(pool, plan)
+    return pool
+
+
 def refuse_short_replay(molecule: Molecule, plan: Plan) -> None:
     """Raise `InputError` where the files to replay can't give what the plan wants; reads them."""
     if plan.recipe.replay.tiers:
@@ -46,12 +73,13 @@ def _sampled(
         update={"frames": max(plan.recipe.sampling.frames, pool_size(plan))}
     )
     reporter.say(f"Sampling {settings.frames} configurations with OpenMM …")
-
-    def show(done: int, total: int) -> None:
-        reporter.bar("sampling", done, total)
-
     with folder.timed("sampling"):
-        return sample_pool(molecule, settings, show, book_place(folder, plan.recipe.labels))
+        book = book_place(folder, plan.recipe.labels)
+        return sample_pool(molecule, settings, _bar(reporter), book)
+
+
+def _bar(reporter: Reporter) -> Callable[[int, int], None]:
+    return lambda done, total: reporter.bar("sampling", done, total)
 
 
 def _replayed(

@@ -6,12 +6,14 @@ from forgefield.platform.buying.purchasing import TIGHTEST_LIMIT
 from forgefield.platform.buying.score import Score
 from forgefield.platform.evaluating import Evaluation
 from forgefield.platform.planning.allocation import TARGET
+from forgefield.platform.planning.configurations import load_pool, offered
 from forgefield.platform.planning.plan import Document, Plan
 from forgefield.platform.rounds.policy import goes_in_rounds
 from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.screen.wording import amount
 from forgefield.platform.status import TierStatus, status_of
 from forgefield.storage.ledger.entries import Balance, TierTally
+from forgefield.storage.records import Purpose, Tier
 from forgefield.storage.units import from_micro
 
 
@@ -32,7 +34,7 @@ class Result(Document):
 def result_of(folder: RunFolder, plan: Plan, why: str, evaluation: Evaluation) -> Result:
     """The result of a run whose report is written."""
     status = status_of(folder)
-    in_rounds = goes_in_rounds(plan, plan.recipe.rounds)
+    why_fewer = _why_fewer(folder, plan)
     return Result(
         folder=str(folder.root),
         force_field=str(folder.force_field),
@@ -40,18 +42,30 @@ def result_of(folder: RunFolder, plan: Plan, why: str, evaluation: Evaluation) -
         budget=plan.budget,
         spent=plan.in_budget_units(status.spent),
         left=plan.in_budget_units(status.left),
-        labels=tuple(_bought(row, in_rounds=in_rounds) for row in status.tiers),
+        labels=tuple(_bought(row, why_fewer[row.tier]) for row in status.tiers),
         why=why,
         evaluation=evaluation,
     )
 
 
-def _bought(row: TierStatus, *, in_rounds: bool) -> str:
+def _why_fewer(folder: RunFolder, plan: Plan) -> dict[Tier, str]:
+    """What keeps a tier below its planned labels, where none have failed."""
+    pool = load_pool(plan.molecule.to_record(), folder.pool)
+    in_rounds = goes_in_rounds(plan, plan.recipe.rounds)
+    usual = "as the rounds decided" if in_rounds else "labels cost more than the calibration said"
+    return {
+        tier: usual
+        if plan.labels(tier, Purpose.TRAIN) <= offered(pool, plan, tier)
+        else "the pool has no more configurations"
+        for tier in Tier
+    }
+
+
+def _bought(row: TierStatus, why_fewer: str) -> str:
     """`ccsd 12`, or `dft 13 of 30 planned: …` where the plan was not reached."""
     if row.done >= row.planned:
         return f"{row.tier} {row.done:,}"
-    why = "as the rounds decided" if in_rounds else "labels cost more than the calibration said"
-    why = f"{row.failed} failed" if row.failed else why
+    why = f"{row.failed} failed" if row.failed else why_fewer
     return f"{row.tier} {row.done:,} of {row.planned:,} planned ({why})"
 
 

@@ -71,7 +71,7 @@ class RunFolder:
 
     @property
     def plan(self) -> Path:
-        """The plan this run executes."""
+        """The plan this run executes, with the settings of its last start."""
         return self.root / "plan.json"
 
     @property

@@ -22,7 +22,7 @@ FAILURES_SHOWN = 5
 
 
 class TierStatus(Document):
-    """Labels of one tier; core-seconds spent include `wasted`, those of failed attempts."""
+    """Labels of one tier, imported ones too; core-seconds spent include `wasted`, by failures."""
 
     tier: Tier
     method: str
@@ -174,7 +174,7 @@ def _tier_status(tier: Tier, tally: Sequence[TierTally], plan: Plan | None) -> T
     return TierStatus(
         tier=tier,
         method=plan.tier(tier).method if plan else "",
-        planned=plan.tier(tier).total if plan else 0,
+        planned=plan.tier(tier).total + plan.tier(tier).imported if plan else 0,
         done=sum(row.done for row in rows),
         failed=sum(row.failed for row in rows),
         in_flight=sum(row.in_flight for row in rows),

@@ -60,12 +60,12 @@ def _grown(
         missing = settings.frames - sum(map(len, known))
         if missing <= 0:
             return _first(known, settings.frames), ""
-        more, note = _more(molecule, settings, progress, known, missing)
+        more, note = more_configurations(molecule, settings, progress, known, missing)
         if not len(more) or pools.add(identity, known, more):
             return _first([*known, more], settings.frames), note
 
 
-def _more(
+def more_configurations(
     molecule: Molecule,
     settings: SamplingSettings,
     progress: Progress,

@@ -89,7 +89,7 @@ def _walked(
     order_S = np.random.default_rng(seed).permutation(len(starts_SA3))
     place_W = np.arange(settings.walkers)
     start_W = order_S[place_W % len(starts_SA3)]
-    temperature_W = np.array(settings.temperatures)[place_W % len(settings.temperatures)]
+    temperature_W = np.resize(np.array(settings.kelvins), settings.walkers)
     friction = settings.friction / 1000
     pace = Pace(settings.length, settings.timestep, friction, settings.every, *limits)
     masses_A = atomic_masses[list(surface.molecule.numbers)]
@@ -120,7 +120,7 @@ def _displaced(
         return none
     masses_A = atomic_masses[list(surface.molecule.numbers)]
     modes = normal_modes(surface.forces, minimum_A3, masses_A)
-    temperature_F = np.resize(np.array(settings.temperatures), settings.modes)
+    temperature_F = np.resize(np.array(settings.kelvins), settings.modes)
     drawn_FA3 = modes.draw(temperature_F, np.random.default_rng((seed, 1)))
     return drawn_FA3, temperature_F
 

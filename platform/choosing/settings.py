@@ -4,6 +4,10 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from forgefield.storage.errors import InputError
+
+Kelvin = Annotated[float, Field(gt=0, le=3000)]
+
 
 class ExploreSettings(BaseModel):
     """How far the current model is let go, recipe section [explore].
@@ -24,10 +28,8 @@ class ExploreSettings(BaseModel):
     """1/ps"""
     every: float = Field(20.0, gt=0)
     """fs between the frames of a walker, at which the committee is asked."""
-    temperatures: tuple[Annotated[float, Field(gt=0, le=3000)], ...] = Field(
-        (300.0, 500.0, 700.0), min_length=1
-    )
-    """K"""
+    temperatures: Annotated[tuple[Kelvin, ...], Field(min_length=1)] | None = None
+    """K; None: those that the run's pool is sampled at."""
     alarm_factor: float = Field(2.0, gt=0)
     hopeless_factor: float = Field(3.0, ge=1)
     stretch: float = Field(1.4, gt=1)
@@ -36,6 +38,17 @@ class ExploreSettings(BaseModel):
     """Geometries drawn along normal modes."""
     pool: int = Field(500, ge=0)
     """Most frames of the pool that become candidates."""
+
+    def at(self, sampled: tuple[float, ...]) -> Self:
+        """With temperatures (K), of the sampling where none were asked for."""
+        return self.model_copy(update={"temperatures": self.temperatures or sampled})
+
+    @property
+    def kelvins(self) -> tuple[float, ...]:
+        """Temperatures; raises `InputError` where there are none."""
+        if self.temperatures is None:
+            raise InputError("Nobody said how hot to explore. Give explore.temperatures.")
+        return self.temperatures
 
     @model_validator(mode="after")
     def _frames_within_walks(self) -> Self:

@@ -239,6 +239,7 @@ def request_for(asked: Asked) -> "Request":
     """What these options ask for; raises `InputError` for what can't be."""
     from forgefield.labelers.molecules import find_molecule
     from forgefield.platform.planning.budget import parse_budget
+    from forgefield.platform.planning.imported import imported_labels
     from forgefield.platform.planning.recipe import load_recipe
     from forgefield.platform.planning.request import Request, with_settled_budget
     from forgefield.platform.planning.target_budget import budget_for_target
@@ -255,10 +256,11 @@ def request_for(asked: Asked) -> "Request":
     settings = load_recipe(asked.recipe)
     found = find_molecule(asked.molecule, charge=asked.charge, multiplicity=asked.multiplicity)
     by_target = budget is None
-    if budget is None:
-        assert target is not None  # noqa: S101
-        budget = budget_for_target(found, settings, target)
     named = f"{target:g}kcal" if by_target else str(budget)
     folder = RunFolder.at(asked.workdir or default_folder(found.name, named))
+    if budget is None:
+        assert target is not None  # noqa: S101
+        there = imported_labels(folder, settings.methods)
+        budget = budget_for_target(found, settings, target, there)
     request = Request(found, budget, settings, folder, target=target, by_target=by_target)
     return with_settled_budget(request)

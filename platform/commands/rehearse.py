@@ -24,7 +24,7 @@ from forgefield.platform.commands.shared import (
     print_json,
     screen,
 )
-from forgefield.platform.replaying.parts import Lead, Prices
+from forgefield.platform.replaying.parts import Lead, Length, Prices
 
 
 def rehearse(
@@ -58,15 +58,24 @@ def rehearse(
             "costs and times are put to the test.",
         ),
     ] = Prices.QUOTED,
+    training: Annotated[
+        Length,
+        typer.Option(
+            help="How long it trains: short, the recipe's steps once; or quoted, as long as the "
+            "real run does, up to 30 times that, so that its forecast is put to the test.",
+        ),
+    ] = Length.SHORT,
     ledger: LedgerUrl = None,
     ray_address: RayAddress = None,
     as_json: Json = False,
 ) -> None:
     """Run a whole plan with cheap methods posing as the dear ones, and see how good its quote was.
 
-    Takes what **run** takes. Ledger, rounds, stop, training and hold-out are as in the real run;
-    only the labels come from methods that take milliseconds, under names that say so (*GFN2-xTB,
-    posing as CCSD(T)/…*). At the end: error forecast and measured, cost quoted and real, labels
+    Takes what **run** takes. Ledger, rounds, stop and hold-out are as in the real run. The labels
+    come from methods that take milliseconds, under names that say so (*GFN2-xTB, posing as
+    CCSD(T)/…*), and training is shorter where the real run's labels deserve a longer one, unless
+    **--training quoted** asks for all of it; errors are larger then, forecast and measured. At the
+    end: error forecast and measured, cost quoted and real, labels
     planned and bought. Such labels enter no label book and serve no other run.
 
     Try **platform rehearse -m ethanol -b 20ccsd** before days of coupled cluster.
@@ -80,7 +89,8 @@ def rehearse(
         request, quoted = request_for(asked), None
     else:
         request, quoted = rehearsal.plan_to_rehearse(plan)
-    posing = rehearsal.request_to_rehearse(request, quoted, lead, prices, workdir)
+    posing = rehearsal.request_to_rehearse(request, quoted, lead, prices, workdir, training)
     posing = replace(posing, ledger=ledger)
-    found = listening(lambda reporter: rehearsal.rehearse(posing, ray_address, reporter))
+    real = rehearsal.real_effort(request, quoted)
+    found = listening(lambda reporter: rehearsal.rehearse(posing, ray_address, reporter, real))
     print_json(found) if as_json else show_rehearsed(screen, found)

@@ -8,63 +8,29 @@ geometry is ever labelled at another tier.
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from forgefield.labelers.sampling import SamplingSettings
-from forgefield.platform.buying.book_places import BookPlace
 from forgefield.platform.buying.dispatch import Order
 from forgefield.platform.buying.purchasing import Claim
-from forgefield.platform.buying.sharing_pools import shared_configurations
 from forgefield.platform.planning.allocation import CHEAP, MIDDLE, TARGET
 from forgefield.platform.planning.plan import Plan, TierCost
 from forgefield.platform.planning.pool import Pool, load_pool, save_pool
 from forgefield.platform.planning.recipe import Recipe
-from forgefield.platform.run_folder import RunFolder
-from forgefield.storage.errors import InputError, StorageError
-from forgefield.storage.ledger import Ledger
-from forgefield.storage.records import Job, Method, Molecule, Purpose, Tier
+from forgefield.storage.errors import InputError
+from forgefield.storage.records import Job, Method, Purpose, Tier
 
 __all__ = [
     "Pool",
     "calibration_orders",
     "campaign_orders",
     "load_pool",
+    "offered",
     "pool_size",
+    "refuse_short_pool",
     "refuse_small_pool",
-    "refuse_to_sample_again",
-    "sample_pool",
     "save_pool",
 ]
 
 TOP_UP = 1000
 """Most configurations offered to a tier beyond its planned ones, while money is left."""
-
-
-def sample_pool(
-    molecule: Molecule,
-    settings: SamplingSettings,
-    progress: Callable[[int, int], None],
-    book: BookPlace | None = None,
-) -> tuple[Pool, str]:
-    """Sampled frames in a seeded random order, and a note if they are too few.
-
-    With a label book they begin with those that its runs share (`sharing_pools`).
-    """
-    part, note = shared_configurations(molecule, settings, progress, book)
-    return Pool(molecule, part.positions_FA3, part.temperature_F), note
-
-
-def refuse_to_sample_again(folder: RunFolder) -> None:
-    """Raise `StorageError` where labels exist but their pool is gone.
-
-    New samples would mix up what is held out and what is trained on.
-    """
-    if not folder.has_ledger:
-        return
-    with Ledger(folder.ledger_url, read_only=True) as ledger:
-        if any(row.done for row in ledger.tally()):
-            raise StorageError(
-                f"{folder.pool} is missing, but labels of its configurations were bought. Put it "
-                "back, or start anew with another --workdir."
-            )
 
 
 def refuse_small_pool(pool: Pool, plan: Plan) -> None:
@@ -73,7 +39,7 @@ def refuse_small_pool(pool: Pool, plan: Plan) -> None:
     least = max(plan.labels(tier, Purpose.CALIBRATION) for tier in Tier) + kept
     least += plan.recipe.allocation.fewest_train
     if plan.recipe.replay.tiers:
-        _refuse_short_files(pool, plan)
+        refuse_short_pool(pool, plan)
     if len(pool) < least and plan.recipe.replay.tiers:
         raise InputError(
             f"The file to replay offers {len(pool)} configurations of {plan.molecule.name}; the "
@@ -87,19 +53,26 @@ def refuse_small_pool(pool: Pool, plan: Plan) -> None:
         )
 
 
-def _refuse_short_files(pool: Pool, plan: Plan) -> None:
-    """Where a file ends, a quote of more labels would be wrong."""
-    judged = plan.labels(TARGET, Purpose.HOLDOUT) + plan.labels(TARGET, Purpose.VALIDATION)
-    first = max(plan.labels(tier, Purpose.CALIBRATION) for tier in Tier) + judged
+def refuse_short_pool(pool: Pool, plan: Plan) -> None:
+    """Raise `InputError` where the pool ends before the plan: its quote would be wrong."""
+    where, remedy = "sampling found", "sampling.threshold, or raise sampling.temperatures."
+    if plan.recipe.replay.tiers:
+        where, remedy = "the files to replay offer", "replay.test_frames, or give a longer file."
     for tier in Tier:
-        offered, wanted = len(pool.of(tier)) - first, plan.labels(tier, Purpose.TRAIN)
-        if wanted > offered:
+        wanted, there = plan.labels(tier, Purpose.TRAIN), offered(pool, plan, tier)
+        if wanted > there:
             raise InputError(
-                f"The plan wants {wanted:,} {tier} labels to train on; the files to replay offer "
-                f"{max(offered, 0):,} geometries for them. Lower the budget, a cap under "
-                "[allocation] (most_target, middle_per_target, cheap_labels) or "
-                "replay.test_frames, or give a longer file."
+                f"The plan wants {wanted:,} {tier} labels to train on; {where} {there:,} "
+                "geometries for them. Lower the budget, a cap under [allocation] (most_target, "
+                f"middle_per_target, cheap_labels) or {remedy}"
             )
+
+
+def offered(pool: Pool, plan: Plan, tier: Tier) -> int:
+    """Geometries that a tier may be trained on: all that nothing calibrates or judges by."""
+    judged = plan.labels(TARGET, Purpose.HOLDOUT) + plan.labels(TARGET, Purpose.VALIDATION)
+    first = max(plan.labels(each, Purpose.CALIBRATION) for each in Tier) + judged
+    return max(0, len(pool.of(tier)) - first)
 
 
 def calibration_orders(pool: Pool, recipe: Recipe, costs: Mapping[Tier, TierCost]) -> list[Order]:

@@ -5,9 +5,9 @@ molecules have shown; rounds of the run refit it. They are mean absolute errors 
 in kcal/mol/Å.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from forgefield.platform.planning.allocation import Allocation
+from forgefield.platform.planning.allocation import NOTHING, Allocation
 from forgefield.platform.planning.budget import Budget, rounded_up, unit_core_seconds
 from forgefield.platform.planning.machine import Machine
 from forgefield.platform.planning.outlook import Outlook
@@ -26,8 +26,8 @@ from forgefield.storage.records import Molecule
 
 FACTORS = (0.5, 2.0, 10.0)
 """Budgets that are quoted beside the one asked for."""
-LARGEST_SEEN = 15
-"""Atoms of the largest molecule that the priors were fitted to (toluene)."""
+LARGEST_SEEN = 21
+"""Atoms of the largest molecule that the priors were fitted to (aspirin, two errors of it)."""
 FOUNDATION = 0.4
 """kcal/mol/Å: how near foundation models come to their own DFT for organic molecules, to about a
 factor of two either way. An order of magnitude, not measured here."""
@@ -40,6 +40,7 @@ class Expected:
     """All that a plan says of errors."""
 
     forecast: ErrorForecast
+    without_imports: ErrorForecast | None
     sentence: str
     alternatives: tuple[Alternative, ...]
     target: TargetQuote | None
@@ -80,11 +81,20 @@ def expected(offer: Offer, target: float | None, label_bytes: int) -> Expected:
     others = (alternative(offer, factor, label_bytes) for factor in FACTORS)
     return Expected(
         forecast,
+        _without_imports(offer),
         sentence,
         tuple(other for other in others if other is not None),
         quote,
         tuple(_warnings(offer, forecast, quote)),
     )
+
+
+def _without_imports(offer: Offer) -> ErrorForecast | None:
+    """What the same money would bring if nothing were there; None where nothing is."""
+    if not any(offer.outlook.imported.values()):
+        return None
+    bare = replace(offer.outlook, imported=NOTHING)
+    return as_document(bare, bare.split(offer.cap), offer.cap)
 
 
 def as_document(outlook: Outlook, allocation: Allocation, core_seconds: float) -> ErrorForecast:
@@ -133,8 +143,8 @@ def _warnings(offer: Offer, forecast: ErrorForecast, target: TargetQuote | None)
     atoms = len(offer.molecule.numbers)
     if atoms > LARGEST_SEEN:
         said.append(
-            f"The forecast rests on molecules of up to {LARGEST_SEEN} atoms; with {atoms} the "
-            "upper end of its range is as likely as the middle."
+            f"The forecast rests on molecules of up to {LARGEST_SEEN} atoms; for {atoms} it is an "
+            "extrapolation, which nothing measured stands behind."
         )
     if _foundation_would_do(offer.molecule, forecast):
         said.append(

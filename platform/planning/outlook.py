@@ -6,12 +6,18 @@ that something trains on, calibration included.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from forgefield.platform.forecasting.counts import Counts
 from forgefield.platform.forecasting.error_model import Forecast, Posterior
-from forgefield.platform.planning.allocation import MIDDLE, TARGET, Allocation, allocate
+from forgefield.platform.planning.allocation import (
+    MIDDLE,
+    NOTHING,
+    TARGET,
+    Allocation,
+    allocate,
+)
 from forgefield.platform.planning.fitted import fitted_counts
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.training_length import last_training
@@ -25,31 +31,41 @@ LARGEST_STEP = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """The error model for one molecule of `atoms` at these costs, under one recipe."""
+    """The error model for one molecule of `atoms` at these costs, under one recipe.
+
+    `imported` are training labels that are there at no cost.
+    """
 
     posterior: Posterior
     atoms: int
     label_cost: Mapping[Tier, float]
     recipe: Recipe
+    imported: Mapping[Tier, int] = field(default_factory=dict)
 
     @classmethod
     def before_any_training(
-        cls, atoms: int, label_cost: Mapping[Tier, float], recipe: Recipe
+        cls,
+        atoms: int,
+        label_cost: Mapping[Tier, float],
+        recipe: Recipe,
+        imported: Mapping[Tier, int] = NOTHING,
     ) -> "Outlook":
         """With nothing but the prior."""
-        return cls(Posterior.of([], recipe.forecast, atoms), atoms, label_cost, recipe)
+        return cls(Posterior.of([], recipe.forecast, atoms), atoms, label_cost, recipe, imported)
 
     def at(self, core_seconds: float) -> Posterior:
         """Of errors after the training that so much money deserves."""
         return self.posterior.aimed(last_training(core_seconds, self.atoms, self.recipe))
 
     def split(self, core_seconds: float) -> Allocation:
-        """Labels that so much money buys; raises `BudgetTooSmall`."""
-        return allocate(core_seconds, self.label_cost, self.recipe.allocation, self.posterior)
+        """Labels that so much money buys, best for the training it deserves; `BudgetTooSmall`."""
+        posterior = self.at(core_seconds)
+        settings = self.recipe.allocation
+        return allocate(core_seconds, self.label_cost, settings, posterior, self.imported)
 
     def counts(self, allocation: Allocation) -> Counts:
-        """The labels of an allocation that a training sees."""
-        return fitted_counts(self.recipe, allocation.of)
+        """The labels that a training sees: of an allocation, and imported ones."""
+        return fitted_counts(self.recipe, allocation.of, self.imported)
 
     def forecast(self, allocation: Allocation, core_seconds: float) -> Forecast:
         """Percentiles of the error at the end of a budget with this split."""

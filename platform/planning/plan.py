@@ -70,7 +70,10 @@ FINITE = ConfigDict(allow_inf_nan=False)
 
 
 class TierQuote(Document):
-    """What one tier costs and how many of its labels are bought."""
+    """What one tier costs and how many of its labels are bought.
+
+    `imported` are training labels that were there when the plan was made, at no cost.
+    """
 
     model_config = FINITE
     tier: Tier
@@ -84,6 +87,7 @@ class TierQuote(Document):
     fits: bool
     labels: dict[str, LabelCount]
     source: str = ""
+    imported: LabelCount = 0
 
     def to_cost(self) -> TierCost:
         """The cost alone."""
@@ -154,6 +158,7 @@ class Plan(Document):
     disk: DiskQuote | None = None
     expected_error: str = ""
     forecast: ErrorForecast | None = None
+    forecast_without_imports: ErrorForecast | None = None
     alternatives: tuple[Alternative, ...] = ()
     target: TargetQuote | None = None
     warnings: tuple[str, ...] = ()
@@ -192,6 +197,11 @@ class Plan(Document):
     def labels(self, tier: Tier, purpose: Purpose) -> int:
         """Planned labels of a tier for one purpose."""
         return self.tier(tier).labels.get(purpose.name.lower(), 0)
+
+    @property
+    def imported(self) -> dict[Tier, int]:
+        """Training labels by tier that were there already."""
+        return {quote.tier: quote.imported for quote in self.tiers}
 
     @property
     def training(self) -> AsteroidSettings:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
-from forgefield.platform.planning.allocation import TARGET, Allocation
+from forgefield.platform.planning.allocation import NOTHING, TARGET, Allocation
 from forgefield.platform.planning.budget import Budget, worth_micro
 from forgefield.platform.planning.cost_scaling import Scaled
 from forgefield.platform.planning.expectations import Offer, expected
@@ -38,17 +38,19 @@ def make_plan(
     workdir: str,
     target: float | None = None,
     frame: Scaled | None = None,
+    imported: Mapping[Tier, int] = NOTHING,
 ) -> Plan:
     """Split the budget at these costs; raises `BudgetTooSmall` where it is hopeless.
 
     `machines[0]` is the one at hand; wall time is quoted for each. `target` is a force error in
-    kcal/mol/Å, `frame` the time of a training frame here. Raises `InputError` for a budget that
+    kcal/mol/Å, `frame` the time of a training frame here, `imported` training labels by tier that
+    are there at no cost. Raises `InputError` for a budget that
     nobody can spend.
     """
     label_cost = {tier: cost.core_seconds for tier, cost in costs.items()}
     cap_micro = worth_micro(budget, label_cost, recipe.prices)
     refuse_absurd(budget, cap_micro, machines[-1].cores)
-    outlook = Outlook.before_any_training(len(molecule.numbers), label_cost, recipe)
+    outlook = Outlook.before_any_training(len(molecule.numbers), label_cost, recipe, imported)
     allocation = outlook.split(from_micro(cap_micro))
     offer = Offer(outlook, budget, from_micro(cap_micro), allocation, machines[0], molecule)
     memory = max(cost.memory_bytes for cost in costs.values())
@@ -56,6 +58,8 @@ def make_plan(
     choice = choose_slots(machines[0], memory, recipe.labels.threads, recipe.methods.of(TARGET))
     slots, document = choice.slots, to_document(molecule)
     effort = training_effort(from_micro(cap_micro), len(molecule.numbers), recipe)
+    rounds = recipe.rounds.number(outlook.counts(allocation).target - imported.get(TARGET, 0))
+    how_long = recipe.training.longer(effort), frame, machines[0], recipe.rounds, rounds
     return Plan(
         forgefield=version("forgefield"),
         created=time.time(),
@@ -65,23 +69,22 @@ def make_plan(
         unit_core_seconds=offer.unit_core_seconds,
         cap_micro=cap_micro,
         calibrated=all(cost.measured for cost in costs.values()),
-        tiers=tuple(
-            _quote(tier, costs[tier], allocation, machines[0], slots, recipe) for tier in Tier
-        ),
+        tiers=tuple(_quote(tier, costs[tier], offer, slots) for tier in Tier),
         slots=slots.count,
         threads=slots.threads,
         slots_why=choice.why,
         wall=_wall_times(offer, machines, memory),
         memory=memory_quote(memory, slots.count // machines[0].nodes, machines[0]),
-        disk=disk_quote(_labels(allocation), len(molecule.numbers), slots.count, recipe),
+        disk=disk_quote(_labels(allocation), len(molecule.numbers), slots.count, recipe, rounds),
         expected_error=found.sentence,
         forecast=found.forecast,
+        forecast_without_imports=found.without_imports,
         alternatives=found.alternatives,
         target=found.target,
         warnings=found.warnings,
         workdir=workdir,
         training_effort=effort,
-        training_time=frame and training_time(recipe.training.longer(effort), frame, machines[0]),
+        training_time=None if frame is None else training_time(*how_long),
         recipe=recipe,
     )
 
@@ -100,27 +103,22 @@ def _labels(allocation: Allocation) -> int:
     return sum(allocation.of(tier) for tier in Tier)
 
 
-def _quote(
-    tier: Tier,
-    cost: TierCost,
-    allocation: Allocation,
-    machine: Machine,
-    slots: Slots,
-    recipe: Recipe,
-) -> TierQuote:
+def _quote(tier: Tier, cost: TierCost, offer: Offer, slots: Slots) -> TierQuote:
+    allocation, outlook = offer.allocation, offer.outlook
     counts = {p.name.lower(): allocation.of(tier, p) for p in Purpose if allocation.of(tier, p)}
     return TierQuote(
         tier=tier,
-        method=recipe.methods.of(tier),
+        method=outlook.recipe.methods.of(tier),
         core_seconds=cost.core_seconds,
         low=cost.low,
         high=cost.high,
         memory_bytes=cost.memory_bytes,
         threads=slots.threads,
         measured=cost.measured,
-        fits=cost.memory_bytes <= machine.memory_bytes,
+        fits=cost.memory_bytes <= offer.machine.memory_bytes,
         labels=counts,
         source=cost.source,
+        imported=outlook.imported.get(tier, 0),
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from forgefield.platform.ledger_place import claim_ledger
 from forgefield.platform.planning.budget import Budget, parse_budget
+from forgefield.platform.planning.imported import imported_labels
 from forgefield.platform.planning.machine import Machine, machines_asked
 from forgefield.platform.planning.plan import (
     Document,
@@ -21,6 +22,7 @@ from forgefield.platform.planning.plan import (
 )
 from forgefield.platform.planning.planner import make_plan
 from forgefield.platform.planning.recipe import Methods, Recipe
+from forgefield.platform.planning.resuming import with_recipe
 from forgefield.platform.planning.training_time import frame_time
 from forgefield.platform.run_folder import RunFolder, write_atomically
 from forgefield.storage.errors import InputError
@@ -50,7 +52,7 @@ class Request:
     given: Plan | None = None
 
     def plan(self, costs: Mapping[Tier, TierCost], here: Machine) -> Plan:
-        """What the budget buys at these costs, with wall times here and elsewhere."""
+        """What the budget buys beside the folder's imports, with wall times here and elsewhere."""
         elsewhere = self.elsewhere or machines_asked(1, None)
         return make_plan(
             self.molecule,
@@ -61,6 +63,7 @@ class Request:
             str(self.folder.root),
             self.target,
             frame_time(self.molecule, self.recipe.training),
+            imported_labels(self.folder, self.recipe.methods),
         )
 
 
@@ -139,7 +142,7 @@ def known_plan(request: Request) -> Plan | None:
     if not plan.calibrated:
         return None
     _refuse_other_plan(plan, request)
-    return plan.model_copy(update={"recipe": request.recipe})
+    return with_recipe(plan, request.recipe)
 
 
 def _refuse_other_plan(plan: Plan, request: Request) -> None:

@@ -24,7 +24,10 @@ def last_training(core_seconds: float, atoms: int, recipe: Recipe) -> Training:
 
 
 def training_effort(core_seconds: float, atoms: int, recipe: Recipe) -> float:
-    """The multiple of the recipe's steps; 1 where prices are stated, not spent."""
+    """The multiple of the recipe's steps; 1 where stand-ins label, whose money isn't spent.
+
+    A rehearsal that is to train as its real run does says so in `training.effort`.
+    """
     if recipe.training.effort is not None:
         return recipe.training.effort
     if recipe.has_stand_ins:

@@ -52,7 +52,8 @@ class Rehearsed(Document):
 
     `wall_s` is what labelling took and `planned_wall_s` what was quoted for it; at quoted prices
     the one says nothing of the other, since labels take only their stand-in's time. The trainings
-    of rounds count as training, although some labels come meanwhile.
+    of rounds count as training, although some labels come meanwhile. `effort` is how long it
+    trained, in multiples of the recipe's steps, `real_effort` how long the real run does.
     """
 
     kind: Literal["rehearsal"] = "rehearsal"
@@ -65,6 +66,8 @@ class Rehearsed(Document):
     planned_wall_s: float | None
     wall_s: float
     training_s: float
+    effort: float = 1.0
+    real_effort: float = 1.0
     error: ErrorLesson
     result: Result
 
@@ -75,8 +78,12 @@ def lessons(
     events: Sequence[Mapping[str, Any]],
     result: Result,
     trained_s: float = 0.0,
+    real_effort: float = 1.0,
 ) -> Rehearsed:
-    """The comparison of a plan with its campaign, whose rounds have trained for `trained_s`."""
+    """The comparison of a plan with its campaign, whose rounds have trained for `trained_s`.
+
+    `real_effort` is the length of the training in the run that this one rehearses.
+    """
     posing = plan.recipe.posing.of(TARGET)
     return Rehearsed(
         target=plan.tier(TARGET).method,
@@ -88,6 +95,8 @@ def lessons(
         planned_wall_s=plan.wall[0].seconds if plan.wall else None,
         wall_s=max(time_in(events, LABELLING) - trained_s, 0.0),
         training_s=time_in(events, TRAINING) + trained_s,
+        effort=plan.training_effort,
+        real_effort=real_effort,
         error=_error(plan, result),
         result=result,
     )

@@ -10,6 +10,13 @@ class Lead(StrEnum):
     DFT = "dft"
 
 
+class Length(StrEnum):
+    """How long a rehearsal trains: the recipe's steps once, or as long as the real run does."""
+
+    SHORT = "short"
+    QUOTED = "quoted"
+
+
 class Prices(StrEnum):
     """What a posing label is charged: what the plan quotes for the real one, or what it takes."""
 

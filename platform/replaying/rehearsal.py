@@ -19,7 +19,7 @@ from forgefield.platform.planning.request import (
 )
 from forgefield.platform.replaying.casting import rehearsal_folder, rehearsal_of
 from forgefield.platform.replaying.lessons import Rehearsed, lessons
-from forgefield.platform.replaying.parts import Lead, Prices
+from forgefield.platform.replaying.parts import Lead, Length, Prices
 from forgefield.platform.rounds.documents import ended_rounds
 from forgefield.platform.run_folder import RunFolder, write_atomically
 from forgefield.platform.screen.reporter import Reporter
@@ -39,7 +39,12 @@ def recipe_of(folder: RunFolder) -> Path:
 
 
 def request_to_rehearse(
-    request: Request, quoted: Plan | None, lead: Lead, prices: Prices, workdir: Path | None
+    request: Request,
+    quoted: Plan | None,
+    lead: Lead,
+    prices: Prices,
+    workdir: Path | None,
+    length: Length = Length.SHORT,
 ) -> Request:
     """The rehearsal's request; one that has begun goes on at the prices that it began with.
 
@@ -55,7 +60,21 @@ def request_to_rehearse(
         _refuse_other_rehearsal(folder, begun, made.recipe, prices)
         again = made.recipe.model_copy(update={"posing": begun.posing})
         made = replace(made, recipe=again)
+    if length is Length.QUOTED:
+        known = begun.training.effort if begun is not None else None
+        effort = known or real_effort(request, quoted)
+        made = replace(made, recipe=_trained_for(made.recipe, effort))
     return with_settled_budget(replace(made, folder=folder, given=None))
+
+
+def real_effort(request: Request, quoted: Plan | None) -> float:
+    """How long the run that is rehearsed trains, in multiples of the recipe's steps."""
+    return (quoted or quote(request)).training_effort
+
+
+def _trained_for(recipe: Recipe, effort: float) -> Recipe:
+    training = recipe.training.model_copy(update={"effort": effort})
+    return recipe.model_copy(update={"training": training})
 
 
 def plan_to_rehearse(path: Path) -> tuple[Request, Plan]:
@@ -64,8 +83,13 @@ def plan_to_rehearse(path: Path) -> tuple[Request, Plan]:
     return request, load_plan(RunFolder.at(path).plan if path.is_dir() else path)
 
 
-def rehearse(request: Request, ray_address: str | None, reporter: Reporter) -> Rehearsed:
-    """Run the campaign of a rehearsal's request and hold the quote against it."""
+def rehearse(
+    request: Request, ray_address: str | None, reporter: Reporter, real: float
+) -> Rehearsed:
+    """Run the campaign of a rehearsal's request and hold the quote against it.
+
+    `real` is how long the real run trains, in multiples of the recipe's steps.
+    """
     folder = request.folder
     if known_plan(request) is None:
         refuse_before_spending(request, ray_address)
@@ -73,7 +97,7 @@ def rehearse(request: Request, ray_address: str | None, reporter: Reporter) -> R
     result = run_campaign(request, ray_address, reporter)
     plan = load_plan(folder.plan)
     trained_s = sum(record.trained_s for record in ended_rounds(folder))
-    found = lessons(plan, status_of(folder), folder.events(), result, trained_s)
+    found = lessons(plan, status_of(folder), folder.events(), result, trained_s, real)
     write_atomically(record_of(folder), found.model_dump_json(indent=1))
     return found
 

@@ -27,7 +27,7 @@ def _facts(found: Rehearsed) -> list[tuple[str, RenderableType]]:
         ("error", error_words(found.error)),
         ("money", f"{planned} planned, {spent} spent of {found.result.budget}"),
         ("labelling", _wall(found)),
-        ("training", duration(found.training_s)),
+        ("training", training_words(found)),
     ]
 
 
@@ -57,6 +57,18 @@ def _wall(found: Rehearsed) -> str:
     if found.own_costs:
         return said
     return f"{said}, where labels take their stand-ins' time"
+
+
+def training_words(found: Rehearsed) -> str:
+    """How long it took, and whether the real run trains longer."""
+    said = duration(found.training_s)
+    if found.real_effort <= found.effort:
+        return said
+    here, there = three_digits(found.effort), three_digits(found.real_effort)
+    return (
+        f"{said}; {here} × the recipe's steps, the real run takes {there} ×: its errors, forecast "
+        "and measured, should be smaller than these (--training quoted rehearses that too)"
+    )
 
 
 def _tiers(found: Rehearsed) -> Table:

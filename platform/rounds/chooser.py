@@ -96,7 +96,7 @@ class Chooser:
             supply=self.supply,
             frames=load_frames(before.frames),
             members=tuple(ForceField.load(before.root / member) for member in record.members),
-            settings=recipe.explore,
+            settings=recipe.explore.at(recipe.sampling.temperatures),
             taken=self.taken(place.number),
             paid=tuple(each for each, yes in zip(ahead, is_paid, strict=True) if yes),
             ahead=tuple(each for each, yes in zip(ahead, is_paid, strict=True) if not yes),

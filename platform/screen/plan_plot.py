@@ -58,7 +58,8 @@ def draw_plan(plan: Plan, path: Path) -> None:
 def error_curve(plan: Plan) -> list[tuple[float, ErrorForecast]]:
     """(core-seconds, forecast) from the least budget of a campaign to the largest that is drawn."""
     costs = {quote.tier: quote.core_seconds for quote in plan.tiers}
-    outlook = Outlook.before_any_training(len(plan.molecule.numbers), costs, plan.recipe)
+    atoms = len(plan.molecule.numbers)
+    outlook = Outlook.before_any_training(atoms, costs, plan.recipe, plan.imported)
     wanted = plan.target.core_seconds if plan.target else None
     ends = SMALLEST * plan.cap, LARGEST * max(plan.cap, (wanted or 0.0) / 10)
     curve = []

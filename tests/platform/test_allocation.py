@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forgefield.platform.forecasting.error_model import ErrorModelSettings, Posterior
@@ -98,6 +98,43 @@ def test_no_middle_tier_where_it_costs_as_much_as_the_target() -> None:
     water = {Tier.EMPIRICAL: 1e-5, Tier.XTB: 1e-3, Tier.DFT: 0.6, Tier.CCSD: 0.5}
     allocation = allocate(100.0, water, SETTINGS, PRIOR)
     assert allocation.of(MIDDLE, Purpose.TRAIN) == 0
+
+
+@pytest.mark.parametrize(
+    ("imported", "more", "fewer"),
+    [({MIDDLE: 1000}, TARGET, MIDDLE), ({TARGET: 100}, MIDDLE, TARGET)],
+)
+def test_money_goes_where_no_labels_are_yet(
+    imported: dict[Tier, int], more: Tier, fewer: Tier
+) -> None:
+    """Fewer of what is there are bought, not the same beside it; all within the budget."""
+    budget = 100 * METHANOL[TARGET]
+    bare = allocate(budget, METHANOL, SETTINGS, PRIOR)
+    found = allocate(budget, METHANOL, SETTINGS, PRIOR, imported)
+    assert found.of(more) > 1.1 * bare.of(more)
+    assert found.of(fewer) < 0.9 * bare.of(fewer)
+    assert 0.97 * budget < found.cost(METHANOL) <= budget
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    costs, st.floats(1, 1e9), st.dictionaries(st.sampled_from(list(Tier)), st.integers(0, 10**6))
+)
+def test_no_import_makes_a_plan_dearer_than_its_budget(
+    cost: dict[Tier, float], core_seconds: float, imported: dict[Tier, int]
+) -> None:
+    try:
+        allocation = allocate(core_seconds, cost, SETTINGS, PRIOR, imported)
+    except BudgetTooSmall:
+        return
+    assert allocation.cost(cost) <= core_seconds * (1 + 1e-9)
+    assert all(count >= 0 for count in allocation.counts.values())
+
+
+def test_cheap_labels_that_are_there_are_not_bought() -> None:
+    found = allocate(20 * METHANOL[TARGET], METHANOL, SETTINGS, PRIOR, {Tier.XTB: 1500})
+    assert found.of(Tier.XTB, Purpose.TRAIN) == SETTINGS.cheap_labels - 1500
+    assert found.of(Tier.EMPIRICAL, Purpose.TRAIN) == SETTINGS.cheap_labels
 
 
 def test_calibration_is_part_of_the_allocation() -> None:

@@ -14,9 +14,11 @@ from rich.console import Console
 from forgefield.labelers.molecules import find_molecule
 from forgefield.platform.cli import main
 from forgefield.platform.forecasting.outcomes import Training
+from forgefield.platform.planning.allocation import allocate
 from forgefield.platform.planning.budget import Budget, parse_budget, rounded_up
 from forgefield.platform.planning.cost_records import Seen, cost_records
 from forgefield.platform.planning.cost_store import remember_costs
+from forgefield.platform.planning.expectations import LARGEST_SEEN
 from forgefield.platform.planning.machine import Machine, machines_asked
 from forgefield.platform.planning.outlook import Outlook
 from forgefield.platform.planning.plan import Plan, TierCost, load_plan
@@ -25,6 +27,7 @@ from forgefield.platform.planning.quoting import estimated_costs, measured_costs
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.resources import disk_quote
 from forgefield.platform.planning.training_length import LONGEST, training_effort
+from forgefield.platform.planning.training_time import frame_time
 from forgefield.platform.screen.plan_plot import error_curve
 from forgefield.platform.screen.plan_screen import show_plan
 from forgefield.storage.ledger.entries import TierTally
@@ -89,6 +92,31 @@ def test_disk_bounds_what_a_finished_run_of_that_size_left() -> None:
     assert bound.total == bound.frames + bound.ledger + bound.spool + bound.training
 
 
+def test_the_trainings_of_rounds_are_in_the_quote() -> None:
+    """From 16 training labels of the target tier on there are up to six of them."""
+    frame = frame_time(ETHANOL, AsteroidSettings())
+    console = Console(width=110, record=True, file=io.StringIO())
+    small, large = (
+        make_plan(ETHANOL, parse_budget(b), COSTS, (HERE,), Recipe(), "run", None, frame)
+        for b in ("15ccsd", "250ccsd")
+    )
+    for plan, rounds in ((small, 0), (large, 6)):
+        assert plan.training_time is not None
+        assert plan.training_time.rounds == rounds
+        show_plan(console, plan)
+    assert large.disk is not None
+    assert small.disk is not None
+    assert large.disk.training > 2 * small.disk.training
+    said = " ".join(console.export_text().replace("│", " ").split())
+    assert said.count("after up to 6 rounds of") == 1
+    assert load_again(large) == large
+
+
+def load_again(plan: Plan) -> Plan:
+    """Through JSON."""
+    return Plan.model_validate_json(plan.model_dump_json())
+
+
 def test_more_money_is_expected_to_bring_a_smaller_error() -> None:
     plan = quote()
     assert plan.forecast is not None
@@ -143,10 +171,21 @@ def test_money_that_no_plan_can_spend_is_said() -> None:
 
 def test_that_no_molecule_so_large_is_behind_the_forecast_is_said() -> None:
     said = []
-    for name in ("methanol", "toluene", "aspirin"):
+    for name in ("toluene", "aspirin", "CC(=O)NC(C)C(=O)NC"):
         asked = find_molecule(name), parse_budget("250ccsd")
         said.append(" ".join(make_plan(*asked, COSTS, (HERE,), Recipe(), "run").warnings))
-    assert ["molecules of up to 15 atoms; with 21" in each for each in said] == [False, False, True]
+    assert ["extrapolation" in each for each in said] == [False, False, True]
+    assert "molecules of up to 21 atoms; for 22 it is" in said[-1]
+
+
+def test_the_largest_molecule_behind_the_forecast_is_that_of_the_fit(repository: Path) -> None:
+    """What `fit_priors.py` reads."""
+    data = repository / "tests/benchmarks/planning"
+    files = [json.loads((data / name).read_text()) for name in ("errors.json", "known.json")]
+    systems = {record["system"] for file in files for record in file["records"]}
+    names = {system.split("-")[0] for system in systems} - {"h2co"}
+    atoms = [len(find_molecule(name).numbers) for name in names]
+    assert max(atoms) == LARGEST_SEEN
 
 
 @pytest.mark.parametrize("amount", [1234567.0, 0.0123, 20.0, 250.5])
@@ -282,6 +321,23 @@ def test_forecasts_are_of_the_training_that_the_budget_deserves() -> None:
         assert told.median < 0.8 * outlook.posterior.forecast(counts).median
         sure = outlook.at(core_seconds).chance_below(0.3, counts)
         assert outlook.chance(0.3, core_seconds) == sure > 0
+
+
+def test_the_split_is_the_best_for_the_training_that_the_budget_deserves() -> None:
+    """Long training uses more middle-tier labels up, so they are worth more of the money."""
+    dear = SECONDS | {Tier.DFT: 10.0, Tier.CCSD: 400.0}
+    outlook = Outlook.before_any_training(21, dear, Recipe())
+    core_seconds = 250 * dear[Tier.CCSD]
+    short = allocate(core_seconds, dear, outlook.recipe.allocation, outlook.posterior)
+    split = outlook.split(core_seconds)
+    assert split.of(Tier.DFT) > 1.2 * short.of(Tier.DFT)
+    counts = [outlook.counts(each) for each in (short, split)]
+    by_short, by_long = outlook.at(core_seconds).log_errors(counts).mean(0)
+    assert by_short - by_long > 0.02
+    little = 20 * SECONDS[Tier.CCSD]
+    plain = Outlook.before_any_training(21, SECONDS, Recipe())
+    settings = plain.recipe.allocation
+    assert plain.split(little) == allocate(little, SECONDS, settings, plain.posterior), "no longer"
 
 
 def test_a_plan_says_how_its_rounds_and_its_last_force_field_are_trained() -> None:

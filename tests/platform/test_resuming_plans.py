@@ -8,13 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from spring_campaign import Quiet
 
 from forgefield.labelers.molecules import find_molecule
+from forgefield.platform.campaign import Campaign
 from forgefield.platform.commands.campaigns import Asked, request_for
 from forgefield.platform.planning import target_budget
 from forgefield.platform.planning.budget import parse_budget
 from forgefield.platform.planning.machine import Machine
-from forgefield.platform.planning.plan import Plan, TierCost
+from forgefield.platform.planning.plan import Plan, TierCost, load_plan
 from forgefield.platform.planning.planner import make_plan
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.request import (
@@ -23,8 +25,10 @@ from forgefield.platform.planning.request import (
     known_plan,
     request_of_plan,
 )
+from forgefield.platform.planning.training_length import LONGEST, training_effort
+from forgefield.platform.planning.training_time import frame_time
 from forgefield.platform.replaying import rehearsal
-from forgefield.platform.replaying.parts import Lead, Prices
+from forgefield.platform.replaying.parts import Lead, Length, Prices
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Tier
@@ -38,10 +42,18 @@ def planned(folder: RunFolder, budget: str, target: float | None, recipe: Recipe
     """A calibrated plan of methanol in its folder; measured costs are rounded by the ledger."""
     costs = {t: TierCost(round(s, 6), s / 2, s * 2, 10**9, 2) for t, s in SECONDS.items()}
     asked = parse_budget(budget)
-    plan = make_plan(METHANOL, asked, costs, (HERE,), recipe, str(folder.root), target)
+    frame, place = frame_time(METHANOL, recipe.training), str(folder.root)
+    plan = make_plan(METHANOL, asked, costs, (HERE,), recipe, place, target, frame)
     folder.create()
     folder.plan.write_text(plan.model_dump_json())
     return plan
+
+
+def known_time(folder: RunFolder) -> float:
+    """Core-seconds of training by the plan in the folder."""
+    time = load_plan(folder.plan).training_time
+    assert time is not None
+    return time.core_seconds
 
 
 def edited(plan: Plan, path: Path, train: int) -> Path:
@@ -72,6 +84,39 @@ def test_labels_of_an_estimated_plan_may_differ_from_the_calibrated_ones(tmp_pat
     quoted = make_plan(METHANOL, budget, estimates, (HERE,), Recipe(), place)
     (tmp_path / "quoted.json").write_text(quoted.model_dump_json())
     assert known_plan(request_of_plan(tmp_path / "quoted.json", None)) == plan
+
+
+@pytest.mark.parametrize("effort", [3.5, None])
+def test_settings_that_may_change_are_followed_and_written_down(
+    effort: float | None, tmp_path: Path
+) -> None:
+    """Another length of training, another committee, threads and rounds: not the labels."""
+    folder = RunFolder.at(tmp_path / "run")
+    before = Recipe.model_validate({"training": {"effort": 7.0}})
+    planned(folder, "4000ccsd", None, before)
+    first = Request(METHANOL, parse_budget("4000ccsd"), before, folder)
+    assert known_plan(first) == load_plan(folder.plan), "nothing has changed"
+    said = {
+        "training": {"effort": effort, "members": 5},
+        "labels": {"threads": 2, "attempts": 9},
+        "rounds": {"most_rounds": 2},
+    }
+    recipe = Recipe.model_validate(said)
+    plan = known_plan(replace(first, recipe=recipe))
+    assert plan is not None
+    own = training_effort(plan.cap, len(METHANOL.numbers), recipe)
+    assert plan.training_effort == own
+    assert own == (effort or LONGEST)
+    assert plan.training.finetune.steps == recipe.training.longer(own).finetune.steps
+    assert plan.training_time is not None
+    assert plan.training_time.core_seconds != known_time(folder)
+    Campaign(folder, HERE, Quiet()).resume(plan)
+    written = load_plan(folder.plan)
+    assert written == plan
+    assert (written.recipe, written.threads, written.slots) == (recipe, 2, 1)
+    assert [quote.labels for quote in written.tiers] == [quote.labels for quote in plan.tiers]
+    again = replace(first, recipe=before)
+    assert known_plan(again) is not None
 
 
 @pytest.mark.parametrize(
@@ -140,6 +185,33 @@ def test_a_rehearsal_goes_on_at_the_prices_that_it_began_with(
     assert known_plan(again(None)) == plan, "one that an earlier version began"
     with pytest.raises(InputError, match="--prices quoted"):
         again(None, Prices.OWN)
+
+
+def test_a_rehearsal_trains_as_long_as_the_real_run_where_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dear labels deserve long training; those that stand in for them have none of their cost."""
+    monkeypatch.chdir(tmp_path)
+    request = request_for(Asked("methanol", "4000ccsd", None, None, None, None, None))
+    quoted = planned(request.folder, "4000ccsd", None, Recipe())
+    assert quoted.training_effort > 5
+
+    def asked(length: Length, prices: Prices = Prices.QUOTED) -> Request:
+        return rehearsal.request_to_rehearse(request, quoted, Lead.XTB, prices, None, length)
+
+    short = asked(Length.SHORT)
+    assert planned(short.folder, "4000ccsd", None, short.recipe).training_effort == 1
+    short.folder.plan.unlink()
+    for prices in Prices:
+        long = asked(Length.QUOTED, prices)
+        plan = planned(long.folder, "4000ccsd", None, long.recipe)
+        assert plan.training_effort == quoted.training_effort
+        assert plan.last_training == quoted.last_training
+        assert plan.forecast == quoted.forecast, "so its forecast is rehearsed, too"
+        long.folder.plan.unlink()
+    rehearsal.keep_recipe(long.folder, long.recipe)
+    again = rehearsal.request_to_rehearse(request, None, Lead.XTB, Prices.OWN, None, Length.QUOTED)
+    assert again.recipe.training == long.recipe.training, "whatever costs are known by now"
 
 
 def test_a_rehearsal_of_a_target_alone_keeps_its_budget(

@@ -160,3 +160,11 @@ def test_what_cannot_be_explored_is_refused(trained: Fields, labelled: Frames) -
         explore((), MOLECULE, geometries(labelled), BRIEF, seed=0)
     with pytest.raises(ValueError, match="every 5 fs must lie between"):
         ExploreSettings(every=5, length=2)
+
+
+def test_exploring_goes_to_the_temperatures_of_the_sampling_unless_told_otherwise() -> None:
+    told = ExploreSettings(temperatures=(500.0,))
+    assert told.at((300.0,)).kelvins == (500.0,)
+    assert ExploreSettings().at((300.0,)).kelvins == (300.0,)
+    with pytest.raises(InputError, match=r"explore\.temperatures"):
+        _ = ExploreSettings().kelvins

@@ -20,7 +20,7 @@ from forgefield.platform.replaying.casting import cast as cast_for
 from forgefield.platform.replaying.casting import rehearsal_folder, rehearsal_of
 from forgefield.platform.replaying.lessons import _error, time_in
 from forgefield.platform.replaying.parts import Lead
-from forgefield.platform.replaying.showing import error_words
+from forgefield.platform.replaying.showing import error_words, training_words
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Tier
@@ -127,8 +127,16 @@ def test_trainings_of_rounds_are_no_labelling(tmp_path: Path) -> None:
     kept: dict[str, Any] = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lessons_module, "Rehearsed", lambda **facts: kept.update(facts))
-        lessons_module.lessons(plan, cast("Any", status), events, cast("Any", result), 30.0)
+        lessons_module.lessons(plan, cast("Any", status), events, cast("Any", result), 30.0, 13.8)
         assert (kept["wall_s"], kept["training_s"]) == (70.0, 37.0)
+        assert (kept["effort"], kept["real_effort"]) == (plan.training_effort, 13.8)
+
+
+@pytest.mark.parametrize(("effort", "is_said"), [(1.0, True), (13.8, False)])
+def test_a_shorter_training_than_the_real_one_is_said(effort: float, is_said: bool) -> None:
+    found = SimpleNamespace(training_s=60.0, effort=effort, real_effort=13.8)
+    said = training_words(cast("Any", found))
+    assert ("the real run takes 13.8 ×" in said) is is_said
 
 
 def invoked(words: list[str]) -> str:

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from spring_campaign import PRICES, Campaign, recipe_with, stages_here
 
+from forgefield.platform.choosing.exploring import explore
 from forgefield.platform.choosing.picking import Arm
+from forgefield.platform.rounds import candidates
 from forgefield.platform.rounds.choices import Choice, load_choice
 from forgefield.platform.rounds.documents import Course, RoundFolder, ended_rounds
 from forgefield.platform.run_folder import RunFolder
@@ -61,6 +63,23 @@ def test_the_budget_is_spent_to_the_last_label_in_rounds(finished: Campaign) -> 
     assert sizes == sorted(sizes)
     assert records[1].expected is not None
     assert records[1].expected.low < records[1].expected.high
+
+
+def test_rounds_explore_where_the_run_was_sampled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: set[tuple[float, ...]] = set()
+
+    def watched(
+        fields: Any, molecule: Any, starts: Any, settings: Any, *rest: Any, **more: Any
+    ) -> Any:
+        seen.add(settings.kelvins)
+        return explore(fields, molecule, starts, settings, *rest, **more)
+
+    monkeypatch.setattr(candidates, "explore", watched)
+    recipe = recipe_with(sampling={"temperatures": [150.0]})
+    Campaign(tmp_path, BUDGET, recipe).run()
+    assert seen == {(150.0,)}
 
 
 def test_both_arms_are_named_and_nothing_judges_that_was_trained_on(finished: Campaign) -> None:

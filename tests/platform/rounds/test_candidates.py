@@ -60,7 +60,9 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
         supply=supply,
         frames=frames_of_jobs([*jobs, *seen]),
         members=(member(0), member(1)),
-        settings=ExploreSettings(walkers=2, length=5.0, every=2.5, modes=10, pool=50),
+        settings=ExploreSettings(
+            walkers=2, temperatures=(300.0,), length=5.0, every=2.5, modes=10, pool=50
+        ),
         taken=frozenset(job.key() for job in jobs),
         ahead=(),
         seed=3,
@@ -163,7 +165,11 @@ def test_a_choice_can_be_stopped_while_it_explores(scene: Scene) -> None:
 def test_no_middle_candidate_is_taken_already(scene: Scene) -> None:
     jobs = scene.supply.jobs[Tier.DFT][:60]
     taken = scene.taken | {job.key() for job in jobs}
-    few = replace(scene, settings=ExploreSettings(walkers=0, modes=0, pool=50), taken=taken)
+    few = replace(
+        scene,
+        settings=ExploreSettings(temperatures=(300.0,), walkers=0, modes=0, pool=50),
+        taken=taken,
+    )
     choice = [w for w in round_choice(few, Counts(2, 30)) if w.tier == Tier.DFT]
     own = {job.configuration.positions_A3.tobytes() for job in jobs}
     assert not own & set(shapes(choice))
@@ -189,7 +195,9 @@ def test_labels_from_a_file_are_chosen_among_its_geometries(scene: Scene) -> Non
 
 
 def test_random_ones_stand_in_where_candidates_run_out(scene: Scene) -> None:
-    few = replace(scene, settings=ExploreSettings(walkers=0, modes=0, pool=4))
+    few = replace(
+        scene, settings=ExploreSettings(temperatures=(300.0,), walkers=0, modes=0, pool=4)
+    )
     choice = round_choice(few, Counts(20, 0))
     assert len(choice) == 20
     assert len({w.positions_A3.tobytes() for w in choice}) == 20
