@@ -59,7 +59,8 @@ def make_plan(
     slots, document = choice.slots, to_document(molecule)
     effort = training_effort(from_micro(cap_micro), len(molecule.numbers), recipe)
     rounds = recipe.rounds.number(outlook.counts(allocation).target - imported.get(TARGET, 0))
-    how_long = recipe.training.longer(effort), frame, machines[0], recipe.rounds, rounds
+    training, here = recipe.training.longer(effort), machines[0]
+    how_long = frame and training_time(training, frame, here, recipe.rounds, rounds)
     return Plan(
         forgefield=version("forgefield"),
         created=time.time(),
@@ -84,7 +85,7 @@ def make_plan(
         warnings=found.warnings,
         workdir=workdir,
         training_effort=effort,
-        training_time=None if frame is None else training_time(*how_long),
+        training_time=how_long,
         recipe=recipe,
     )
 
