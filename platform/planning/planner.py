@@ -58,6 +58,9 @@ def make_plan(
     choice = choose_slots(machines[0], memory, recipe.labels.threads, recipe.methods.of(TARGET))
     slots, document = choice.slots, to_document(molecule)
     effort = training_effort(from_micro(cap_micro), len(molecule.numbers), recipe)
+    rounds = recipe.rounds.number(outlook.counts(allocation).target - imported.get(TARGET, 0))
+    training, here = recipe.training.longer(effort), machines[0]
+    how_long = frame and training_time(training, frame, here, recipe.rounds, rounds)
     return Plan(
         forgefield=version("forgefield"),
         created=time.time(),
@@ -73,7 +76,7 @@ def make_plan(
         slots_why=choice.why,
         wall=_wall_times(offer, machines, memory),
         memory=memory_quote(memory, slots.count // machines[0].nodes, machines[0]),
-        disk=disk_quote(_labels(allocation), len(molecule.numbers), slots.count, recipe),
+        disk=disk_quote(_labels(allocation), len(molecule.numbers), slots.count, recipe, rounds),
         expected_error=found.sentence,
         forecast=found.forecast,
         forecast_without_imports=found.without_imports,
@@ -82,7 +85,7 @@ def make_plan(
         warnings=found.warnings,
         workdir=workdir,
         training_effort=effort,
-        training_time=frame and training_time(recipe.training.longer(effort), frame, machines[0]),
+        training_time=how_long,
         recipe=recipe,
     )
 

@@ -6,7 +6,15 @@ of force components). All of them are optional in a plan: older ones have none.
 
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
 
 from forgefield.platform.forecasting.error_model import Percentiles
 
@@ -56,12 +64,16 @@ class DiskQuote(Part):
 class TrainingTime(Part):
     """The last training at its full length: time of cores and on this machine.
 
-    In nine cases of ten it is within `factor` of that; fits that stop early make it shorter.
+    In nine cases of ten it is within `factor` of that; fits that stop early make it shorter. Before
+    it come `rounds` at most, each of which trains for `round_core_seconds` while labels that were
+    bought ahead are computed.
     """
 
     core_seconds: PositiveFloat
     wall_s: PositiveFloat
     factor: PositiveFloat
+    rounds: NonNegativeInt = 0
+    round_core_seconds: NonNegativeFloat = 0.0
 
 
 class ErrorForecast(Part):

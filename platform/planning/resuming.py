@@ -12,6 +12,7 @@ from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.throughput import choose_slots
 from forgefield.platform.planning.training_length import training_effort
 from forgefield.platform.planning.training_time import frame_time, training_time
+from forgefield.platform.rounds.policy import bought_target
 
 
 def with_recipe(plan: Plan, recipe: Recipe) -> Plan:
@@ -23,10 +24,12 @@ def with_recipe(plan: Plan, recipe: Recipe) -> Plan:
     if recipe.labels.threads not in (None, plan.threads):
         changed |= _threads(plan, recipe)
     found = plan.model_copy(update=changed)
-    if plan.training_time is None or recipe.training == plan.recipe.training:
+    before = plan.recipe.training, plan.recipe.rounds
+    if plan.training_time is None or before == (recipe.training, recipe.rounds):
         return found
     frame = frame_time(plan.molecule.to_record(), recipe.training)
-    took = training_time(found.training, frame, _machine(plan))
+    rounds = recipe.rounds.number(bought_target(found))
+    took = training_time(found.training, frame, _machine(plan), recipe.rounds, rounds)
     return found.model_copy(update={"training_time": took})
 
 

@@ -1,4 +1,4 @@
-"""How long the last training takes: the frames that its stages see, times what a frame takes here.
+"""How long trainings take: the frames that their stages see, times what a frame takes here.
 
 What a frame took in trainings of earlier runs on this host is kept beside the costs of labels
 (`cost_store`) and carried to other molecules the same way (`cost_scaling`); before the first of
@@ -15,6 +15,8 @@ from forgefield.platform.planning.cost_store import CostRecord, known_costs
 from forgefield.platform.planning.machine import Machine
 from forgefield.platform.planning.quote_parts import TrainingTime
 from forgefield.platform.planning.quoting import composition
+from forgefield.platform.rounds.learning import shorter
+from forgefield.platform.rounds.settings import RoundSettings
 from forgefield.storage.records import Molecule
 from forgefield.trainers.settings import FitSettings
 from forgefield.trainers.stages.asteroid import AsteroidSettings, TrainingOutcome
@@ -36,14 +38,26 @@ def frame_time(molecule: Molecule, training: AsteroidSettings) -> Scaled:
     return scaled_cost(guess, known) if own is None else measured_cost(own)
 
 
-def training_time(training: AsteroidSettings, frame: Scaled, machine: Machine) -> TrainingTime:
-    """Of all stages at their full length; on a machine a chain of stages has one core at a time."""
+def training_time(
+    training: AsteroidSettings,
+    frame: Scaled,
+    machine: Machine,
+    rounds: RoundSettings | None = None,
+    number: int = 0,
+) -> TrainingTime:
+    """Of all stages at their full length, and of a round's; there are `number` rounds at most.
+
+    On a machine a chain of stages has one core at a time.
+    """
     frames, longest = _frames(training)
+    of_round = _round_frames(training, rounds) if rounds and number else 0
     work, cores = frames * frame.core_seconds, machine.nodes * machine.cores
     return TrainingTime(
         core_seconds=work,
         wall_s=max(work / cores, longest * frame.core_seconds),
         factor=frame.high / frame.core_seconds,
+        rounds=number,
+        round_core_seconds=of_round * frame.core_seconds,
     )
 
 
@@ -93,6 +107,12 @@ def _frames(training: AsteroidSettings) -> tuple[int, int]:
     everything = standard * (1 + curve + others) + climbs + tuning * curve + others * way
     climb = sum(rungs) + tuning * len(rungs)
     return everything, standard + climb + way * bool(others)
+
+
+def _round_frames(training: AsteroidSettings, rounds: RoundSettings) -> int:
+    """Frames that a round's stages see at most, those of its committee too."""
+    settings = shorter(training, rounds)
+    return _frames(settings)[0] + (rounds.committee - 1) * _of(settings.finetune)
 
 
 def _widths(grids: Iterable[int]) -> Iterable[int]:

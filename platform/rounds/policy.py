@@ -4,6 +4,7 @@
 """
 
 from forgefield.platform.forecasting.counts import Counts
+from forgefield.platform.planning.allocation import TARGET
 from forgefield.platform.planning.fitted import fitted_counts
 from forgefield.platform.planning.plan import Plan
 from forgefield.platform.rounds.settings import RoundSettings
@@ -18,8 +19,13 @@ def planned_counts(plan: Plan) -> Counts:
 
 
 def goes_in_rounds(plan: Plan, settings: RoundSettings) -> bool:
-    """Whether there are enough target labels that watching them come pays."""
-    return settings.most_rounds > 1 and planned_counts(plan).target >= settings.fewest
+    """Whether enough target labels are bought that watching them come pays."""
+    return settings.number(bought_target(plan)) > 0
+
+
+def bought_target(plan: Plan) -> int:
+    """Target labels to train on that a plan buys, calibration included."""
+    return planned_counts(plan).target - plan.imported[TARGET]
 
 
 def first_buy(planned: Counts, at_hand: Counts, settings: RoundSettings) -> Counts:

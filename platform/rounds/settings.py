@@ -6,11 +6,11 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 class RoundSettings(BaseModel):
     """When a campaign goes in rounds, and how large they are.
 
-    Below `fewest` planned training labels of the target tier there is one round: everything is
-    bought, then trained on. Otherwise round 0 buys `first_share` of the planned training labels,
-    and a later one at most `growth` times those at hand, until `most_rounds`, of which the last
-    spends what is left; with 1 there are none. While one trains, random labels of the next are
-    bought ahead: `ahead` of what it may grow by.
+    Where a plan buys fewer than `fewest` training labels of the target tier there is one round:
+    everything is bought, then trained on. Otherwise round 0 buys `first_share` of the planned
+    training labels, and a later one at most `growth` times those at hand, until `most_rounds`, of
+    which the last spends what is left; with 1 there are none. While one trains, random labels of
+    the next are bought ahead: `ahead` of what it may grow by.
 
     `committee` fine-tunings judge where labels are worth most. Stages take `effort` times their
     steps, and `curve` is their learning curve; the last training goes by the recipe. A round's
@@ -30,3 +30,7 @@ class RoundSettings(BaseModel):
     curve: tuple[float, ...] = (0.5,)
     patience: float = Field(0.1, ge=0, lt=1)
     lend: PositiveInt = 3
+
+    def number(self, target: int) -> int:
+        """Rounds at most of a plan that buys so many target labels to train on; 0 for none."""
+        return self.most_rounds if self.most_rounds > 1 and target >= self.fewest else 0

@@ -11,22 +11,19 @@ from rich.text import Text
 
 from forgefield.platform.planning.plan import Plan, TierQuote
 from forgefield.platform.planning.quote_parts import ErrorForecast, hopeless
-from forgefield.platform.screen.panels import grid, panel, tier_table
+from forgefield.platform.screen.panels import panel, tier_table
+from forgefield.platform.screen.plan_facts import error_words, facts
 from forgefield.platform.screen.wording import (
     UNIT,
-    amount,
-    counted,
     duration,
     gigabytes,
     three_digits,
 )
 
-ONE_IN_TWO_HUNDRED = 0.005
-
 
 def show_plan(console: Console, plan: Plan) -> None:
     """The quote of a plan."""
-    parts: list[RenderableType] = [_facts(plan), _tiers(plan)]
+    parts: list[RenderableType] = [facts(plan), _tiers(plan)]
     if plan.alternatives:
         parts.append(_budgets(plan))
     console.print(panel("Quote", *parts, _notes(plan)))
@@ -38,92 +35,6 @@ def next_step(plan: Plan, path: Path) -> str:
         return "It can't run here, for want of memory."
     doubtful = plan.forecast is not None and hopeless(plan.forecast, plan.target)
     return f"{'To run it all the same' if doubtful else 'Go on with'}: platform run {path}"
-
-
-def _facts(plan: Plan) -> Table:
-    cost = amount(plan.in_budget_units(plan.cost), plan.budget)
-    rows: list[tuple[str, RenderableType]] = [
-        ("molecule", f"{plan.molecule.name} ({len(plan.molecule.numbers)} atoms)"),
-        ("budget", f"{plan.budget} = {three_digits(plan.cap / 3600)} core-hours"),
-        ("planned cost", f"{cost} = {three_digits(plan.cost / 3600)} core-hours"),
-        *_imported(plan),
-        ("labelling takes", _wall(plan)),
-        *_training(plan),
-        *_resources(plan),
-        ("expected error", plan.expected_error),
-        *_target(plan),
-    ]
-    return grid(rows)
-
-
-def _wall(plan: Plan) -> str:
-    if all(wall.seconds is None for wall in plan.wall):
-        return "for ever: a label doesn't fit into a node"
-    parts: list[str] = []
-    for wall in plan.wall:
-        nodes = "1 node" if wall.nodes == 1 else f"{wall.nodes} nodes"
-        cores = "1 core" if wall.cores == 1 else f"{wall.cores} cores"
-        said = duration(wall.seconds) if wall.seconds is not None else "a label doesn't fit"
-        again = parts and wall.cores == plan.wall[0].cores
-        parts.append(f"{said} on {nodes}" if again else f"{said} on {nodes} of {cores}")
-    return ", ".join(parts)
-
-
-def _training(plan: Plan) -> list[tuple[str, RenderableType]]:
-    time, effort = plan.training_time, plan.training_effort
-    if time is None:
-        return []
-    said = f"{duration(time.wall_s)} (×/÷ {three_digits(time.factor)}) here in the end"
-    steps = "" if effort == 1 else f", {three_digits(effort)} times the recipe's steps"
-    return [("training takes", f"{said}{steps}; free of charge")]
-
-
-def _imported(plan: Plan) -> list[tuple[str, RenderableType]]:
-    there = [f"{quote.imported:,} {quote.tier}" for quote in plan.tiers if quote.imported]
-    if not there:
-        return []
-    said = f"{' + '.join(there)} labels to train on, at no cost"
-    if plan.forecast_without_imports is not None:
-        said += f"; without them {_forecast(plan.forecast_without_imports)} is expected"
-    return [("there already", said)]
-
-
-def _forecast(error: ErrorForecast) -> str:
-    """`0.3 (0.1–0.9)`."""
-    median, band = _error(error)
-    return f"{median} ({band})"
-
-
-def _resources(plan: Plan) -> list[tuple[str, RenderableType]]:
-    rows: list[tuple[str, RenderableType]] = []
-    if plan.memory is not None:
-        memory = plan.memory
-        workers = counted(memory.workers, "worker") if memory.workers else "a single label"
-        needed, have = gigabytes(memory.needed_bytes), gigabytes(memory.node_bytes)
-        rows.append(("memory", f"{needed} for {workers}; a node here has {have} for labels"))
-    if plan.disk is not None:
-        training = gigabytes(plan.disk.training)
-        rows.append(("disk", f"{gigabytes(plan.disk.total)} at most, {training} of it training"))
-    return rows
-
-
-def _target(plan: Plan) -> list[tuple[str, RenderableType]]:
-    target = plan.target
-    if target is None:
-        return []
-    said = f"{target.asked:g} {UNIT}: {_chance(target.chance)} with this budget; "
-    if target.core_seconds is None or target.budget is None:
-        return [("target error", said + "no budget makes it likelier than not")]
-    hours = three_digits(target.core_seconds / 3600)
-    return [("target error", f"{said}{target.budget} ({hours} core-hours) make it an even chance")]
-
-
-def _chance(chance: float) -> str:
-    if chance < ONE_IN_TWO_HUNDRED:
-        return "out of reach"
-    return (
-        "as good as certain" if chance > 1 - ONE_IN_TWO_HUNDRED else f"{100 * chance:.0f} % likely"
-    )
 
 
 def _tiers(plan: Plan) -> Table:
@@ -163,7 +74,7 @@ def _rows(plan: Plan) -> list[tuple[float, tuple[str, ...], str]]:
                 other.budget,
                 three_digits(other.core_seconds / 3600),
                 _labels(other.target, other.middle),
-                *_error(other.error),
+                *error_words(other.error),
                 duration(other.wall_s),
             ),
             "",
@@ -184,18 +95,13 @@ def _own_row(plan: Plan, forecast: ErrorForecast) -> tuple[str, ...]:
         plan.budget,
         three_digits(plan.cap / 3600),
         _labels(target, middle),
-        *_error(forecast),
+        *error_words(forecast),
         duration(plan.wall[0].seconds),
     )
 
 
 def _labels(target: int, middle: int) -> str:
     return f"{target:,} + {middle:,}"
-
-
-def _error(error: ErrorForecast) -> tuple[str, str]:
-    low, high = three_digits(error.low), three_digits(error.high)
-    return three_digits(error.median), f"{low}–{high}"
 
 
 def _notes(plan: Plan) -> RenderableType:

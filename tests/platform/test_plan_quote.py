@@ -27,6 +27,7 @@ from forgefield.platform.planning.quoting import estimated_costs, measured_costs
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.resources import disk_quote
 from forgefield.platform.planning.training_length import LONGEST, training_effort
+from forgefield.platform.planning.training_time import frame_time
 from forgefield.platform.screen.plan_plot import error_curve
 from forgefield.platform.screen.plan_screen import show_plan
 from forgefield.storage.ledger.entries import TierTally
@@ -89,6 +90,31 @@ def test_disk_bounds_what_a_finished_run_of_that_size_left() -> None:
     assert 3682 < bound.ledger / 1000 < 3 * 3682
     assert bound.training / 1000 > 24_235
     assert bound.total == bound.frames + bound.ledger + bound.spool + bound.training
+
+
+def test_the_trainings_of_rounds_are_in_the_quote() -> None:
+    """From 16 training labels of the target tier on there are up to six of them."""
+    frame = frame_time(ETHANOL, AsteroidSettings())
+    console = Console(width=110, record=True, file=io.StringIO())
+    small, large = (
+        make_plan(ETHANOL, parse_budget(b), COSTS, (HERE,), Recipe(), "run", None, frame)
+        for b in ("15ccsd", "250ccsd")
+    )
+    for plan, rounds in ((small, 0), (large, 6)):
+        assert plan.training_time is not None
+        assert plan.training_time.rounds == rounds
+        show_plan(console, plan)
+    assert large.disk is not None
+    assert small.disk is not None
+    assert large.disk.training > 2 * small.disk.training
+    said = " ".join(console.export_text().replace("│", " ").split())
+    assert said.count("after up to 6 rounds of") == 1
+    assert load_again(large) == large
+
+
+def load_again(plan: Plan) -> Plan:
+    """Through JSON."""
+    return Plan.model_validate_json(plan.model_dump_json())
 
 
 def test_more_money_is_expected_to_bring_a_smaller_error() -> None:

@@ -13,6 +13,7 @@ from forgefield.platform.planning.training_time import (
     pace_record,
     training_time,
 )
+from forgefield.platform.rounds.settings import RoundSettings
 from forgefield.storage.records import Tier
 from forgefield.trainers.settings import FitSettings
 from forgefield.trainers.stages.asteroid import AsteroidSettings, PhaseSettings, TrainingOutcome
@@ -83,6 +84,20 @@ def test_frames_of_all_stages_and_of_the_longest_way() -> None:
     longest = standard + sum(rungs) + 2 * tuning + sum(rungs) + tuning
     many = training_time(SETTINGS, frame, Machine(8, 8, 10**9))
     assert many.wall_s == pytest.approx(longest * frame.core_seconds)
+
+
+def test_rounds_train_too() -> None:
+    """Half the steps, no weights, one network, a curve of one; and two more of a committee."""
+    rounds = RoundSettings(effort=0.5, curve=(0.5,), committee=3)
+    frame, machine = frame_time(ETHANOL, SETTINGS), Machine(1, 2, 10**9)
+    found = training_time(SETTINGS, frame, machine, rounds, 6)
+    tuning = SETTINGS.longer(0.5).finetune.steps * 2
+    frames = 2 * 200 + (5000 + 500) + 2 * tuning + tuning + 2 * tuning
+    assert found.rounds == 6
+    assert found.round_core_seconds == pytest.approx(frames * frame.core_seconds)
+    none = training_time(SETTINGS, frame, machine, rounds, 0)
+    assert (none.rounds, none.round_core_seconds) == (0, 0.0)
+    assert none.core_seconds == found.core_seconds
 
 
 def test_a_rung_with_a_grid_of_its_own_is_climbed_that_often() -> None:
