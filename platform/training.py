@@ -41,7 +41,8 @@ def train_run(folder: RunFolder, plan: Plan, cores: int, reporter: Reporter) -> 
     refuse_untrainable(frames, target, plan.budget)
     at_hand = [tier for tier in Tier if tier != target and len(frames.of_tier(tier))]
     reporter.say("Training: baseline, pre-training and fine-tuning, chosen by validation …")
-    with running_stages(folder.training, cores, reporter) as runner:
+    workers = plan.training.workers
+    with running_stages(folder.training, cores, reporter, workers=workers) as runner:
         outcome = train(store, folder.training, plan.training, runner, cheap_tiers=at_hand)
     write_atomically(folder.outcome, outcome.model_dump_json(indent=1))
     publish(outcome, frames.of_tier(target), folder)
@@ -69,19 +70,28 @@ def _trainable(folder: RunFolder, plan: Plan, reporter: Reporter) -> tuple[Frame
 
 @contextmanager
 def running_stages(
-    folder: Path, cores: int, reporter: Reporter, check: Callable[[], None] | None = None
+    folder: Path,
+    cores: int,
+    reporter: Reporter,
+    check: Callable[[], None] | None = None,
+    *,
+    workers: int = 1,
 ) -> Iterator[Runner]:
-    """Stages under Ray Train into `folder`, `cores` side by side or one a GPU, with their bars.
+    """Stages under Ray Train into `folder`, on `cores` or all GPUs at hand, with their bars.
 
-    `check` is called about once a second and may raise.
+    Each has `workers` of them, or what there is. `check` is called about once a second and may
+    raise.
     """
     gpus = gpus_at_hand()
     if gpus < gpus_seen():
         reporter.say("Ray sees a GPU, but PyTorch is built without CUDA: training takes the cores.")
+    slots = gpus or max(1, cores)
+    each = min(workers, slots)
     settings = RaySettings(
         storage=folder / "ray",
         progress=folder / PROGRESS,
-        parallel=gpus or max(1, cores),
+        parallel=slots // each,
+        workers=each,
         gpu=gpus > 0,
     )
     with progress_bars(settings.progress, folder, reporter):

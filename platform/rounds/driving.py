@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from forgefield.platform.buying.asking import Order
 from forgefield.platform.buying.labelling import Labelling
@@ -55,7 +56,7 @@ def run_rounds(
     supply: Supply,
     phase: Labelling,
     reporter: Reporter,
-    stages: Stages = running_stages,
+    stages: Stages | None = None,
 ) -> Round:
     """All rounds and, where nothing was saved by stopping early, the top-up; the last record."""
     for order in supply.firm:
@@ -63,6 +64,7 @@ def run_rounds(
     desk = Desk(supply.firm, {quote.tier: quote.core_seconds for quote in plan.tiers})
     thought = _Thought()
     check = _checking(phase, thought)
+    stages = stages or partial(running_stages, workers=plan.training.workers)
     thinker = Thinker(Chooser(folder, plan, supply), phase, desk, reporter, check, stages)
     with _thinking(thinker, desk, thought):
         serve(phase, desk)

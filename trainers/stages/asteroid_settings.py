@@ -78,6 +78,7 @@ class AsteroidSettings(Frozen):
     `effort` multiplies the steps of every stage; null lets the campaign's plan decide. `curve` are
     the fractions of the accurate training frames of the learning curve, below 1. The force field is
     the mean of `members` networks, each trained by the chosen stages with weights of its own.
+    `workers` processes share every batch of a stage, where there are as many cores or GPUs.
     """
 
     model: ModelSettings = NequIPSettings()
@@ -93,6 +94,7 @@ class AsteroidSettings(Frozen):
     c_grid: Grid = (1.0, None)
     curve: tuple[float, ...] = (0.25, 0.5)
     members: int = Field(default=3, ge=1, le=20)
+    workers: int = Field(default=1, ge=1, le=64)
     seed: int = 0
     effort: float | None = Field(default=None, gt=0)
 

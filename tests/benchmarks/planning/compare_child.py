@@ -46,7 +46,7 @@ class Log:
 
 
 @contextmanager
-def in_this_process(*_: object) -> Iterator[Runner]:
+def in_this_process(*_: object, **__: object) -> Iterator[Runner]:
     """In the place of `training.running_stages`."""
     yield plain_runner()
 

@@ -1,10 +1,13 @@
-"""What a fit has to tell people reaches the screen, once, whoever else says the same."""
+"""How many stages run at a time, and what reaches the screen of them."""
 
 import math
 import time
 from pathlib import Path
 
+import pytest
+
 from forgefield.platform import training
+from forgefield.trainers.ray_train import RaySettings
 from forgefield.trainers.settings import Progress
 from forgefield.trainers.stages.progress import write_progress
 from forgefield.trainers.stages.tasks import StageProgress
@@ -27,6 +30,29 @@ class Notes:
     def end(self, name: str) -> None:
         """Kept too."""
         self.ended.append(name)
+
+
+@pytest.mark.parametrize(
+    ("cores", "workers", "parallel", "each"),
+    [(8, 1, 8, 1), (8, 3, 2, 3), (2, 4, 1, 2), (0, 1, 1, 1)],
+)
+def test_workers_of_a_stage_share_what_there_is(
+    cores: int,
+    workers: int,
+    parallel: int,
+    each: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """More than there are would wait for ever."""
+    asked: list[RaySettings] = []
+    monkeypatch.setattr(training, "gpus_seen", lambda: 0)
+    monkeypatch.setattr(training, "gpus_at_hand", lambda: 0)
+    monkeypatch.setattr(training, "run_stages", lambda _, settings, __: asked.append(settings))
+    screen = Notes()
+    with training.running_stages(tmp_path, cores, screen, workers=workers) as runner:  # type: ignore[arg-type]
+        runner([])
+    assert [(one.parallel, one.workers, one.gpu) for one in asked] == [(parallel, each, False)]
 
 
 def test_what_fits_say_is_said_once(tmp_path: Path) -> None:
