@@ -15,7 +15,14 @@ from forgefield.trainers.fitting.flat import FlatParameters
 from forgefield.trainers.fitting.objectives import Labels, Objective, Scores
 from forgefield.trainers.fitting.processor_products import use_fastest_products
 from forgefield.trainers.graphs import Batch, GraphSet
-from forgefield.trainers.model_settings import EGNNSettings, ModelSettings, NequIPSettings
+from forgefield.trainers.model_settings import (
+    EGNNSettings,
+    GemNetSettings,
+    ModelSettings,
+    NequIPSettings,
+    PaiNNSettings,
+    SchNetSettings,
+)
 from forgefield.trainers.models import Potential, build
 from forgefield.trainers.settings import FitSettings, Progress
 
@@ -26,6 +33,11 @@ SMALL: dict[str, ModelSettings] = {
     ),
 }
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
+OTHERS: dict[str, ModelSettings] = {
+    "schnet": SchNetSettings(layers=1, channels=8, filters=6, radial=6, elements=(1, 6, 8)),
+    "painn": PaiNNSettings(layers=2, channels=8, radial=6, elements=(1, 6, 8)),
+    "gemnet": GemNetSettings(blocks=1, elements=(1, 6, 8)),
+}
 OBJECTIVES: dict[str, Objective] = {"labels": Labels(rho=0.1), "scores": Scores(0.02)}
 
 
@@ -59,6 +71,30 @@ def test_traced_operations_give_the_eager_loss_and_gradient(
         found = captured(weights, batch, extra)
         torch.testing.assert_close(found[0], loss.detach(), rtol=1e-12, atol=1e-12)
         torch.testing.assert_close(found[1], flat.gradient, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [*SMALL, *OTHERS])
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_no_step_on_frames_of_one_size_adds_by_index(
+    kind: str, objective: str, accurate: Frames
+) -> None:
+    """Such additions are made by atomics on a GPU, in any order."""
+    torch.manual_seed(3)
+    model, batch = build({**SMALL, **OTHERS}[kind]).double(), first_batch(accurate, 3)
+    flat, aim = FlatParameters(model), OBJECTIVES[objective]
+    captured = CapturedStep(model, aim)
+    found: list[GraphModule] = []
+
+    def trace(values: torch.Tensor, tensors: list[torch.Tensor], frames: int) -> GraphModule:
+        found.append(captured.trace(values, tensors, frames))
+        return found[0]
+
+    captured._compile = trace  # type: ignore[method-assign, assignment]
+    captured(flat.values.detach(), batch, aim.draw(batch.graph, torch.arange(3), 7))
+    names = {str(node.target) for node in found[0].graph.nodes if node.op == "call_function"}
+    scattering = ("index_add", "index_put", "scatter", "embedding_dense_backward", "bincount")
+    assert not [name for name in names if any(word in name for word in scattering)]
+    assert any("index_select" in name for name in names), "names are as they were"
 
 
 def test_every_shape_is_traced_once(accurate: Frames) -> None:

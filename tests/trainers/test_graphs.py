@@ -34,6 +34,20 @@ def pairs_in(graph: Graph, cutoff: float) -> list[tuple[int, int]]:
     return list(zip(atom.tolist(), graph.neighbour_AK[atom, slot].tolist(), strict=True))
 
 
+@pytest.mark.parametrize("picked", [PICKED, np.array([4, 4, 4])])
+def test_sums_over_the_atoms_of_frames_are_those_of_a_loop(
+    picked: np.ndarray, frames: Frames
+) -> None:
+    """By shape where frames are of one size, else atom by atom; numbers and matrices alike."""
+    graph = GraphSet(frames, CUTOFF, dtype=torch.float64).batch(picked).graph
+    sizes = [len(frames.positions_A3[frames.atoms_of(place)]) for place in picked]
+    assert graph.atoms == (sizes[0] if len(set(sizes)) == 1 else None)
+    for shape in ((), (3, 3)):
+        values = torch.randn(sum(sizes), *shape, dtype=torch.float64)
+        looped = torch.stack([part.sum(0) for part in values.split(sizes)])
+        torch.testing.assert_close(graph.of_frames(values), looped)
+
+
 def test_ragged_ranges_concatenate_ranges() -> None:
     found = ragged_ranges(np.array([5, 0, 2]), np.array([2, 0, 3]))
     assert found.tolist() == [5, 6, 2, 3, 4]

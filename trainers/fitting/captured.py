@@ -31,7 +31,7 @@ FEWEST_STEPS = 3_000
 """From about this many steps on the time to compile is earned back."""
 
 Compiled = Callable[[Tensor, list[Tensor]], tuple[Tensor, Tensor]]
-_GRAPH_TENSORS = tuple(field.name for field in fields(Graph) if field.name != "frames")
+_GRAPH_TENSORS = tuple(f.name for f in fields(Graph) if f.name not in {"frames", "atoms"})
 
 
 class NotCompiled(Exception):
@@ -61,6 +61,7 @@ def compiler_for(device: torch.device) -> str | None:
 class CapturedStep:
     """`loss, gradient = step(values, batch, extra)` for the trainable parameters of `model`.
 
+    Frames are of one size, as `pays` sees to.
     Raises `NotCompiled` at the first batch of a shape, or never for it.
 
     `products` says which library multiplies which shapes: with the same choices another process
@@ -147,7 +148,9 @@ def _tensors(batch: Batch, extra: Extra) -> list[Tensor]:
 
 
 def _batch(tensors: list[Tensor], frames: int) -> tuple[Batch, Extra]:
+    """What `_tensors` took apart; the frames are of one size."""
     count = len(_GRAPH_TENSORS)
-    graph = Graph(**dict(zip(_GRAPH_TENSORS, tensors[:count], strict=True)), frames=frames)
+    named = dict(zip(_GRAPH_TENSORS, tensors[:count], strict=True))
+    graph = Graph(**named, frames=frames, atoms=len(named["numbers"]) // frames)
     graph = replace(graph, positions_A3=graph.positions_A3.detach())
     return Batch(graph, *tensors[count : count + 3]), tuple(tensors[count + 3 :])

@@ -5,7 +5,9 @@ Never broken:
   the step number alone, so nothing random has to be remembered; what is chosen by a stopwatch is
   chosen once for the machine (`product_choices`);
 - an interrupted run that is started again with the same checkpoint file ends with the same
-  bits as one that was never interrupted (same machine, same thread count), compiled or not;
+  bits as one that was never interrupted (same machine, same thread count), compiled or not. This
+  is claimed and tested on CPUs. On a GPU frames of one size leave nothing to atomics but what the
+  compiler makes of it, and it may time kernels that round differently;
 - what diverges ends with an error, not with weights;
 - a checkpoint is complete and atomic: weights, their moving average, the best average so far,
   the optimiser's state, step, patience and history, in one renamed file, no pickle;

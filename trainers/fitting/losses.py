@@ -44,8 +44,7 @@ def loss_sum(
     `energy_F`, `forces_A3` and the labels of `batch` are in units of the force scale.
     """
     graph = batch.graph
-    ones = torch.ones_like(forces_A3[:, 0])
-    atoms_F = torch.zeros_like(energy_F).index_add_(0, graph.frame_A, ones)
+    atoms_F = graph.of_frames(torch.ones_like(forces_A3[:, 0]))
     known = torch.isfinite(batch.forces_A3)
     error_A3 = torch.where(known, forces_A3 - batch.forces_A3, torch.zeros_like(forces_A3))
     share_A = (batch.weight_F / (3 * atoms_F)).index_select(0, graph.frame_A)

@@ -92,7 +92,7 @@ def score_losses(
 
     The trace of ∇F of one frame needs no others: frames of a graph don't feel each other.
     """
-    energy_F, forces_A3 = energy_and_forces(model, graph, training=True)
+    _, forces_A3 = energy_and_forces(model, graph, training=True)
     bend_A = torch.zeros_like(forces_A3[:, 0])
     for v_A3 in directions_SA3:
         (slope_A3,) = torch.autograd.grad(
@@ -100,9 +100,7 @@ def score_losses(
         )
         bend_A = bend_A + (v_A3 * slope_A3).sum(dim=1) / len(directions_SA3)
     each_A = kT_over_scale * bend_A + 0.5 * forces_A3.square().sum(dim=1)
-    zero_F = torch.zeros_like(energy_F)
-    atoms_F = zero_F.index_add(0, graph.frame_A, torch.ones_like(each_A))
-    return zero_F.index_add(0, graph.frame_A, each_A) / (3 * atoms_F)
+    return graph.of_frames(each_A) / (3 * graph.of_frames(torch.ones_like(each_A)))
 
 
 def directions(graph: Graph, index_F: Tensor, key: tuple[int, ...]) -> Tensor:
@@ -112,7 +110,7 @@ def directions(graph: Graph, index_F: Tensor, key: tuple[int, ...]) -> Tensor:
     whichever other frames are in the graph. The hash is the finaliser of MurmurHash3.
     """
     frame_A, index_F = graph.frame_A, index_F.to(graph.frame_A.device)
-    atoms_F = torch.zeros_like(index_F).index_add(0, frame_A, torch.ones_like(frame_A))
+    atoms_F = graph.of_frames(torch.ones_like(frame_A))
     first_F = atoms_F.cumsum(0) - atoms_F
     local_A = torch.arange(len(frame_A), device=frame_A.device) - first_F[frame_A]
     state = torch.zeros((), dtype=torch.int64, device=frame_A.device)

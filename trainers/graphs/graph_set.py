@@ -90,6 +90,7 @@ class GraphSet:
             frame_A=torch.as_tensor(place).to(self._device),
             head_F=self._head[index],
             frames=len(index_F),
+            atoms=int(size_F[0]) if len(set(size_F.tolist())) == 1 else None,
         )
         return Batch(graph, self._energy[index], self._forces[atom], self._weight[index])
 
@@ -111,4 +112,5 @@ def graph_of_one(
         frame_A=torch.zeros(len(numbers), dtype=torch.int64, device=device),
         head_F=torch.zeros(1, dtype=torch.int64, device=device),
         frames=1,
+        atoms=len(numbers),
     )

@@ -49,7 +49,7 @@ class EGNN(Potential):
 
     def atom_energies(self, graph: Graph) -> Tensor:
         """(A, H)."""
-        feature = self.embedding(self.species(graph))
+        feature = self.chosen(graph) @ self.embedding.weight
         _, distance = graph.gaps()
         fade = envelope(distance / self.cutoff)
         for layer in self.layers:

@@ -60,7 +60,7 @@ class GemNet(Potential):
         """(A, H)."""
         gap, distance = graph.gaps()
         radial, basis = self.radial(distance), self.triplets(gap, distance)
-        h = Sized(self.embedding(self.species(graph)))
+        h = Sized(self.chosen(graph) @ self.embedding.weight)
         m = self.edges(h, Sized(radial), graph)
         energy: Tensor = self.readouts[0](m, radial, self.for_readouts)
         for block, readout in zip(self.blocks, self.readouts[1:], strict=True):

@@ -34,13 +34,10 @@ Features = list[Tensor]
 class NequIP(Potential):
     """Atoms' energies after `layers` interactions; `channels[l]` features of each order l."""
 
-    one_hot: Tensor
-
     def __init__(self, settings: NequIPSettings) -> None:
         super().__init__(settings)
         self.largest = len(settings.channels) - 1
         self.radial = BesselBasis(settings.radial, settings.cutoff, trainable=False)
-        self.register_buffer("one_hot", torch.eye(len(self.elements)), persistent=False)
         self.embedding = nn.Parameter(torch.randn(len(self.elements), settings.species))
         scalars = settings.channels[:1]
         self.layers = nn.ModuleList(
@@ -63,10 +60,8 @@ class NequIP(Potential):
         radial = self.radial(distance) * math.sqrt(2 / self.cutoff)
         radial = radial * polynomial_envelope(distance / self.cutoff)
         coupled = self._coupled(harmonics(gap / distance, self.largest))
-        species = self.species(graph)
-        attribute = self.embedding.index_select(0, species)
-        chosen = self.one_hot.index_select(0, species)
-        features = [attribute.unsqueeze(1)]
+        chosen = self.chosen(graph)
+        features = [(chosen @ self.embedding).unsqueeze(1)]
         for layer in self.layers:
             features = layer(features, radial, coupled, graph, self.embedding, chosen)
         energy: Tensor = self.readout(features[0].squeeze(1))

@@ -51,7 +51,7 @@ class PaiNN(Potential):
         fade = self.fade(distance / self.cutoff)
         radial = torch.cat([self.radial(distance) * fade, fade], dim=2)
         unit_A3K = (gap / distance).transpose(1, 2)
-        scalar = self.embedding(self.species(graph))
+        scalar = self.chosen(graph) @ self.embedding.weight
         vector = scalar.new_zeros(len(scalar), 3, scalar.shape[1])
         for message, update in zip(self.messages, self.updates, strict=True):
             scalar, vector = message(scalar, vector, radial, unit_A3K, graph)

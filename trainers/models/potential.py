@@ -9,7 +9,7 @@ shapes alone, nothing is read back from the device, nothing random happens. It i
 local terms: a neighbour's share goes to zero at the cutoff, with two derivatives unless its
 settings ask for a paper's own envelope.
 
-Legend: `F` frames, `A` atoms, `H` heads.
+Legend: `F` frames, `A` atoms, `H` heads, `S` elements.
 """
 
 from abc import ABC, abstractmethod
@@ -43,6 +43,7 @@ class Potential(nn.Module, ABC):
     """Base of all models; `cutoff` is the longest gap it looks at, Å; `heads` readouts share it."""
 
     row_of_number: Tensor
+    one_hot: Tensor
 
     def __init__(self, settings: CommonSettings) -> None:
         super().__init__()
@@ -51,6 +52,7 @@ class Potential(nn.Module, ABC):
         row = torch.full((LARGEST_NUMBER + 1,), len(self.elements))
         row[list(self.elements)] = torch.arange(len(self.elements))
         self.register_buffer("row_of_number", row, persistent=False)
+        self.register_buffer("one_hot", torch.eye(len(self.elements)), persistent=False)
 
     def species(self, graph: Graph) -> Tensor:
         """Row of each atom's element in tables of `len(self.elements)` rows, (A,) int64.
@@ -58,6 +60,14 @@ class Potential(nn.Module, ABC):
         An element without weights gets a row beyond the table, which is an error of torch's.
         """
         return self.row_of_number.index_select(0, graph.numbers)
+
+    def chosen(self, graph: Graph) -> Tensor:
+        """One for each atom's element, else zero, (A, S).
+
+        `chosen @ table` are the atoms' rows of a table, and what flows back to it is a product too:
+        that of reading by index is scattered, on a GPU in any order.
+        """
+        return self.one_hot.index_select(0, self.species(graph))
 
     @abstractmethod
     def atom_energies(self, graph: Graph) -> Tensor:
@@ -70,7 +80,7 @@ class Potential(nn.Module, ABC):
         if self.heads > 1:
             head_A1 = graph.head_F.index_select(0, graph.frame_A).unsqueeze(1)
             energy_A = energy_AH.gather(1, head_A1).squeeze(1)
-        return energy_A.new_zeros(graph.frames).index_add(0, graph.frame_A, energy_A)
+        return graph.of_frames(energy_A)
 
 
 def energy_and_forces(

@@ -37,7 +37,7 @@ class SchNet(Potential):
 
     def atom_energies(self, graph: Graph) -> Tensor:
         """(A, H)."""
-        feature = self.embedding(self.species(graph))
+        feature = self.chosen(graph) @ self.embedding.weight
         _, distance = graph.gaps()
         radial, fade = self.radial(distance), self.fade(distance / self.cutoff)
         for layer in self.layers:

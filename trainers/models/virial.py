@@ -27,5 +27,4 @@ def energy_forces_virial(model: Potential, graph: Graph) -> tuple[Tensor, Tensor
         )
     strain_A33 = position.detach().unsqueeze(2) * slope_A3.unsqueeze(1)
     strain_A33 = strain_A33 + shift.detach().transpose(1, 2) @ slope_AK3
-    virial_F33 = strain_A33.new_zeros(graph.frames, 3, 3).index_add(0, graph.frame_A, strain_A33)
-    return energy_F.detach(), -slope_A3, virial_F33
+    return energy_F.detach(), -slope_A3, graph.of_frames(strain_A33)
