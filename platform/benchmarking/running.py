@@ -111,18 +111,23 @@ def _found(results: Sequence[tuple[StageResult, ...]]) -> Endings:
 
 def _one_by_one(chains: Sequence[Chain], device: str, reporter: Reporter) -> Endings:
     over: list[tuple[Chain, Ending]] = []
+    said = {""}
     for place, chain in enumerate(chains):
-        over.append((chain, lost(chain, over) or _in_turn(chain, device, reporter)))
+        over.append((chain, lost(chain, over) or _in_turn(chain, device, reporter, said)))
         yield place, over[-1][1]
 
 
-def _in_turn(chain: Chain, device: str, reporter: Reporter) -> Ending:
+def _in_turn(chain: Chain, device: str, reporter: Reporter, said: set[str]) -> Ending:
+    """`said` is what fits had to tell people before; each thing is said once."""
     from forgefield.trainers.stages.running import run_stage
 
     def watch(line: StageProgress) -> None:
         best = three_digits(line.fit.best * KCAL_PER_MOL_PER_EV)
         detail = f"validation {best} kcal/mol/Å" if line.fit.best < float("inf") else ""
         reporter.bar(line.stage, line.fit.step, line.fit.steps, detail)
+        if line.fit.said not in said:
+            said.add(line.fit.said)
+            reporter.say(line.fit.said)
 
     done: list[StageResult] = []
     for task in chain:
