@@ -15,7 +15,7 @@ tried again.
 
 import os
 import platform
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -34,9 +34,10 @@ from forgefield.storage.errors import (
     TrainingDiverged,
 )
 from forgefield.trainers.last_words import raise_last_words, write_last_words
-from forgefield.trainers.stages.endings import Ending, lost
+from forgefield.trainers.stages.endings import Ending
 from forgefield.trainers.stages.finished import finished_chain
 from forgefield.trainers.stages.progress import begun, write_progress
+from forgefield.trainers.stages.side_by_side import side_by_side
 from forgefield.trainers.stages.tasks import StageProgress, StageResult, StageTask
 
 LIGHT = {
@@ -98,41 +99,14 @@ def stage_endings(
     check: Callable[[], None] | None = None,
 ) -> Iterator[tuple[int, Ending]]:
     """The same, place and ending of a chain as soon as it is over: some may diverge."""
-    found: dict[int, Ending] = {}
-    running: dict[Any, int] = {}
-    while len(found) < len(chains):
-        for place in _startable(chains, {*found, *running.values()}, found):
-            if len(running) == settings.parallel:
-                break
-            over = [(chains[other], ending) for other, ending in found.items()]
-            done = finished_chain(chains[place]) or lost(chains[place], over)
-            if done is None:
-                running[_submit(chains[place], settings)] = place
-            else:
-                found[place] = done
-                yield place, done
-        ready, _ = ray.wait(list(running), num_returns=1, timeout=CHECK_S) if running else ([], [])
+
+    def over(running: list[Any]) -> list[tuple[Any, Ending]]:
+        ready, _ = ray.wait(running, num_returns=1, timeout=CHECK_S)
         if check is not None:
             check()
-        for reference in ready:
-            place = running.pop(reference)
-            found[place] = _ending(reference)
-            yield place, found[place]
+        return [(reference, _ending(reference)) for reference in ready]
 
-
-def _startable(
-    chains: Sequence[Sequence[StageTask]], begun: Collection[int], ended: Collection[int]
-) -> list[int]:
-    """Places of the chains that aren't begun and need nothing of an earlier one that isn't over."""
-    open_outputs = set[Path]()
-    found = []
-    for place, chain in enumerate(chains):
-        needed = {source for task in chain for source in task.sources}
-        if place not in begun and needed.isdisjoint(open_outputs):
-            found.append(place)
-        if place not in ended:
-            open_outputs |= {task.output for task in chain}
-    return found
+    return side_by_side(chains, settings.parallel, lambda chain: _submit(chain, settings), over)
 
 
 def gpus_seen() -> int:

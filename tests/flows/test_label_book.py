@@ -77,8 +77,8 @@ def frames_of(folder: RunFolder, tier: Tier) -> Frames:
 
 
 def test_a_larger_run_in_another_folder_pays_for_nothing_twice(bought: Buyer) -> None:
-    _, first = bought("first", "14ccsd")
-    plan, second = bought("second", "20ccsd")
+    _, first = bought("first", "20ccsd")
+    plan, second = bought("second", "28ccsd")
     for tier in (Tier.DFT, Tier.CCSD):
         ours, theirs = frames_of(second, tier), frames_of(first, tier)
         paid = Counter(

@@ -26,7 +26,6 @@ from forgefield.trainers.last_words import raise_last_words
 from forgefield.trainers.model_settings import EGNNSettings, NequIPSettings
 from forgefield.trainers.ray_train import (
     RaySettings,
-    _startable,
     _train_loop,
     gpus_at_hand,
     gpus_seen,
@@ -37,6 +36,7 @@ from forgefield.trainers.stages import running
 from forgefield.trainers.stages.committee import committee
 from forgefield.trainers.stages.progress import latest_progress
 from forgefield.trainers.stages.running import run_stage
+from forgefield.trainers.stages.side_by_side import startable
 from forgefield.trainers.stages.tasks import Phase, Selection, StageResult, StageTask
 
 ray = pytest.importorskip("ray")
@@ -228,10 +228,10 @@ def test_a_chain_begins_when_what_it_goes_on_from_is_there(
     )
     free = task(frame_store, tmp_path, "free").model_copy(update={"start": tmp_path / "elsewhere"})
     chains = [(first,), (later,), (free, weighted), (free,)]
-    assert _startable(chains, (), ()) == [0, 3]
-    assert _startable(chains, {0, 3}, {3}) == []
-    assert _startable(chains, {0, 3}, {0}) == [1, 2]
-    assert _startable([(later,), (first,)], (), ()) == [0, 1], "only what is named before it"
+    assert startable(chains, (), ()) == [0, 3]
+    assert startable(chains, {0, 3}, {3}) == []
+    assert startable(chains, {0, 3}, {0}) == [1, 2]
+    assert startable([(later,), (first,)], (), ()) == [0, 1], "only what is named before it"
 
 
 @pytest.mark.slow
