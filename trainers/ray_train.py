@@ -120,12 +120,11 @@ def gpus_at_hand() -> int:
     Only the build is asked for, which all nodes share: the GPUs may be in other machines.
     """
     seen = gpus_seen()
-    if seen:
-        import torch
+    if not seen:
+        return 0
+    import torch
 
-        built = torch.backends.cuda.is_built()  # type: ignore[no-untyped-call]
-        return seen if built else 0
-    return 0
+    return seen if torch.backends.cuda.is_built() else 0  # type: ignore[no-untyped-call]
 
 
 def _ending(reference: Any) -> Ending:  # noqa: ANN401  (a reference)

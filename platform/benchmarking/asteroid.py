@@ -43,19 +43,18 @@ def benchmark_asteroid(asked: Asked, terms: Terms, reporter: Reporter) -> Result
     """Train and measure what isn't there yet; raises `InputError` before anything is computed."""
     bench = bench_of(prepare(asked, terms.budget, reporter), terms)
     with own_folder(bench.prepared, KIND, terms.budget):
-        prepared = settled(
-            bench.prepared, lambda at: trainings(replace(bench, prepared=at)), reporter
-        )
-        bench = replace(bench, prepared=prepared)
-        found = train_all(trainings(bench), prepared, reporter)
+        bench = _in_time(bench, reporter)
+        found = train_all(trainings(bench), bench.prepared, reporter)
         reporter.say("Measuring on the test frames …")
-        prepared.judge(prepared.draws[0]).save_labels()
+        bench.prepared.judge(bench.prepared.draws[0]).save_labels()
         rows, lost = measured(bench, found)
         more, lacking = _analytic(bench, reporter)
         return _results(bench, rows + more, [*bench.left_out, *lost, *lacking])
 
 
 def _in_time(bench: Bench, reporter: Reporter) -> Bench:
+    """At the effort that ends in the hours that were asked for."""
+
     def chains_of(prepared: Prepared) -> Chains:
         return trainings(replace(bench, prepared=prepared))
 

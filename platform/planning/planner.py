@@ -44,8 +44,7 @@ def make_plan(
 
     `machines[0]` is the one at hand; wall time is quoted for each. `target` is a force error in
     kcal/mol/Å, `frame` the time of a training frame here, `imported` training labels by tier that
-    are there at no cost. Raises `InputError` for a budget that
-    nobody can spend.
+    are there at no cost. Raises `InputError` for a budget that nobody can spend.
     """
     label_cost = {tier: cost.core_seconds for tier, cost in costs.items()}
     cap_micro = worth_micro(budget, label_cost, recipe.prices)

@@ -8,8 +8,7 @@ weights for each of 13 fits. Units: bytes.
 from forgefield.platform.planning.machine import Machine
 from forgefield.platform.planning.quote_parts import DiskQuote, MemoryQuote
 from forgefield.platform.planning.recipe import Recipe
-from forgefield.platform.rounds.learning import shorter
-from forgefield.trainers.stages.asteroid_settings import AsteroidSettings
+from forgefield.platform.planning.training_fits import fits_of, fits_of_round
 
 FRAME, FRAME_ATOM = 400, 64
 """Of a frame: keys, energy, provenance; and of every atom position, forces and element."""
@@ -37,20 +36,10 @@ def disk_quote(labels: int, atoms: int, slots: int, recipe: Recipe, rounds: int 
     Every round keeps its fits and the frames that it trained on.
     """
     geometries = GEOMETRY_ATOM * atoms * max(labels, recipe.sampling.frames)
-    of_round = _fits(shorter(recipe.training, recipe.rounds)) + recipe.rounds.committee - 1
+    of_round = len(fits_of_round(recipe.training, recipe.rounds))
     return DiskQuote(
         frames=(1 + rounds) * labels * (FRAME + FRAME_ATOM * atoms) + geometries,
         ledger=LEDGER_LABEL * labels,
         spool=slots * (SPOOLED_LABEL + 2 * GEOMETRY_ATOM * atoms),
-        training=FIT * (_fits(recipe.training) + rounds * of_round),
+        training=FIT * (len(fits_of(recipe.training)) + rounds * of_round),
     )
-
-
-def _fits(training: AsteroidSettings) -> int:
-    """Trainings of the stages: baseline, each rung twice for every c, the curves, a committee.
-
-    Its others take every rung of one way, and the baseline's and the fine-tuning's.
-    """
-    rungs = sum(len(phase.c_grid or training.c_grid) for phase in training.pretrain)
-    others = (training.members - 1) * (len(training.pretrain) + 2)
-    return 1 + 2 * rungs + 2 * len(training.curve) + others

@@ -8,14 +8,13 @@ them a general figure stands in. A frame is one of a batch: energy, forces, loss
 import platform
 import time
 from collections.abc import Iterable
-from itertools import accumulate
 
 from forgefield.platform.planning.cost_scaling import Scaled, measured_cost, scaled_cost
 from forgefield.platform.planning.cost_store import CostRecord, known_costs
 from forgefield.platform.planning.machine import Machine
 from forgefield.platform.planning.quote_parts import TrainingTime
 from forgefield.platform.planning.quoting import composition
-from forgefield.platform.rounds.learning import shorter
+from forgefield.platform.planning.training_fits import fits_of, fits_of_round, longest_way
 from forgefield.platform.rounds.settings import RoundSettings
 from forgefield.storage.records import Molecule
 from forgefield.trainers.settings import FitSettings
@@ -49,12 +48,12 @@ def training_time(
 
     On a machine a chain of stages has one core at a time.
     """
-    frames, longest = _frames(training)
-    of_round = _round_frames(training, rounds) if rounds and number else 0
-    work, cores = frames * frame.core_seconds, machine.nodes * machine.cores
+    of_round = _frames(fits_of_round(training, rounds)) if rounds and number else 0
+    work = _frames(fits_of(training)) * frame.core_seconds
+    longest = _frames(longest_way(training)) * frame.core_seconds
     return TrainingTime(
         core_seconds=work,
-        wall_s=max(work / cores, longest * frame.core_seconds),
+        wall_s=max(work / (machine.nodes * machine.cores), longest),
         factor=frame.high / frame.core_seconds,
         rounds=number,
         round_core_seconds=of_round * frame.core_seconds,
@@ -92,35 +91,8 @@ def pace_record(
     )
 
 
-def _frames(training: AsteroidSettings) -> tuple[int, int]:
-    """Frames that all stages see at most, and those of the longest way through them.
-
-    Stage 1, its curve and committee; for each c every rung and its fine-tuning; then the curve of
-    fine-tunings and the committee's others up the way that was chosen.
-    """
-    standard, tuning = _of(training.standard), _of(training.finetune)
-    rungs = [_of(phase.fit) for phase in training.pretrain]
-    grids = [len(phase.c_grid or (None,)) for phase in training.pretrain]
-    grids[:1] = [len(training.pretrain[0].c_grid or training.c_grid)] if grids else []
-    climbs = sum(width * (rung + tuning) for width, rung in zip(_widths(grids), rungs, strict=True))
-    curve, others, way = len(training.curve), training.members - 1, sum(rungs) + tuning
-    everything = standard * (1 + curve + others) + climbs + tuning * curve + others * way
-    climb = sum(rungs) + tuning * len(rungs)
-    return everything, standard + climb + way * bool(others)
-
-
-def _round_frames(training: AsteroidSettings, rounds: RoundSettings) -> int:
-    """Frames that a round's stages see at most, those of its committee too."""
-    settings = shorter(training, rounds)
-    return _frames(settings)[0] + (rounds.committee - 1) * _of(settings.finetune)
-
-
-def _widths(grids: Iterable[int]) -> Iterable[int]:
-    return accumulate(grids, lambda wide, grid: wide * grid)
-
-
-def _of(fit: FitSettings) -> int:
-    return fit.steps * fit.batch
+def _frames(fits: Iterable[FitSettings]) -> int:
+    return sum(fit.steps * fit.batch for fit in fits)
 
 
 def _frames_seen(fit: FitSettings, result: StageResult) -> int:
