@@ -1,5 +1,7 @@
 """What the last training takes: its frames by hand, and its pace from run to run."""
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from forgefield.labelers.molecules import find_molecule
 from forgefield.platform.planning.cost_store import known_costs, remember_costs
 from forgefield.platform.planning.machine import Machine
+from forgefield.platform.planning.training_fits import fits_of
 from forgefield.platform.planning.training_time import (
     FRAME_SECONDS_PER_ATOM,
     frame_time,
@@ -16,9 +19,14 @@ from forgefield.platform.planning.training_time import (
 from forgefield.platform.rounds.settings import RoundSettings
 from forgefield.storage.records import Tier
 from forgefield.trainers.settings import FitSettings
-from forgefield.trainers.stages.asteroid import AsteroidSettings, PhaseSettings, TrainingOutcome
-from forgefield.trainers.stages.asteroid_settings import Trial
-from forgefield.trainers.stages.tasks import PhaseResult, StageResult
+from forgefield.trainers.stages.asteroid import (
+    AsteroidSettings,
+    PhaseSettings,
+    TrainingOutcome,
+    train,
+)
+from forgefield.trainers.stages.asteroid_settings import Chain, Trial
+from forgefield.trainers.stages.tasks import PhaseResult, StageResult, StageTask
 
 ETHANOL, ASPIRIN = find_molecule("ethanol"), find_molecule("aspirin")
 SETTINGS = AsteroidSettings(
@@ -109,6 +117,27 @@ def test_a_rung_with_a_grid_of_its_own_is_climbed_that_often() -> None:
     more = training_time(branching, frame, machine).core_seconds
     less = training_time(SETTINGS, frame, machine).core_seconds
     assert more - less == pytest.approx(4 * (1000 + 100) * frame.core_seconds)
+
+
+def test_fits_are_those_that_a_training_asks_for() -> None:
+    """Where the last rung is chosen; its own grid branches from the one below."""
+    low, high = SETTINGS.pretrain
+    high = high.model_copy(update={"c_grid": (0.5, 1.0, None)})
+    settings = SETTINGS.model_copy(update={"pretrain": (low, high)})
+    asked: list[StageTask] = []
+
+    def runner(chains: Sequence[Chain]) -> list[tuple[StageResult, ...]]:
+        asked.extend(task for chain in chains for task in chain)
+        return [tuple(ended(task) for task in chain) for chain in chains]
+
+    def ended(task: StageTask) -> StageResult:
+        found = result(1, 1.0)
+        return found.model_copy(update={"validation": 0.1 if "dft" in task.name else 0.2})
+
+    train(Path("frames"), Path("out"), settings, runner, cheap_tiers=(Tier.XTB, Tier.DFT))
+    expected = Counter(phase.fit.steps for task in asked for phase in task.phases)
+    assert Counter(fit.steps for fit in fits_of(settings)) == expected
+    assert len(fits_of(AsteroidSettings())) == 21, "stages of a campaign with the default recipe"
 
 
 def test_what_a_frame_took_is_kept_and_carried_to_other_molecules() -> None:
