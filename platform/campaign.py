@@ -9,17 +9,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from forgefield.platform.buying.calibrating import Calibration, measurable
+from forgefield.platform.buying.configurations import (
+    Pool,
+    calibration_orders,
+    campaign_orders,
+)
 from forgefield.platform.buying.labelling import Labelling, labelling
 from forgefield.platform.cluster import cluster_machine, ray_cluster
 from forgefield.platform.evaluating import Evaluation
 from forgefield.platform.planning.allocation import calibration_core_seconds
 from forgefield.platform.planning.budget import worth_micro
-from forgefield.platform.planning.calibrating import Calibration, measurable
-from forgefield.platform.planning.configurations import (
-    Pool,
-    calibration_orders,
-    campaign_orders,
-)
 from forgefield.platform.planning.cost_records import (
     cost_records,
     labels_seen,
@@ -27,7 +27,7 @@ from forgefield.platform.planning.cost_records import (
 )
 from forgefield.platform.planning.cost_store import remember_costs
 from forgefield.platform.planning.machine import Machine, this_machine
-from forgefield.platform.planning.plan import Plan, TierCost, load_plan
+from forgefield.platform.planning.plan import Plan, load_plan
 from forgefield.platform.planning.quoting import (
     estimated_costs,
     measured_costs,
@@ -37,6 +37,7 @@ from forgefield.platform.planning.quoting import (
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.request import Request, claim_folder, known_plan
 from forgefield.platform.planning.throughput import choose_slots
+from forgefield.platform.planning.tier_quotes import TierCost
 from forgefield.platform.planning.training_time import pace_record
 from forgefield.platform.pooling import grown_pool, pool_for, refuse_short_replay
 from forgefield.platform.results import Result, result_of, spent_words

@@ -3,7 +3,7 @@
 import numpy as np
 
 from forgefield.platform.distance_errors import NO_BOUNDS, DistanceErrors
-from forgefield.platform.planning.plan import Document
+from forgefield.platform.documents import Document
 from forgefield.platform.screen.wording import UNIT, three_digits
 
 FEW = 10

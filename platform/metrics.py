@@ -6,7 +6,7 @@ has one source: the tally that the dispatcher keeps.
 
 from ray.util.metrics import Gauge, Histogram
 
-from forgefield.platform.buying.score import Progress
+from forgefield.platform.screen.label_progress import Progress
 from forgefield.storage.records import Tier
 
 SECONDS = [0.001, 0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 36000.0]

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from forgefield.platform.buying.book_places import book_place
-from forgefield.platform.planning.configurations import (
+from forgefield.platform.buying.configurations import (
     Pool,
     load_pool,
     pool_size,
@@ -11,12 +11,12 @@ from forgefield.platform.planning.configurations import (
     refuse_small_pool,
     save_pool,
 )
-from forgefield.platform.planning.plan import Plan
-from forgefield.platform.planning.sampled_pools import (
+from forgefield.platform.buying.sampled_pools import (
     larger_pool,
     refuse_to_sample_again,
     sample_pool,
 )
+from forgefield.platform.planning.plan import Plan
 from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.storage.records import Molecule

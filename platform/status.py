@@ -4,7 +4,8 @@ import time
 from collections.abc import Iterator, Sequence
 
 from forgefield.platform.buying.saved_labels import saved_labels
-from forgefield.platform.planning.plan import Document, Plan, load_plan
+from forgefield.platform.documents import Document
+from forgefield.platform.planning.plan import Plan, load_plan
 from forgefield.platform.planning.request import claim_in
 from forgefield.platform.rounds.documents import Band, Course, ended_rounds
 from forgefield.platform.run_folder import RunFolder

@@ -6,13 +6,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from forgefield.platform.evaluating import Evaluation, evaluate_run
+from forgefield.platform.planning.own_frames import own_frames
 from forgefield.platform.planning.plan import Plan
 from forgefield.platform.repeating import repeating
 from forgefield.platform.replaying.measuring import measure_on_test_frames
-from forgefield.platform.rounds.snapshots import own_frames, snapshot
 from forgefield.platform.run_folder import RunFolder, write_atomically
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.platform.screen.wording import UNIT, three_digits
+from forgefield.platform.snapshots import snapshot
 from forgefield.storage.errors import BudgetExhausted
 from forgefield.storage.frame_store import dataset_version
 from forgefield.storage.frames import TRAINING_PURPOSES, Frames

@@ -15,9 +15,10 @@ from forgefield.labelers.molecules import find_molecule
 from forgefield.platform.evaluating import evaluate_run
 from forgefield.platform.planning.budget import parse_budget
 from forgefield.platform.planning.machine import Machine
-from forgefield.platform.planning.plan import Plan, TierCost
+from forgefield.platform.planning.plan import Plan
 from forgefield.platform.planning.planner import make_plan
 from forgefield.platform.planning.recipe import Recipe
+from forgefield.platform.planning.tier_quotes import TierCost
 from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.training import publish
 from forgefield.storage.frame_store import FrameStore, load_frames

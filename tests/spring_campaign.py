@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from spring_frames import NUMBERS, SHAPE, label
 
+from forgefield.platform.buying.configurations import Pool, calibration_orders
 from forgefield.platform.buying.crew import Crew, Ended
 from forgefield.platform.buying.dispatch import Dispatcher
 from forgefield.platform.buying.labelling import Labelling
@@ -25,11 +26,11 @@ from forgefield.platform.buying.ledger_service import LedgerService
 from forgefield.platform.buying.saved_labels import Saved
 from forgefield.platform.buying.workers import worked_of
 from forgefield.platform.planning.budget import parse_budget
-from forgefield.platform.planning.configurations import Pool, calibration_orders
 from forgefield.platform.planning.machine import Machine
-from forgefield.platform.planning.plan import Plan, TierCost
+from forgefield.platform.planning.plan import Plan
 from forgefield.platform.planning.planner import make_plan
 from forgefield.platform.planning.recipe import Recipe
+from forgefield.platform.planning.tier_quotes import TierCost
 from forgefield.platform.rounds.documents import Round
 from forgefield.platform.rounds.driving import run_rounds
 from forgefield.platform.rounds.supply import Supply

@@ -10,9 +10,9 @@ import numpy as np
 
 from forgefield.platform.benchmarking.cheap_frames import with_cheap_frames
 from forgefield.platform.benchmarking.draws import cheap_draw
-from forgefield.platform.benchmarking.matching import Paired, paired_labels
 from forgefield.platform.benchmarking.preparing import Prepared
 from forgefield.platform.benchmarking.results import LeftOut
+from forgefield.platform.foreign_labels.matching import Paired, paired_labels
 from forgefield.storage.errors import InputError
 
 CHEAP_SHARE = 0.2

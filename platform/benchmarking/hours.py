@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from forgefield.platform.benchmarking.preparing import Prepared
 from forgefield.platform.benchmarking.results import write
 from forgefield.platform.benchmarking.wording import steps_in
-from forgefield.platform.planning.plan import Document
+from forgefield.platform.documents import Document
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.platform.screen.wording import duration
 from forgefield.storage.errors import TrainingDiverged

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from forgefield.platform.buying.score import Progress
+from forgefield.platform.screen.label_progress import Progress
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.platform.screen.wording import duration
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from forgefield.platform.benchmarking.asked import Asked, preset_for
-from forgefield.platform.benchmarking.bonds import bonds_of, refuse_isomers
 from forgefield.platform.benchmarking.draws import (
     Draw,
     cheap_pool,
@@ -15,23 +14,24 @@ from forgefield.platform.benchmarking.draws import (
     index_hash,
     with_test_file,
 )
-from forgefield.platform.benchmarking.files import (
-    LabelledFile,
-    read_labelled,
-    refuse_unlike_forces,
-)
-from forgefield.platform.benchmarking.matching import (
-    Pairs,
-    refuse_opposed_forces,
-    repeats_in,
-    shared_by,
-)
 from forgefield.platform.benchmarking.paper import name_of
 from forgefield.platform.benchmarking.results import FileFacts, facts_of
 from forgefield.platform.benchmarking.running import STAGES, device_of, parallel_of
 from forgefield.platform.benchmarking.scoring import Judge
 from forgefield.platform.benchmarking.stage_plans import ACCURATE, CHEAP, MOST_SEEDS, Course
 from forgefield.platform.benchmarking.stores import Part, make_store
+from forgefield.platform.foreign_labels.bonds import bonds_of, refuse_isomers
+from forgefield.platform.foreign_labels.files import (
+    LabelledFile,
+    read_labelled,
+    refuse_unlike_forces,
+)
+from forgefield.platform.foreign_labels.matching import (
+    Pairs,
+    refuse_opposed_forces,
+    repeats_in,
+    shared_by,
+)
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.storage.elements import SYMBOLS
 from forgefield.storage.errors import InputError

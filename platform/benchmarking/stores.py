@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from forgefield.platform.benchmarking.draws import Draw
-from forgefield.platform.benchmarking.files import LabelledFile
-from forgefield.platform.benchmarking.matching import Paired
+from forgefield.platform.foreign_labels.files import LabelledFile
+from forgefield.platform.foreign_labels.matching import Paired
 from forgefield.storage.frame_store import FrameStore
 from forgefield.storage.records import Method, Purpose
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from forgefield.platform.buying.score import Progress
+from forgefield.platform.screen.label_progress import Progress
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.trainers.stages.tasks import StageTask
 

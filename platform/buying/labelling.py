@@ -14,16 +14,16 @@ from forgefield.platform.buying.book_places import book_place
 from forgefield.platform.buying.dispatch import Dispatcher, Order
 from forgefield.platform.buying.ledger_service import LedgerClient
 from forgefield.platform.buying.saved_labels import Saved, saved_words
-from forgefield.platform.buying.score import Progress
 from forgefield.platform.buying.slots import NUMBERS, Slot
 from forgefield.platform.buying.workers import LabelJobs
 from forgefield.platform.cluster import slot_places
 from forgefield.platform.interrupts import Interrupted, signals_to
 from forgefield.platform.metrics import CampaignMetrics
 from forgefield.platform.planning.machine import Slots
-from forgefield.platform.planning.plan import TierCost
 from forgefield.platform.planning.recipe import Recipe
+from forgefield.platform.planning.tier_quotes import TierCost
 from forgefield.platform.run_folder import RunFolder
+from forgefield.platform.screen.label_progress import Progress
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.storage.ledger.entries import JobState, State
 from forgefield.storage.ledger.recovery import Recovery

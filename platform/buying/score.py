@@ -1,36 +1,18 @@
 """The running count of a labelling phase, and the snapshot of it that bars and metrics show."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
 from forgefield.platform.buying.purchasing import running_cost
+from forgefield.platform.screen.label_progress import Progress
 from forgefield.storage.ledger.entries import TierTally
 from forgefield.storage.records import Tier
 from forgefield.storage.units import from_micro
 
 PRIOR_LABELS = 2
 """So many labels seen weigh as much as the plan's cost of one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Where labelling stands; counts by tier, money in core-seconds.
-
-    `latest` holds the core-seconds a label of what was settled since the last snapshot; `waiting`
-    says whom a run waits for that has nothing else to do.
-    """
-
-    done: Mapping[Tier, int]
-    failed: Mapping[Tier, int]
-    in_flight: Mapping[Tier, int]
-    queued: Mapping[Tier, int]
-    spent: Mapping[Tier, float]
-    left: float
-    busy_cores: int
-    latest: tuple[tuple[Tier, float], ...]
-    waiting: str = ""
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from typing import TypeVar
 from forgefield.platform.buying.book_places import BookPlace, remember_place
 from forgefield.platform.buying.run_books import identity_of, opened_book
 from forgefield.platform.buying.saved_labels import Saved, count_saved, saved_labels
-from forgefield.platform.replaying.naming import is_real
+from forgefield.platform.stand_in_names import is_real
 from forgefield.storage.errors import InputError, StorageError
 from forgefield.storage.label_book import Claims, Found, LabelBook
 from forgefield.storage.label_book.publishing import Withdrawn

@@ -9,7 +9,8 @@ from forgefield.platform.buying.crew import Crew
 from forgefield.platform.buying.flights import Flights
 from forgefield.platform.buying.purchasing import Claim
 from forgefield.platform.buying.purse import Purse
-from forgefield.platform.buying.score import Progress, Score
+from forgefield.platform.buying.score import Score
+from forgefield.platform.screen.label_progress import Progress
 from forgefield.storage.records import Tier
 
 TELL_EVERY_S = 0.1

@@ -18,7 +18,7 @@ from ray.actor import ActorHandle
 from forgefield.labelers.labeler import Labeler
 from forgefield.labelers.registry import labeler_for
 from forgefield.platform.buying.ledger_service import LedgerService
-from forgefield.platform.replaying.stand_ins import StandIn, charge, stand_in_or_real
+from forgefield.platform.stand_ins.labelers import StandIn, charge, stand_in_or_real
 from forgefield.storage.errors import LabelError, StorageError
 from forgefield.storage.ledger.spool import Heartbeat, remove_spool, write_spool
 from forgefield.storage.records import Configuration, Failure, Job, Label, Molecule, Outcome, Tier

@@ -124,8 +124,8 @@ def plan(
     from forgefield.platform.campaign import calibrated_plan, quote
     from forgefield.platform.planning.machine import machines_asked
     from forgefield.platform.run_folder import write_atomically
-    from forgefield.platform.screen.plan_plot import draw_plan, refuse_plot_name
-    from forgefield.platform.screen.plan_screen import next_step, show_plan
+    from forgefield.platform.showing.plan_plot import draw_plan, refuse_plot_name
+    from forgefield.platform.showing.plan_screen import next_step, show_plan
 
     if ledger is not None and not calibrate:
         raise InputError("--no-calibrate books nothing. Give --ledger to `platform run`.")
@@ -203,7 +203,7 @@ def run(
     from forgefield.platform.buying.book_places import with_book
     from forgefield.platform.campaign import run_campaign
     from forgefield.platform.planning.request import request_of_plan
-    from forgefield.platform.screen.console import show_result
+    from forgefield.platform.showing.console import show_result
 
     asked = Asked(molecule, budget, target, charge, multiplicity, recipe, workdir)
     asked.refuse_beside(plan)

@@ -162,9 +162,9 @@ def import_(
     against the energies, the method against what FILE says, labels against those that are there.
     What contradicts is refused, and nothing is imported. Killed midway, the same command goes on.
     """
-    from forgefield.platform.data_sets.import_judging import Question
-    from forgefield.platform.data_sets.import_levels import Stated
     from forgefield.platform.data_sets.importing import import_file, parse_cost
+    from forgefield.platform.foreign_labels.judging import Question
+    from forgefield.platform.foreign_labels.levels import Stated
     from forgefield.platform.run_folder import RunFolder
 
     stated = Stated(

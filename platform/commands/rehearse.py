@@ -81,7 +81,7 @@ def rehearse(
     Try **platform rehearse -m ethanol -b 20ccsd** before days of coupled cluster.
     """
     from forgefield.platform.replaying import rehearsal
-    from forgefield.platform.replaying.showing import show_rehearsed
+    from forgefield.platform.showing.rehearsal import show_rehearsed
 
     asked = Asked(molecule, budget, target, charge, multiplicity, recipe, workdir=None)
     asked.refuse_beside(plan)

@@ -20,7 +20,7 @@ def status(
 ) -> None:
     """Money spent, reserved and left; labels by tier; rate and time to go."""
     from forgefield.platform.run_folder import RunFolder
-    from forgefield.platform.screen.console import show_status, watch_status
+    from forgefield.platform.showing.console import show_status, watch_status
     from forgefield.platform.status import status_of
 
     found = RunFolder.campaign(folder)
@@ -61,7 +61,7 @@ def evaluate(
     """Errors of the force field and the baseline on the hold-out, or on frames of your own."""
     from forgefield.platform.evaluating import evaluate_run
     from forgefield.platform.run_folder import RunFolder
-    from forgefield.platform.screen.console import show_evaluation
+    from forgefield.platform.showing.console import show_evaluation
 
     found = evaluate_run(RunFolder.campaign(folder), frames, plot=plot)
     print_json(found) if as_json else show_evaluation(screen, found)
@@ -70,7 +70,7 @@ def evaluate(
 def doctor(as_json: Json = False) -> None:
     """Check this installation: versions, cores, threads, memory, and what is missing."""
     from forgefield.platform.doctor import examine
-    from forgefield.platform.screen.console import show_checkup
+    from forgefield.platform.showing.console import show_checkup
 
     found = examine()
     print_json(found) if as_json else show_checkup(screen, found)

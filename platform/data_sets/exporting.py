@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 import zarr
 
-from forgefield.platform.planning.plan import Document
+from forgefield.platform.documents import Document
 from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.storage.errors import InputError

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from forgefield.platform.data_sets.import_judging import (
+from forgefield.platform.documents import Document
+from forgefield.platform.foreign_labels.judging import (
     Judged,
     Question,
     check_against,
@@ -19,7 +20,6 @@ from forgefield.platform.data_sets.import_judging import (
     labels_of,
 )
 from forgefield.platform.ledger_place import writing_ledger
-from forgefield.platform.planning.plan import Document
 from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.storage.errors import InputError

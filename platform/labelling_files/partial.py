@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from forgefield.platform.planning.plan import Document
+from forgefield.platform.documents import Document
 from forgefield.platform.run_folder import write_atomically
 from forgefield.storage.errors import InputError
 from forgefield.storage.ledger.spool import read_spools

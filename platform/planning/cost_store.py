@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveFloat, Pos
 from pydantic import ValidationError as Invalid
 
 from forgefield.platform.planning.cost_scaling import Measured
-from forgefield.platform.replaying.naming import is_real
+from forgefield.platform.stand_in_names import is_real
 from forgefield.storage.frame_store.durable_store import replace_file
 from forgefield.storage.user_cache import alone_with, cache_file
 

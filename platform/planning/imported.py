@@ -11,7 +11,7 @@ def imported_labels(folder: RunFolder, methods: Methods) -> dict[Tier, int]:
     """Imported training labels of a folder by tier: with forces, and of the tier's own method."""
     if not folder.frames.exists():
         return {}
-    from forgefield.platform.rounds.snapshots import FITTED, own_frames
+    from forgefield.platform.planning.own_frames import FITTED, own_frames
     from forgefield.trainers.stages.data import with_forces
 
     own, _ = own_frames(folder.frames, {tier: methods.of(tier) for tier in Tier})

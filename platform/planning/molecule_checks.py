@@ -12,7 +12,7 @@ import numpy as np
 from forgefield.storage.elements import SYMBOLS
 
 if TYPE_CHECKING:
-    from forgefield.platform.planning.plan import MoleculeDocument
+    from forgefield.platform.planning.molecule_document import MoleculeDocument
 
 HEAVIEST_ELEMENT = 118
 NEAREST = 0.2

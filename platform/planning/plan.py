@@ -4,26 +4,21 @@ A JSON document with the molecule and the resolved recipe inside, so that a run 
 from it alone. Once a run folder holds a calibrated plan, that one is executed.
 """
 
-import hashlib
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any
 
-import numpy as np
 from pydantic import (
-    BaseModel,
     ConfigDict,
-    Field,
-    FiniteFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     ValidationError,
     field_validator,
-    model_validator,
 )
 
+from forgefield.platform.documents import Document
 from forgefield.platform.forecasting.outcomes import Training
+from forgefield.platform.planning.molecule_document import MoleculeDocument
 from forgefield.platform.planning.plan_checks import refuse_inconsistency
 from forgefield.platform.planning.quote_parts import (
     Alternative,
@@ -35,102 +30,13 @@ from forgefield.platform.planning.quote_parts import (
     WallTime,
 )
 from forgefield.platform.planning.recipe import Recipe, describe
+from forgefield.platform.planning.tier_quotes import TierQuote
 from forgefield.storage.errors import InputError
-from forgefield.storage.records import Molecule, Purpose, Tier
+from forgefield.storage.records import Purpose, Tier
 from forgefield.storage.units import from_micro
 from forgefield.trainers.stages.asteroid_settings import AsteroidSettings
 
 FORMAT = 1
-
-
-@dataclass(frozen=True, slots=True)
-class TierCost:
-    """Cost of one label: mean and a 90 % range in core-seconds; `measured` labels behind it.
-
-    `source` says in words where it comes from.
-    """
-
-    core_seconds: float
-    low: float
-    high: float
-    memory_bytes: int
-    measured: int = 0
-    source: str = ""
-
-
-class Document(BaseModel):
-    """A frozen JSON document that refuses unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-MOST_LABELS = 10**9
-LabelCount = Annotated[int, Field(ge=0, le=MOST_LABELS)]
-FINITE = ConfigDict(allow_inf_nan=False)
-
-
-class TierQuote(Document):
-    """What one tier costs and how many of its labels are bought.
-
-    `imported` are training labels that were there when the plan was made, at no cost.
-    """
-
-    model_config = FINITE
-    tier: Tier
-    method: str
-    core_seconds: PositiveFloat
-    low: PositiveFloat
-    high: PositiveFloat
-    memory_bytes: PositiveInt
-    threads: PositiveInt
-    measured: NonNegativeInt
-    fits: bool
-    labels: dict[str, LabelCount]
-    source: str = ""
-    imported: LabelCount = 0
-
-    def to_cost(self) -> TierCost:
-        """The cost alone."""
-        return TierCost(
-            self.core_seconds, self.low, self.high, self.memory_bytes, self.measured, self.source
-        )
-
-    @property
-    def total(self) -> int:
-        """Labels of all purposes."""
-        return sum(self.labels.values())
-
-    @property
-    def cost(self) -> float:
-        """Core-seconds of them all."""
-        return self.total * self.core_seconds
-
-
-class MoleculeDocument(Document):
-    """A `Molecule` in JSON."""
-
-    name: str
-    numbers: tuple[int, ...]
-    positions_A3: tuple[tuple[FiniteFloat, FiniteFloat, FiniteFloat], ...]
-    charge: int
-    multiplicity: int
-    smiles: str
-    mol_block: str
-
-    @model_validator(mode="after")
-    def _one_position_an_atom(self) -> Self:
-        if not self.numbers or len(self.positions_A3) != len(self.numbers):
-            raise ValueError("there must be atoms, and as many positions as numbers")
-        return self
-
-    def to_record(self) -> Molecule:
-        """The molecule as the other rooms know it."""
-        facts = self.model_dump() | {"positions_A3": np.array(self.positions_A3, dtype=np.float64)}
-        return Molecule(**facts)
-
-    def key(self) -> str:
-        """128-bit hash of all of it, the name too."""
-        return hashlib.blake2b(self.model_dump_json().encode(), digest_size=16).hexdigest()
 
 
 class Plan(Document):
@@ -139,7 +45,7 @@ class Plan(Document):
     `priced_for` is the key of the molecule that it was made for, empty in plans of before.
     """
 
-    model_config = FINITE
+    model_config = ConfigDict(allow_inf_nan=False)
     format: int = FORMAT
     forgefield: str
     created: float
@@ -236,19 +142,6 @@ class Plan(Document):
     def in_budget_units(self, core_seconds: float) -> float:
         """Core-seconds in the unit the budget was given in."""
         return core_seconds / self.unit_core_seconds
-
-
-def to_document(molecule: Molecule) -> MoleculeDocument:
-    """A molecule as JSON."""
-    return MoleculeDocument(
-        name=molecule.name,
-        numbers=molecule.numbers,
-        positions_A3=tuple((float(x), float(y), float(z)) for x, y, z in molecule.positions_A3),
-        charge=molecule.charge,
-        multiplicity=molecule.multiplicity,
-        smiles=molecule.smiles,
-        mol_block=molecule.mol_block,
-    )
 
 
 def load_plan(path: str | Path) -> Plan:

@@ -24,7 +24,8 @@ from forgefield.storage.errors import InputError
 from forgefield.storage.records import Purpose
 
 if TYPE_CHECKING:
-    from forgefield.platform.planning.plan import Plan, TierQuote
+    from forgefield.platform.planning.plan import Plan
+    from forgefield.platform.planning.tier_quotes import TierQuote
 
 ROUNDING = 1e-9
 KEPT = frozenset({Purpose.VALIDATION, Purpose.HOLDOUT})

@@ -9,12 +9,14 @@ from forgefield.platform.planning.budget import Budget, worth_micro
 from forgefield.platform.planning.cost_scaling import Scaled
 from forgefield.platform.planning.expectations import Offer, expected
 from forgefield.platform.planning.machine import QUOTED, Machine, Slots
+from forgefield.platform.planning.molecule_document import to_document
 from forgefield.platform.planning.outlook import Outlook
-from forgefield.platform.planning.plan import Plan, TierCost, TierQuote, to_document
+from forgefield.platform.planning.plan import Plan
 from forgefield.platform.planning.quote_parts import WallTime
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.resources import disk_quote, memory_quote
 from forgefield.platform.planning.throughput import choose_slots
+from forgefield.platform.planning.tier_quotes import TierCost, TierQuote
 from forgefield.platform.planning.training_length import training_effort
 from forgefield.platform.planning.training_time import training_time
 from forgefield.platform.planning.wall import wall_of

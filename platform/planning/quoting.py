@@ -12,9 +12,9 @@ from forgefield.labelers.labeler import Estimate
 from forgefield.platform.planning.cost_scaling import Measured, Scaled, measured_cost, scaled_cost
 from forgefield.platform.planning.cost_store import known_costs
 from forgefield.platform.planning.machine import Machine, this_machine
-from forgefield.platform.planning.plan import TierCost
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.throughput import choose_slots
+from forgefield.platform.planning.tier_quotes import TierCost
 from forgefield.platform.screen.wording import counted, gigabytes
 from forgefield.storage.errors import InputError
 from forgefield.storage.ledger.entries import TierTally

@@ -28,15 +28,15 @@ from forgefield.platform.forecasting.error_model import ErrorModelSettings
 from forgefield.platform.forecasting.stopping import StopRules
 from forgefield.platform.planning.allocation import AllocationSettings
 from forgefield.platform.planning.budget import Prices
-from forgefield.platform.replaying.naming import at_its_tier, is_posing, is_real, is_replayed
-from forgefield.platform.replaying.settings import (
+from forgefield.platform.planning.round_settings import RoundSettings
+from forgefield.platform.stand_in_names import at_its_tier, is_posing, is_real, is_replayed
+from forgefield.platform.stand_ins.settings import (
     Posed,
     PosingSettings,
     Replayed,
     ReplaySettings,
     named_as_replayed,
 )
-from forgefield.platform.rounds.settings import RoundSettings
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Tier
 from forgefield.trainers.stages.asteroid import AsteroidSettings
@@ -178,7 +178,7 @@ class Recipe(Section):
 
     def labeler(self, tier: Tier) -> "Labeler":
         """The labeler of a tier's method."""
-        from forgefield.platform.replaying.stand_ins import stand_in_or_real
+        from forgefield.platform.stand_ins.labelers import stand_in_or_real
 
         return stand_in_or_real(self.methods.of(tier), tier, self.stand_in(tier))
 

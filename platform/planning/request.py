@@ -8,21 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from forgefield.platform.documents import Document
 from forgefield.platform.ledger_place import claim_ledger
 from forgefield.platform.planning.budget import Budget, parse_budget
 from forgefield.platform.planning.imported import imported_labels
 from forgefield.platform.planning.machine import Machine, machines_asked
-from forgefield.platform.planning.plan import (
-    Document,
-    MoleculeDocument,
-    Plan,
-    TierCost,
-    load_plan,
-    to_document,
-)
+from forgefield.platform.planning.molecule_document import MoleculeDocument, to_document
+from forgefield.platform.planning.plan import Plan, load_plan
 from forgefield.platform.planning.planner import make_plan
 from forgefield.platform.planning.recipe import Methods, Recipe
 from forgefield.platform.planning.resuming import with_recipe
+from forgefield.platform.planning.tier_quotes import TierCost
 from forgefield.platform.planning.training_time import frame_time
 from forgefield.platform.run_folder import RunFolder, write_atomically
 from forgefield.storage.errors import InputError

@@ -8,11 +8,11 @@ from typing import Any
 from forgefield.platform.planning.allocation import TARGET
 from forgefield.platform.planning.machine import Machine, this_machine
 from forgefield.platform.planning.plan import Plan
+from forgefield.platform.planning.planned_labels import bought_target
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.throughput import choose_slots
 from forgefield.platform.planning.training_length import training_effort
 from forgefield.platform.planning.training_time import frame_time, training_time
-from forgefield.platform.rounds.policy import bought_target
 
 
 def with_recipe(plan: Plan, recipe: Recipe) -> Plan:

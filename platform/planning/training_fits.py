@@ -7,8 +7,8 @@ fine-tunings and the committee's others up the way that was chosen (`trainers.st
 from itertools import accumulate
 from operator import mul
 
-from forgefield.platform.rounds.learning import shorter
-from forgefield.platform.rounds.settings import RoundSettings
+from forgefield.platform.planning.round_settings import RoundSettings
+from forgefield.platform.planning.training_length import shorter
 from forgefield.trainers.settings import FitSettings
 from forgefield.trainers.stages.asteroid_settings import AsteroidSettings
 

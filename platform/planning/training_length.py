@@ -7,6 +7,8 @@ ethanol 1,500 steps of pre-training end at .38 kcal/mol/Å, 16,000 at .13 and 48
 
 from forgefield.platform.forecasting.outcomes import Training
 from forgefield.platform.planning.recipe import Recipe
+from forgefield.platform.planning.round_settings import RoundSettings
+from forgefield.trainers.stages.asteroid_settings import AsteroidSettings
 
 SHARE = 0.15
 """Core time of the last training over that of all labels; those of the rounds come on top."""
@@ -34,3 +36,11 @@ def training_effort(core_seconds: float, atoms: int, recipe: Recipe) -> float:
         return 1.0
     fitting = SHARE * core_seconds / (CORE_SECONDS_PER_ATOM * atoms)
     return round(min(max(fitting, 1.0), LONGEST), 2)
+
+
+def shorter(training: AsteroidSettings, rounds: RoundSettings) -> AsteroidSettings:
+    """The settings of a round's stages: no weights, a short curve, steps by `effort`."""
+    settings = training.longer(rounds.effort)
+    phases = tuple(phase.model_copy(update={"c_grid": None}) for phase in settings.pretrain)
+    update = {"pretrain": phases, "c_grid": (None,), "curve": rounds.curve, "members": 1}
+    return settings.model_copy(update=update)

@@ -14,8 +14,8 @@ from forgefield.platform.planning.cost_store import CostRecord, known_costs
 from forgefield.platform.planning.machine import Machine
 from forgefield.platform.planning.quote_parts import TrainingTime
 from forgefield.platform.planning.quoting import composition
+from forgefield.platform.planning.round_settings import RoundSettings
 from forgefield.platform.planning.training_fits import fits_of, fits_of_round, longest_way
-from forgefield.platform.rounds.settings import RoundSettings
 from forgefield.storage.records import Molecule
 from forgefield.trainers.settings import FitSettings
 from forgefield.trainers.stages.asteroid import AsteroidSettings, TrainingOutcome

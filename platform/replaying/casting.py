@@ -10,9 +10,9 @@ from dataclasses import replace
 from forgefield.platform.planning.allocation import TARGET
 from forgefield.platform.planning.recipe import Methods, Recipe
 from forgefield.platform.planning.request import Request
-from forgefield.platform.replaying.naming import posing_name
 from forgefield.platform.replaying.parts import Lead
 from forgefield.platform.run_folder import RunFolder
+from forgefield.platform.stand_in_names import posing_name
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Tier
 

@@ -15,11 +15,11 @@ from forgefield.platform.forecasting.error_model import Forecast, Posterior
 from forgefield.platform.forecasting.outcomes import Kind, Outcome, Training
 from forgefield.platform.planning.allocation import TARGET
 from forgefield.platform.planning.fitted import learnt_tiers
+from forgefield.platform.planning.own_frames import counts_of, is_own
 from forgefield.platform.planning.plan import Plan
+from forgefield.platform.planning.planned_labels import planned_counts
 from forgefield.platform.reporting.facts import Facts
 from forgefield.platform.rounds.learning import outcomes_of
-from forgefield.platform.rounds.policy import planned_counts
-from forgefield.platform.rounds.snapshots import counts_of, is_own
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import Purpose
 

@@ -11,7 +11,8 @@ from enum import StrEnum
 from forgefield.platform.evaluating import Errors
 from forgefield.platform.forecasting.error_model import Percentiles, on_frames
 from forgefield.platform.planning.cost_scaling import Scaled, range_of_mean
-from forgefield.platform.planning.plan import Plan, TierQuote
+from forgefield.platform.planning.plan import Plan
+from forgefield.platform.planning.tier_quotes import TierQuote
 from forgefield.platform.reporting.facts import Facts, merged
 from forgefield.storage.ledger.entries import TierTally
 from forgefield.storage.records import Purpose, Tier

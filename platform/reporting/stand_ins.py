@@ -1,6 +1,7 @@
 """What a report has to say of labels that aren't what they would be in a real campaign."""
 
-from forgefield.platform.planning.plan import Plan, TierQuote
+from forgefield.platform.planning.plan import Plan
+from forgefield.platform.planning.tier_quotes import TierQuote
 from forgefield.platform.reporting.parts import listed
 from forgefield.storage.records import Tier
 

@@ -20,9 +20,9 @@ from forgefield.platform.choosing.shapes import shape_features
 from forgefield.platform.choosing.surfaces import calibrated_alarm
 from forgefield.platform.forecasting.counts import Counts
 from forgefield.platform.planning.allocation import MIDDLE, TARGET
+from forgefield.platform.planning.own_frames import FITTED
 from forgefield.platform.rounds.choices import Choice, Wanted, at_random, of_tier
 from forgefield.platform.rounds.policy import random_half
-from forgefield.platform.rounds.snapshots import FITTED
 from forgefield.platform.rounds.supply import DEAR, Supply
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import Array, Molecule, Purpose, Tier

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 
 from forgefield.platform.forecasting.counts import Counts
 from forgefield.platform.planning.fitted import learnt_tiers
+from forgefield.platform.planning.own_frames import counts_of, own_frames
 from forgefield.platform.planning.plan import Plan
+from forgefield.platform.planning.planned_labels import planned_counts
 from forgefield.platform.rounds.candidates import Scene, random_choice, round_choice
 from forgefield.platform.rounds.choices import Choice, jobs_of, load_choice, save_choice
 from forgefield.platform.rounds.documents import Round, RoundFolder
-from forgefield.platform.rounds.policy import ahead_buy, first_buy, planned_counts
-from forgefield.platform.rounds.snapshots import counts_of, own_frames
+from forgefield.platform.rounds.policy import ahead_buy, first_buy
 from forgefield.platform.rounds.supply import Supply
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.frame_store import load_frames

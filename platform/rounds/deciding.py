@@ -25,9 +25,9 @@ from forgefield.platform.forecasting.stopping import (
 from forgefield.platform.planning.allocation import MIDDLE, TARGET
 from forgefield.platform.planning.fitted import learnt_tiers
 from forgefield.platform.planning.plan import Plan
+from forgefield.platform.planning.round_settings import RoundSettings
 from forgefield.platform.rounds.documents import Course
 from forgefield.platform.rounds.policy import largest_buy
-from forgefield.platform.rounds.settings import RoundSettings
 from forgefield.platform.screen.wording import three_digits
 from forgefield.storage.ledger.entries import TierTally
 from forgefield.storage.records import Purpose, Tier

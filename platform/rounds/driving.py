@@ -18,12 +18,12 @@ from forgefield.platform.buying.serving import serve
 from forgefield.platform.forecasting.counts import Counts
 from forgefield.platform.planning.allocation import MIDDLE, TARGET
 from forgefield.platform.planning.fitted import learnt_tiers
+from forgefield.platform.planning.own_frames import counts_of, own_frames
 from forgefield.platform.planning.plan import Plan
 from forgefield.platform.rounds.chooser import Chooser
 from forgefield.platform.rounds.deciding import limits_of
 from forgefield.platform.rounds.desk import Desk
 from forgefield.platform.rounds.documents import Round
-from forgefield.platform.rounds.snapshots import counts_of, own_frames
 from forgefield.platform.rounds.supply import Supply
 from forgefield.platform.rounds.thinking import Stages, Thinker
 from forgefield.platform.run_folder import RunFolder

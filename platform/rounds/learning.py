@@ -11,7 +11,8 @@ from pathlib import Path
 from forgefield.platform.forecasting.counts import Counts
 from forgefield.platform.forecasting.outcomes import Kind, Outcome, Training
 from forgefield.platform.planning.allocation import CHEAP, MIDDLE
-from forgefield.platform.rounds.settings import RoundSettings
+from forgefield.platform.planning.round_settings import RoundSettings
+from forgefield.platform.planning.training_length import shorter
 from forgefield.storage.records import Tier
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 from forgefield.trainers.stages.asteroid import AsteroidSettings, TrainingOutcome, Trial, train
@@ -44,14 +45,6 @@ def learn(
     others = runner(committee((task,), rounds.committee)[1:])
     members = (best.finetune.output, *(result.output for (result,) in others))
     return Learnt(outcome, members)
-
-
-def shorter(training: AsteroidSettings, rounds: RoundSettings) -> AsteroidSettings:
-    """The settings of a round's stages: no weights, a short curve, steps by `effort`."""
-    settings = training.longer(rounds.effort)
-    phases = tuple(phase.model_copy(update={"c_grid": None}) for phase in settings.pretrain)
-    update = {"pretrain": phases, "c_grid": (None,), "curve": rounds.curve, "members": 1}
-    return settings.model_copy(update=update)
 
 
 def outcomes_of(

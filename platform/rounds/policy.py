@@ -4,28 +4,17 @@
 """
 
 from forgefield.platform.forecasting.counts import Counts
-from forgefield.platform.planning.allocation import TARGET
-from forgefield.platform.planning.fitted import fitted_counts
 from forgefield.platform.planning.plan import Plan
-from forgefield.platform.rounds.settings import RoundSettings
+from forgefield.platform.planning.planned_labels import bought_target
+from forgefield.platform.planning.round_settings import RoundSettings
 
 LEAST_FIRST = 8
 """Target-tier labels that even the first round trains on, where the plan has them."""
 
 
-def planned_counts(plan: Plan) -> Counts:
-    """Training labels that a plan foresees, imported ones too, of the tiers that training reads."""
-    return fitted_counts(plan.recipe, plan.labels, plan.imported)
-
-
 def goes_in_rounds(plan: Plan, settings: RoundSettings) -> bool:
     """Whether enough target labels are bought that watching them come pays."""
     return settings.number(bought_target(plan)) > 0
-
-
-def bought_target(plan: Plan) -> int:
-    """Target labels to train on that a plan buys, calibration included."""
-    return planned_counts(plan).target - plan.imported[TARGET]
 
 
 def first_buy(planned: Counts, at_hand: Counts, settings: RoundSettings) -> Counts:

@@ -17,6 +17,7 @@ from forgefield.platform.buying.labelling import Labelling
 from forgefield.platform.buying.serving import lent
 from forgefield.platform.planning.allocation import TARGET
 from forgefield.platform.planning.fitted import learnt_tiers
+from forgefield.platform.planning.own_frames import counts_of, own_frames
 from forgefield.platform.planning.plan import Plan
 from forgefield.platform.rounds.choices import Choice, load_choice
 from forgefield.platform.rounds.chooser import Chooser
@@ -25,9 +26,9 @@ from forgefield.platform.rounds.desk import Desk
 from forgefield.platform.rounds.documents import Course, Round, RoundFolder, ended_rounds
 from forgefield.platform.rounds.learning import Learnt, learn
 from forgefield.platform.rounds.policy import may_train
-from forgefield.platform.rounds.snapshots import counts_of, own_frames, snapshot
 from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.screen.reporter import Reporter
+from forgefield.platform.snapshots import snapshot
 from forgefield.platform.training import refuse_untrainable
 from forgefield.storage.frame_store import load_frames
 from forgefield.storage.frames import Frames, hex_keys

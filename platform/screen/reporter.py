@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from forgefield.platform.buying.score import Progress
+from forgefield.platform.screen.label_progress import Progress
 
 
 class Reporter(Protocol):

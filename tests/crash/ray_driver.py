@@ -19,11 +19,11 @@ from crash.steps import PLATFORM_STEPS, STORAGE_STEPS
 from forgefield.labelers.molecules import find_molecule
 from forgefield.platform.buying.dispatch import Order
 from forgefield.platform.buying.labelling import labelling
-from forgefield.platform.buying.score import Progress
 from forgefield.platform.planning.machine import Slots
-from forgefield.platform.planning.plan import TierCost
 from forgefield.platform.planning.recipe import LabelSettings, Recipe
+from forgefield.platform.planning.tier_quotes import TierCost
 from forgefield.platform.run_folder import RunFolder
+from forgefield.platform.screen.label_progress import Progress
 from forgefield.storage.errors import ForgefieldError
 from forgefield.storage.records import Configuration, Job, Method, Molecule, Purpose, Tier
 from forgefield.storage.run_lock import RunLock

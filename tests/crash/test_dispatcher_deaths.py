@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from crash.toys import ignore, order, toys
 
-from forgefield.platform.buying.score import Progress
+from forgefield.platform.screen.label_progress import Progress
 from forgefield.storage.errors import WaveOfFailures
 from forgefield.storage.ledger.entries import State
 from forgefield.storage.records import Tier

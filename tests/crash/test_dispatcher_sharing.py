@@ -9,8 +9,8 @@ import pytest
 from forgefield.platform.buying.asking import Order
 from forgefield.platform.buying.book_places import BookPlace
 from forgefield.platform.buying.ledger_service import LedgerClient
-from forgefield.platform.buying.score import Progress
 from forgefield.platform.buying.slots import NUMBERS
+from forgefield.platform.screen.label_progress import Progress
 from forgefield.storage.label_book import LabelBook, Run
 from forgefield.storage.ledger import Ledger
 from forgefield.storage.ledger.entries import State

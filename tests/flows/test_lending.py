@@ -15,8 +15,8 @@ from forgefield.platform.buying.asking import Order
 from forgefield.platform.buying.labelling import Labelling, labelling
 from forgefield.platform.buying.serving import lent, serve
 from forgefield.platform.planning.machine import Slots
-from forgefield.platform.planning.plan import TierCost
 from forgefield.platform.planning.recipe import Recipe
+from forgefield.platform.planning.tier_quotes import TierCost
 from forgefield.platform.rounds.desk import Desk
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.records import Configuration, Job, Purpose, Tier

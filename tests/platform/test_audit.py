@@ -17,7 +17,7 @@ from forgefield.labelers.molecules import find_molecule
 from forgefield.labelers.registry import labeler_for
 from forgefield.platform.auditing.limits import LIMITS
 from forgefield.platform.cli import main
-from forgefield.platform.planning.plan import to_document
+from forgefield.platform.planning.molecule_document import to_document
 from forgefield.platform.planning.recipe import Methods
 from forgefield.platform.planning.request import FolderIdentity
 from forgefield.platform.run_folder import RunFolder

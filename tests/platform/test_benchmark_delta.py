@@ -7,9 +7,9 @@ import pytest
 import spring_files as springs
 from numpy.testing import assert_allclose
 
-from forgefield.platform.benchmarking.files import LabelledFile, read_labelled
-from forgefield.platform.benchmarking.matching import paired_labels, shared_by
 from forgefield.platform.benchmarking.stores import difference_file
+from forgefield.platform.foreign_labels.files import LabelledFile, read_labelled
+from forgefield.platform.foreign_labels.matching import paired_labels, shared_by
 from forgefield.storage.records import Tier
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 from forgefield.trainers.baselines.sgdml import SGDMLSettings, fit

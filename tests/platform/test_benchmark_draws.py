@@ -13,8 +13,8 @@ from forgefield.platform.benchmarking.draws import (
     draw_frames,
     with_test_file,
 )
-from forgefield.platform.benchmarking.files import read_labelled
-from forgefield.platform.benchmarking.matching import repeats_in, shared_by
+from forgefield.platform.foreign_labels.files import read_labelled
+from forgefield.platform.foreign_labels.matching import repeats_in, shared_by
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Tier
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import spring_files as springs
 
-from forgefield.platform.benchmarking.files import read_labelled
-from forgefield.platform.benchmarking.matching import (
+from forgefield.platform.foreign_labels.files import read_labelled
+from forgefield.platform.foreign_labels.matching import (
     paired_labels,
     refuse_opposed_forces,
     repeats_in,

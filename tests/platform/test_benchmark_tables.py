@@ -13,7 +13,6 @@ from forgefield.platform.benchmarking.asked import Asked
 from forgefield.platform.benchmarking.asteroid import notes
 from forgefield.platform.benchmarking.asteroid_terms import Kind
 from forgefield.platform.benchmarking.best import best_row, best_words
-from forgefield.platform.benchmarking.bonds import bonds_between
 from forgefield.platform.benchmarking.draws import Draw
 from forgefield.platform.benchmarking.notes import PAPERS, UNLIKE, notes_of
 from forgefield.platform.benchmarking.paper import MOLECULES, name_of
@@ -27,6 +26,7 @@ from forgefield.platform.benchmarking.tables import (
 )
 from forgefield.platform.benchmarking.time_plot import against_time
 from forgefield.platform.benchmarking.wording import in_words
+from forgefield.platform.foreign_labels.bonds import bonds_between
 from forgefield.trainers.stages.tasks import StageResult
 
 

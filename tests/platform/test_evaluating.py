@@ -13,7 +13,7 @@ from rich.console import Console
 
 from forgefield.platform.evaluating import Errors, Evaluation, evaluate_run, verdict
 from forgefield.platform.run_folder import RunFolder
-from forgefield.platform.screen.console import show_evaluation
+from forgefield.platform.showing.console import show_evaluation
 from forgefield.storage.errors import InputError
 from forgefield.storage.formats.extended_xyz import write_extended_xyz
 from forgefield.storage.frame_store import FrameStore

@@ -16,13 +16,13 @@ import pytest
 from made_frames import few_frames
 from typer.testing import CliRunner
 
-from forgefield.platform.buying.score import Progress
 from forgefield.platform.cli import app
-from forgefield.platform.data_sets.import_judging import Question, judge
-from forgefield.platform.data_sets.import_levels import Stated
-from forgefield.platform.data_sets.import_methods import tier_of
 from forgefield.platform.data_sets.importing import import_file, parse_cost
+from forgefield.platform.foreign_labels.judging import Question, judge
+from forgefield.platform.foreign_labels.levels import Stated
+from forgefield.platform.foreign_labels.methods import tier_of
 from forgefield.platform.run_folder import RunFolder
+from forgefield.platform.screen.label_progress import Progress
 from forgefield.storage.errors import InputError
 from forgefield.storage.formats.catalogue import FORMATS
 from forgefield.storage.formats.extended_xyz import write_extended_xyz

@@ -7,8 +7,8 @@ import ase.data
 import numpy as np
 import pytest
 
-from forgefield.platform.data_sets.import_judging import Judged, Question, judge
-from forgefield.platform.data_sets.import_levels import Stated
+from forgefield.platform.foreign_labels.judging import Judged, Question, judge
+from forgefield.platform.foreign_labels.levels import Stated
 from forgefield.storage.errors import InputError
 from forgefield.storage.formats.plausible_lengths import RADII_A
 from forgefield.storage.records import Array

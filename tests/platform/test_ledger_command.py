@@ -16,9 +16,9 @@ from forgefield.platform.ledger_showing.account import Rates, account_of
 from forgefield.platform.ledger_showing.showing import show_account
 from forgefield.platform.planning.budget import parse_budget
 from forgefield.platform.planning.machine import Machine
-from forgefield.platform.planning.plan import TierCost
 from forgefield.platform.planning.planner import make_plan
 from forgefield.platform.planning.recipe import Recipe
+from forgefield.platform.planning.tier_quotes import TierCost
 from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.status import status_of
 from forgefield.storage.errors import InputError, StorageError

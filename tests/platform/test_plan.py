@@ -7,10 +7,11 @@ import pytest
 
 from forgefield.platform.planning.budget import parse_budget
 from forgefield.platform.planning.machine import Machine, Slots, wall_seconds
-from forgefield.platform.planning.plan import Plan, TierCost, load_plan
+from forgefield.platform.planning.plan import Plan, load_plan
 from forgefield.platform.planning.planner import make_plan
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.throughput import choose_slots
+from forgefield.platform.planning.tier_quotes import TierCost
 from forgefield.platform.screen.wording import duration, three_digits
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Molecule, Tier

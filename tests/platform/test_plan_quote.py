@@ -20,14 +20,15 @@ from forgefield.platform.planning.cost_store import remember_costs
 from forgefield.platform.planning.expectations import LARGEST_SEEN
 from forgefield.platform.planning.machine import Machine, machines_asked
 from forgefield.platform.planning.outlook import Outlook
-from forgefield.platform.planning.plan import Plan, TierCost, load_plan
+from forgefield.platform.planning.plan import Plan, load_plan
 from forgefield.platform.planning.planner import make_plan
 from forgefield.platform.planning.quoting import estimated_costs, measured_costs
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.resources import disk_quote
+from forgefield.platform.planning.tier_quotes import TierCost
 from forgefield.platform.planning.training_time import frame_time
-from forgefield.platform.screen.plan_plot import error_curve
-from forgefield.platform.screen.plan_screen import show_plan
+from forgefield.platform.showing.plan_plot import error_curve
+from forgefield.platform.showing.plan_screen import show_plan
 from forgefield.storage.ledger.entries import TierTally
 from forgefield.storage.records import Purpose, Tier
 from forgefield.trainers.stages.asteroid import AsteroidSettings

@@ -15,10 +15,11 @@ from forgefield.labelers.molecules import find_molecule
 from forgefield.platform.cli import app, main
 from forgefield.platform.planning.budget import parse_budget
 from forgefield.platform.planning.machine import Machine
-from forgefield.platform.planning.plan import TierCost, load_plan
+from forgefield.platform.planning.plan import load_plan
 from forgefield.platform.planning.planner import make_plan
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.request import Request, claim_folder
+from forgefield.platform.planning.tier_quotes import TierCost
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.records import Tier
 

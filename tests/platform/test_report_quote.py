@@ -11,7 +11,6 @@ from scipy.special import stdtrit
 
 from forgefield.platform.forecasting.outcomes import Kind
 from forgefield.platform.planning.plan import Plan, load_plan
-from forgefield.platform.replaying.settings import Posed
 from forgefield.platform.reporting.errors_seen import errors_seen
 from forgefield.platform.reporting.facts import Facts, Span, read_facts
 from forgefield.platform.reporting.promises import Ends, Promise, Unit, labelling_s, promises
@@ -19,6 +18,7 @@ from forgefield.platform.reporting.quote import quote_section
 from forgefield.platform.reporting.report import write_report
 from forgefield.platform.reporting.timeline import labelling_share
 from forgefield.platform.run_folder import RunFolder
+from forgefield.platform.stand_ins.settings import Posed
 from forgefield.storage.frame_store import load_frames
 from forgefield.storage.records import Purpose, Tier
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV

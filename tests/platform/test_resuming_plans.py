@@ -16,7 +16,7 @@ from forgefield.platform.commands.campaigns import Asked, request_for
 from forgefield.platform.planning import target_budget
 from forgefield.platform.planning.budget import parse_budget
 from forgefield.platform.planning.machine import Machine
-from forgefield.platform.planning.plan import Plan, TierCost, load_plan
+from forgefield.platform.planning.plan import Plan, load_plan
 from forgefield.platform.planning.planner import make_plan
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.request import (
@@ -25,6 +25,7 @@ from forgefield.platform.planning.request import (
     known_plan,
     request_of_plan,
 )
+from forgefield.platform.planning.tier_quotes import TierCost
 from forgefield.platform.planning.training_length import LONGEST, training_effort
 from forgefield.platform.planning.training_time import frame_time
 from forgefield.platform.replaying import rehearsal

@@ -13,17 +13,17 @@ import pytest
 
 from forgefield.platform.buying.asking import Asking, Order
 from forgefield.platform.buying.book_places import BookPlace, book_place, with_book
+from forgefield.platform.buying.calibrating import measurable
+from forgefield.platform.buying.configurations import Pool
 from forgefield.platform.buying.ledger_service import LedgerClient
 from forgefield.platform.buying.purchasing import Buy, Money, Need, next_purchase
 from forgefield.platform.buying.run_books import strike_in_books
 from forgefield.platform.buying.saved_labels import Saved, saved_words
 from forgefield.platform.buying.score import Score
 from forgefield.platform.buying.shared_labels import SharedLabels
-from forgefield.platform.planning.calibrating import measurable
-from forgefield.platform.planning.configurations import Pool
-from forgefield.platform.planning.plan import TierCost
 from forgefield.platform.planning.quoting import measured_costs
 from forgefield.platform.planning.recipe import LabelSettings, Recipe
+from forgefield.platform.planning.tier_quotes import TierCost
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.errors import InputError, StorageError
 from forgefield.storage.ledger import Ledger
@@ -355,7 +355,7 @@ def test_calibration_found_on_another_machine_is_replaced(
     desks: tuple[Desk, Desk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a, b = desks
-    monkeypatch.setattr("forgefield.platform.planning.calibrating.platform.node", lambda: "node1")
+    monkeypatch.setattr("forgefield.platform.buying.calibrating.platform.node", lambda: "node1")
     pool = pool_of(30)
     jobs = list(pool.jobs(CCSD, Purpose.CALIBRATION, 0, 2))
     a.buy(jobs[:1], 20.0, host="node1")

@@ -12,7 +12,7 @@ from forgefield.platform.planning.plan import load_plan
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.request import Request, claim_folder
 from forgefield.platform.run_folder import RunFolder
-from forgefield.platform.screen.console import show_status
+from forgefield.platform.showing.console import show_status
 from forgefield.platform.status import StageStatus, Status, _core_seconds_to_buy, status_of
 from forgefield.storage.ledger import Ledger
 from forgefield.storage.records import Tier

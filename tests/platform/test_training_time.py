@@ -9,6 +9,7 @@ import pytest
 from forgefield.labelers.molecules import find_molecule
 from forgefield.platform.planning.cost_store import known_costs, remember_costs
 from forgefield.platform.planning.machine import Machine
+from forgefield.platform.planning.round_settings import RoundSettings
 from forgefield.platform.planning.training_fits import fits_of
 from forgefield.platform.planning.training_time import (
     FRAME_SECONDS_PER_ATOM,
@@ -16,7 +17,6 @@ from forgefield.platform.planning.training_time import (
     pace_record,
     training_time,
 )
-from forgefield.platform.rounds.settings import RoundSettings
 from forgefield.storage.records import Tier
 from forgefield.trainers.settings import FitSettings
 from forgefield.trainers.stages.asteroid import (

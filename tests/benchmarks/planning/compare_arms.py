@@ -21,9 +21,9 @@ from compare_recipes import MIDDLES, RATIO, TARGETS, VALIDATION, Pair
 from compare_records import Compared
 
 from forgefield.labelers.molecules import find_molecule
-from forgefield.platform.benchmarking.files import LabelledFile
 from forgefield.platform.benchmarking.scoring import Judge
 from forgefield.platform.benchmarking.stores import Part, make_store
+from forgefield.platform.foreign_labels.files import LabelledFile
 from forgefield.platform.planning.allocation import MIDDLE, TARGET
 from forgefield.platform.planning.plan import load_plan
 from forgefield.platform.planning.pool import Pool

@@ -15,12 +15,12 @@ from pathlib import Path
 
 from forgefield.labelers.molecules import find_molecule
 from forgefield.platform import training
-from forgefield.platform.buying.score import Progress
 from forgefield.platform.planning.budget import parse_budget
 from forgefield.platform.planning.recipe import load_recipe
 from forgefield.platform.planning.request import Request, known_plan
 from forgefield.platform.results import result_of
 from forgefield.platform.run_folder import RunFolder
+from forgefield.platform.screen.label_progress import Progress
 from forgefield.trainers.stages.asteroid import plain_runner
 from forgefield.trainers.stages.asteroid_settings import Runner
 

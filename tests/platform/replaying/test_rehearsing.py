@@ -20,8 +20,8 @@ from forgefield.platform.replaying.casting import cast as cast_for
 from forgefield.platform.replaying.casting import rehearsal_folder, rehearsal_of
 from forgefield.platform.replaying.lessons import _error, time_in
 from forgefield.platform.replaying.parts import Lead
-from forgefield.platform.replaying.showing import error_words, training_words
 from forgefield.platform.run_folder import RunFolder
+from forgefield.platform.showing.rehearsal import error_words, training_words
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Tier
 

@@ -12,7 +12,7 @@ from replays import FORMALDEHYDE, recipe, renumbered, section
 from forgefield.labelers.labeler import Labeler
 from forgefield.platform.buying import workers
 from forgefield.platform.buying.workers import LabelJobs, LabelWorker
-from forgefield.platform.replaying.stand_ins import ReplayLabeler, charge, stand_in_or_real
+from forgefield.platform.stand_ins.labelers import ReplayLabeler, charge, stand_in_or_real
 from forgefield.storage.errors import BadConfiguration, InputError, NotConverged
 from forgefield.storage.ledger import Ledger
 from forgefield.storage.records import Configuration, Job, Label, Purpose, Tier

@@ -11,11 +11,11 @@ from replays import FORMALDEHYDE, recipe, section
 from forgefield.labelers.registry import labeler_for
 from forgefield.platform.buying.book_places import with_book
 from forgefield.platform.buying.shared_labels import SharedLabels
-from forgefield.platform.data_sets.import_methods import tier_of
+from forgefield.platform.foreign_labels.methods import tier_of
 from forgefield.platform.planning.cost_store import CostRecord, known_costs, remember_costs
 from forgefield.platform.planning.recipe import Recipe, load_recipe
-from forgefield.platform.replaying.naming import at_its_tier, is_real
-from forgefield.platform.replaying.stand_ins import PosingLabeler, charge
+from forgefield.platform.stand_in_names import at_its_tier, is_real
+from forgefield.platform.stand_ins.labelers import PosingLabeler, charge
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Configuration, Job, Method, Purpose, Tier
 from forgefield.storage.testing import make_job

@@ -10,10 +10,10 @@ from forgefield.platform.forecasting.error_model import ErrorModelSettings, Post
 from forgefield.platform.forecasting.outcomes import Kind, Outcome
 from forgefield.platform.forecasting.splitting import Limits
 from forgefield.platform.forecasting.stopping import Money, StopRules
+from forgefield.platform.planning.round_settings import RoundSettings
 from forgefield.platform.rounds.deciding import Decision, Standing, decided, limits_of
 from forgefield.platform.rounds.documents import Course
 from forgefield.platform.rounds.policy import ahead_buy, first_buy, largest_buy, may_train
-from forgefield.platform.rounds.settings import RoundSettings
 from forgefield.storage.records import Purpose, Tier
 
 ROUNDS = RoundSettings()

@@ -7,7 +7,8 @@ import pytest
 from spring_frames import springs
 
 from forgefield.platform.forecasting.counts import Counts
-from forgefield.platform.rounds.snapshots import counts_of, own_frames, snapshot
+from forgefield.platform.planning.own_frames import counts_of, own_frames
+from forgefield.platform.snapshots import snapshot
 from forgefield.storage.errors import HoldoutLocked
 from forgefield.storage.frame_store import FrameStore, dataset_version, load_frames
 from forgefield.storage.frame_store.holdout import holdout_locked

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from forgefield.platform.benchmarking.files import LabelledFile
+from forgefield.platform.foreign_labels.files import LabelledFile
 from forgefield.storage.errors import InputError
 from forgefield.storage.geometry import close_pairs, pair_distances, sorted_distances
 from forgefield.storage.likeness import SAME_A

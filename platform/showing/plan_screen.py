@@ -9,16 +9,17 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from forgefield.platform.planning.plan import Plan, TierQuote
+from forgefield.platform.planning.plan import Plan
 from forgefield.platform.planning.quote_parts import ErrorForecast, hopeless
+from forgefield.platform.planning.tier_quotes import TierQuote
 from forgefield.platform.screen.panels import panel, tier_table
-from forgefield.platform.screen.plan_facts import error_words, facts
 from forgefield.platform.screen.wording import (
     UNIT,
     duration,
     gigabytes,
     three_digits,
 )
+from forgefield.platform.showing.plan_facts import error_words, facts
 
 
 def show_plan(console: Console, plan: Plan) -> None:

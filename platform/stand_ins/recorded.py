@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from forgefield.labelers.renumbering import order_of_atoms
-from forgefield.platform.benchmarking.bonds import bonds_of
-from forgefield.platform.benchmarking.files import LabelledFile, read_labelled
-from forgefield.platform.benchmarking.matching import repeats_in
-from forgefield.platform.data_sets.import_methods import agree
-from forgefield.platform.replaying.naming import replayed_name
-from forgefield.platform.replaying.settings import Replayed
+from forgefield.platform.foreign_labels.bonds import bonds_of
+from forgefield.platform.foreign_labels.files import LabelledFile, read_labelled
+from forgefield.platform.foreign_labels.matching import repeats_in
+from forgefield.platform.foreign_labels.methods import agree
+from forgefield.platform.stand_in_names import replayed_name
+from forgefield.platform.stand_ins.settings import Replayed
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Configuration, Method, Molecule, Tier
 

@@ -1,11 +1,5 @@
-"""The frames a round trains on: a copy that doesn't grow, without the hold-out.
+"""Frames of a run that are of its plan's methods: a tier may hold labels of another level too."""
 
-The run's store grows while a round trains, and a stage is known by its data set; so it trains on a
-copy, which is complete or absent. Only frames of the plan's own methods get in: a tier may also
-hold labels of another level of theory that somebody imported, and those say something else.
-"""
-
-import shutil
 from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -15,26 +9,13 @@ from numpy.typing import NDArray
 
 from forgefield.platform.forecasting.counts import Counts
 from forgefield.platform.planning.allocation import CHEAP, MIDDLE, TARGET
-from forgefield.storage.frame_store import FrameStore, load_frames
+from forgefield.storage.frame_store import load_frames
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import Purpose, Tier
-from forgefield.storage.settled_frames import to_stored
 from forgefield.trainers.stages.data import with_forces
 
 FITTED = (Purpose.CALIBRATION, Purpose.TRAIN)
-
-
-def snapshot(frames: Frames, place: Path) -> Path:
-    """The store at `place`, made of these frames where it isn't there."""
-    if place.exists():
-        return place
-    partial = place.with_name(f".{place.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    with FrameStore.open_for_writing(partial) as store:
-        store.append([to_stored(frames, at) for at in range(len(frames))])
-    partial.rename(place)
-    partial.with_name(f"{partial.name}.lock").unlink(missing_ok=True)
-    return place
+"""What force fields are fitted to."""
 
 
 def own_frames(store: Path, methods: Mapping[Tier, str]) -> tuple[Frames, tuple[str, ...]]:

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from forgefield.platform.data_sets.import_levels import Stated
-from forgefield.platform.replaying.naming import cast_of
+from forgefield.platform.foreign_labels.levels import Stated
+from forgefield.platform.stand_in_names import cast_of
 from forgefield.storage.errors import InputError
 from forgefield.storage.formats.foreign import ForeignFrames
 from forgefield.storage.records import Method, Tier

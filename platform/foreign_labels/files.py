@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from forgefield.platform.benchmarking.import_options import options_of_import_named
-from forgefield.platform.data_sets.import_levels import Stated, in_our_units, with_stated
+from forgefield.platform.foreign_labels.import_options import options_of_import_named
+from forgefield.platform.foreign_labels.levels import Stated, in_our_units, with_stated
 from forgefield.storage.errors import InputError
 from forgefield.storage.formats.catalogue import reader_of
 from forgefield.storage.formats.foreign import ForeignFrames

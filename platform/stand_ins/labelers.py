@@ -11,10 +11,10 @@ from contextlib import AbstractContextManager
 
 from forgefield.labelers.labeler import DEFAULT_MEMORY_BYTES, Computed, Estimate, Labeler
 from forgefield.labelers.registry import labeler_for
-from forgefield.platform.benchmarking.files import LabelledFile
-from forgefield.platform.replaying.files import configuration_of, recorded
-from forgefield.platform.replaying.naming import cast_of, is_posing, replayed_name
-from forgefield.platform.replaying.settings import Posed, Replayed
+from forgefield.platform.foreign_labels.files import LabelledFile
+from forgefield.platform.stand_in_names import cast_of, is_posing, replayed_name
+from forgefield.platform.stand_ins.recorded import configuration_of, recorded
+from forgefield.platform.stand_ins.settings import Posed, Replayed
 from forgefield.storage.errors import BadConfiguration, InputError, NotConverged
 from forgefield.storage.records import Configuration, Job, Method, Molecule, Tier
 

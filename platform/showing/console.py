@@ -13,9 +13,9 @@ from forgefield.platform.doctor import Checkup
 from forgefield.platform.evaluating import Evaluation, verdict
 from forgefield.platform.results import Result
 from forgefield.platform.run_folder import RunFolder
-from forgefield.platform.screen.distance_table import by_distance_table
 from forgefield.platform.screen.panels import grid, panel, tier_table
 from forgefield.platform.screen.wording import amount, duration, gigabytes, three_digits
+from forgefield.platform.showing.distance_table import by_distance_table
 from forgefield.platform.status import Status, status_of
 
 

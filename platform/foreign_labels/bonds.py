@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from forgefield.platform.benchmarking.files import LabelledFile
+from forgefield.platform.foreign_labels.files import LabelledFile
 from forgefield.storage.elements import SYMBOLS
 from forgefield.storage.errors import InputError
 from forgefield.storage.formats.plausible_lengths import RADII_A

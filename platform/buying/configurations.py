@@ -11,9 +11,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from forgefield.platform.buying.dispatch import Order
 from forgefield.platform.buying.purchasing import Claim
 from forgefield.platform.planning.allocation import CHEAP, MIDDLE, TARGET
-from forgefield.platform.planning.plan import Plan, TierCost
+from forgefield.platform.planning.plan import Plan
 from forgefield.platform.planning.pool import Pool, load_pool, save_pool
 from forgefield.platform.planning.recipe import Recipe
+from forgefield.platform.planning.tier_quotes import TierCost
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Job, Method, Purpose, Tier
 

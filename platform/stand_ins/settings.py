@@ -27,7 +27,7 @@ from pydantic import (
     model_validator,
 )
 
-from forgefield.platform.replaying.naming import POSING, REPLAYED, replayed_name
+from forgefield.platform.stand_in_names import POSING, REPLAYED, replayed_name
 from forgefield.storage.records import Tier
 
 LARGEST_SPREAD = 0.25

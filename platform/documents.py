@@ -1,0 +1,9 @@
+"""What every JSON document of the platform is: frozen, and strict about its keys."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Document(BaseModel):
+    """A frozen JSON document that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,0 +1,1 @@
+"""Labels that others made: files, units, levels of theory, and which geometries they share."""

@@ -1,0 +1,25 @@
+"""The frames a round trains on: a copy that doesn't grow, without the hold-out.
+
+The run's store grows while a round trains, and a stage is known by its data set; so it trains on a
+copy, which is complete or absent.
+"""
+
+import shutil
+from pathlib import Path
+
+from forgefield.storage.frame_store import FrameStore
+from forgefield.storage.frames import Frames
+from forgefield.storage.settled_frames import to_stored
+
+
+def snapshot(frames: Frames, place: Path) -> Path:
+    """The store at `place`, made of these frames where it isn't there."""
+    if place.exists():
+        return place
+    partial = place.with_name(f".{place.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    with FrameStore.open_for_writing(partial) as store:
+        store.append([to_stored(frames, at) for at in range(len(frames))])
+    partial.rename(place)
+    partial.with_name(f"{partial.name}.lock").unlink(missing_ok=True)
+    return place
