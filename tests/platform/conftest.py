@@ -1,9 +1,14 @@
-"""What tests share and is run once: the ASTEROID benchmark on small files, a reported run."""
+"""What tests share: the ASTEROID benchmark on small files, a reported run, two runs at a book."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import numpy as np
 import pytest
 import report_runs as runs
 import spring_files as springs
+from desks import Desk
 from spring_benchmark import ACCURATE_FRAMES, CHEAP_FRAMES, TERMS
 from spring_files import RECIPE, Listener
 
@@ -12,6 +17,7 @@ from forgefield.platform.benchmarking.asteroid import benchmark_asteroid
 from forgefield.platform.benchmarking.results import Results
 from forgefield.platform.reporting.report import write_report
 from forgefield.platform.run_folder import RunFolder
+from forgefield.storage.run_lock import RunLock
 
 
 @pytest.fixture(scope="session")
@@ -57,3 +63,14 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 def page(reported: RunFolder) -> runs.Page:
     """Its report."""
     return runs.read(write_report(reported, reported.report))
+
+
+@pytest.fixture
+def desks(tmp_path: Path) -> Iterator[tuple[Desk, Desk]]:
+    """Two live runs that share a book."""
+    with ExitStack() as stack:
+        made = [Desk(tmp_path / name, tmp_path / "labels.sqlite") for name in ("a", "b")]
+        for name, desk in zip(("a", "b"), made, strict=True):
+            stack.enter_context(RunLock(tmp_path / name))
+            stack.callback(desk.ledger.close)
+        yield made[0], made[1]

@@ -1,98 +1,24 @@
 """Asking before paying: what is found is booked at no cost, what others buy is waited for."""
 
-import sqlite3
-from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing
-from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
-import numpy as np
 import pytest
+from desks import Desk, order_of, place_at, tally_of
 
-from forgefield.platform.buying.asking import Asking, Order
-from forgefield.platform.buying.book_places import BookPlace, book_place, with_book
-from forgefield.platform.buying.calibrating import measurable
-from forgefield.platform.buying.configurations import Pool
-from forgefield.platform.buying.ledger_service import LedgerClient
+from forgefield.platform.buying.asking import Asking
+from forgefield.platform.buying.book_places import book_place
 from forgefield.platform.buying.purchasing import Buy, Money, Need, next_purchase
 from forgefield.platform.buying.run_books import strike_in_books
 from forgefield.platform.buying.saved_labels import Saved, saved_words
 from forgefield.platform.buying.score import Score
 from forgefield.platform.buying.shared_labels import SharedLabels
-from forgefield.platform.planning.quoting import measured_costs
-from forgefield.platform.planning.recipe import LabelSettings, Recipe
-from forgefield.platform.planning.tier_quotes import TierCost
+from forgefield.platform.planning.recipe import LabelSettings
 from forgefield.platform.run_folder import RunFolder
-from forgefield.storage.errors import InputError, StorageError
-from forgefield.storage.ledger import Ledger
-from forgefield.storage.ledger.entries import EntryKind, State, TierTally
-from forgefield.storage.records import Job, Label, Molecule, Outcome, Purpose, Tier
-from forgefield.storage.run_lock import RunLock
-from forgefield.storage.testing import CCSD, labelled, make_job, make_jobs
+from forgefield.storage.errors import StorageError
+from forgefield.storage.ledger.entries import EntryKind, State
+from forgefield.storage.records import Tier
+from forgefield.storage.testing import CCSD, labelled, make_jobs
 from forgefield.storage.units import from_micro, to_micro
-
-
-class Desk(SharedLabels):
-    """A run without Ray: its ledger and its book in this process."""
-
-    def __init__(self, folder: Path, book: Path | None, *, required: bool = True) -> None:
-        folder.mkdir(exist_ok=True)
-        self.folder = folder
-        self.ledger = Ledger(f"sqlite:///{folder}/ledger.sqlite")
-        self.ledger.set_cap(to_micro(1000), "test")
-        place = None if book is None else BookPlace(str(book), folder, 0.1, required=required)
-        super().__init__(self.ledger, folder / "frames.zarr", place)
-        self.open()
-
-    def known_labels(self, jobs: Sequence[Job]) -> object:
-        """As the client of the service calls it."""
-        return self.known(jobs)
-
-    def buy(
-        self, jobs: Sequence[Job], core_seconds: float, host: str = "node1", wall_s: float = 0.5
-    ) -> None:
-        """Reserve and settle."""
-        number = self.ledger.reserve(jobs, to_micro(100))
-        outcomes = [on_host(labelled(job, wall_s=wall_s), host) for job in jobs]
-        self.ledger.settle(number, outcomes, to_micro(core_seconds * len(jobs)))
-        self.publish()
-
-    @property
-    def client(self) -> LedgerClient:
-        """The same for who expects the client."""
-        return cast("LedgerClient", self)
-
-
-def on_host(outcome: Outcome, host: str) -> Outcome:
-    assert isinstance(outcome.result, Label)
-    origin = replace(outcome.result.provenance, host=host)
-    return replace(outcome, result=replace(outcome.result, provenance=origin))
-
-
-def order_of(jobs: Sequence[Job]) -> Order:
-    return Order(deque(jobs), len(jobs), Tier.CCSD, 1.0)
-
-
-def tally_of(desk: Desk) -> TierTally:
-    (row,) = desk.ledger.tally()
-    return row
-
-
-def place_at(folder: Path, desk: Desk) -> BookPlace:
-    return BookPlace(str(folder / "labels.sqlite"), desk.folder, 0.1, required=True)
-
-
-@pytest.fixture
-def desks(tmp_path: Path) -> Iterator[tuple[Desk, Desk]]:
-    """Two live runs that share a book."""
-    with ExitStack() as stack:
-        made = [Desk(tmp_path / name, tmp_path / "labels.sqlite") for name in ("a", "b")]
-        for name, desk in zip(("a", "b"), made, strict=True):
-            stack.enter_context(RunLock(tmp_path / name))
-            stack.callback(desk.ledger.close)
-        yield made[0], made[1]
 
 
 def test_found_labels_are_booked_at_no_cost_with_their_origin(desks: tuple[Desk, Desk]) -> None:
@@ -276,110 +202,3 @@ def test_what_its_buyer_withdraws_is_withdrawn_by_who_took_it(desks: tuple[Desk,
     assert len(b.ledger.withdrawals()) == 1, "the new label stands"
     assert a.ask([wrong], claim=False).found == (wrong.key(),)
     assert b.ledger.verify() == []
-
-
-def test_a_default_book_that_breaks_is_gone_without_from_then_on(tmp_path: Path) -> None:
-    desk = Desk(tmp_path / "a", tmp_path / "labels.sqlite", required=False)
-    jobs = make_jobs(0, 2, CCSD)
-    with closing(sqlite3.connect(tmp_path / "labels.sqlite")) as connection:
-        connection.execute("DROP TABLE taken")
-        connection.execute("DROP TABLE label")
-        connection.commit()
-    desk.buy(jobs[:1], 20.0)
-    assert desk.ask(jobs[1:], claim=True).granted == (jobs[1].key(),)
-    desk.release(None)
-    (said,) = desk.news()
-    assert said.startswith("No label book from here on: The label book sqlite:")
-    needed = Desk(tmp_path / "b", tmp_path / "b.sqlite")
-    with closing(sqlite3.connect(tmp_path / "b.sqlite")) as connection:
-        connection.execute("DROP TABLE label")
-        connection.commit()
-    with pytest.raises(StorageError, match="label book"):
-        needed.ask(jobs, claim=True)
-    desk.ledger.close()
-    needed.ledger.close()
-
-
-def test_without_a_book_everything_is_granted(tmp_path: Path) -> None:
-    desk = Desk(tmp_path / "alone", None)
-    jobs = make_jobs(0, 2, CCSD)
-    assert desk.ask(jobs, claim=True).granted == tuple(job.key() for job in jobs)
-    desk.buy(jobs, 1.0)
-    desk.release(None)
-    assert desk.known(jobs) == ()
-    assert not list(tmp_path.glob("*.sqlite"))
-    desk.ledger.close()
-
-
-def test_a_default_book_that_can_t_be_had_is_gone_without(tmp_path: Path) -> None:
-    (tmp_path / "blocked").write_text("")
-    place = BookPlace(str(tmp_path / "blocked" / "labels.sqlite"), tmp_path, 0.1, required=False)
-    with Ledger(f"sqlite:///{tmp_path}/ledger.sqlite") as ledger:
-        optional = SharedLabels(ledger, tmp_path / "frames.zarr", place)
-        assert optional.open() is None
-        assert "label book" in optional.trouble
-        needed = SharedLabels(ledger, tmp_path / "frames.zarr", replace(place, required=True))
-        with pytest.raises((InputError, StorageError)):
-            needed.open()
-
-
-def test_where_the_book_lies(tmp_path: Path) -> None:
-    folder = RunFolder.at(tmp_path / "runs" / "one")
-    beside = book_place(folder, LabelSettings())
-    assert beside is not None
-    assert (beside.place, beside.required) == (str(tmp_path / "runs" / "labels.sqlite"), False)
-    named = with_book(Recipe(), str(tmp_path / "mine.sqlite"), none=False)
-    elsewhere = book_place(folder, named.labels)
-    assert elsewhere is not None
-    assert (elsewhere.place, elsewhere.required) == (str(tmp_path / "mine.sqlite"), True)
-    assert book_place(folder, with_book(named, None, none=True).labels) is None
-    assert with_book(named, None, none=False) is named
-    server = with_book(Recipe(), "postgresql://me@host/labels", none=False)
-    assert book_place(folder, server.labels) == BookPlace(
-        "postgresql://me@host/labels", folder.root, 0.1, required=True
-    )
-    with pytest.raises(InputError, match="pgpass"):
-        with_book(Recipe(), "postgresql://me:secret@host/labels", none=False)
-    with pytest.raises(InputError, match="not both"):
-        with_book(Recipe(), "x", none=True)
-
-
-def pool_of(frames: int) -> Pool:
-    shape = make_job(0).configuration
-    noise = np.random.default_rng(0).normal(scale=0.1, size=(frames, 3, 3))
-    molecule = Molecule("water", shape.numbers, shape.positions_A3)
-    return Pool(molecule, shape.positions_A3 + noise, np.full(frames, 300.0))
-
-
-def test_calibration_found_on_another_machine_is_replaced(
-    desks: tuple[Desk, Desk], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    a, b = desks
-    monkeypatch.setattr("forgefield.platform.buying.calibrating.platform.node", lambda: "node1")
-    pool = pool_of(30)
-    jobs = list(pool.jobs(CCSD, Purpose.CALIBRATION, 0, 2))
-    a.buy(jobs[:1], 20.0, host="node1")
-    a.buy(jobs[1:], 70.0, host="node2")
-    a.buy(list(pool.jobs(CCSD, Purpose.TRAIN, 29, 1)), 20.0)
-    for threads, fresh, measured in ((2, 1, (20.0,)), (1, 2, ())):
-        order = order_of(jobs)
-        found = measurable([order], pool, b.client, threads)
-        assert found.measured[Tier.CCSD] == measured
-        assert order.planned == len(order.jobs) == 2 + fresh
-        last = pool.positions_FA3[28]
-        np.testing.assert_array_equal(order.jobs[2].configuration.positions_A3, last)
-
-
-def test_only_paid_labels_and_measurements_of_this_machine_make_the_cost() -> None:
-    def row(tier: Tier, bought: int, adopted: int, mean: float) -> TierTally:
-        known = mean, float("nan"), bought, adopted
-        return TierTally(tier, Purpose.CALIBRATION, bought + adopted, 0, 0, 0, 0, 0, *known)
-
-    guess = dict.fromkeys(Tier, TierCost(1.0, 0.5, 2.0, 10**9))
-    rows = [row(Tier.EMPIRICAL, 2, 0, 0.1), row(Tier.XTB, 2, 0, 0.2), row(Tier.DFT, 2, 1, 4.0)]
-    rows.append(row(Tier.CCSD, 0, 2, float("nan")))
-    costs = measured_costs(guess, rows, {Tier.CCSD: (20.0, 30.0), Tier.DFT: (1.0,)})
-    assert (costs[Tier.CCSD].core_seconds, costs[Tier.CCSD].measured) == (25.0, 2)
-    assert (costs[Tier.DFT].core_seconds, costs[Tier.DFT].measured) == (3.0, 3)
-    with pytest.raises(InputError, match="ccsd"):
-        measured_costs(guess, rows, {})
