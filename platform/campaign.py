@@ -27,7 +27,8 @@ from forgefield.platform.planning.cost_records import (
 )
 from forgefield.platform.planning.cost_store import remember_costs
 from forgefield.platform.planning.machine import Machine, this_machine
-from forgefield.platform.planning.plan import Plan, load_plan
+from forgefield.platform.planning.plan import Plan
+from forgefield.platform.planning.plan_files import load_plan
 from forgefield.platform.planning.quoting import (
     estimated_costs,
     measured_costs,

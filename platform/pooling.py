@@ -61,7 +61,7 @@ def grown_pool(folder: RunFolder, plan: Plan, reporter: Reporter) -> Pool:
 def refuse_short_replay(molecule: Molecule, plan: Plan) -> None:
     """Raise `InputError` where the files to replay can't give what the plan wants; reads them."""
     if plan.recipe.replay.tiers:
-        from forgefield.platform.replaying.pools import replayed_pool
+        from forgefield.platform.buying.replayed_pools import replayed_pool
 
         refuse_small_pool(replayed_pool(molecule, plan.recipe), plan)
 
@@ -85,7 +85,7 @@ def _bar(reporter: Reporter) -> Callable[[int, int], None]:
 def _replayed(
     folder: RunFolder, molecule: Molecule, plan: Plan, reporter: Reporter
 ) -> tuple[Pool, str]:
-    from forgefield.platform.replaying.pools import replayed_pool
+    from forgefield.platform.buying.replayed_pools import replayed_pool
 
     tiers = " and ".join(plan.recipe.replay.tiers)
     reporter.say(f"Reading the files that {tiers} labels are replayed from …")

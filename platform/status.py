@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 
 from forgefield.platform.buying.saved_labels import saved_labels
 from forgefield.platform.documents import Document
-from forgefield.platform.planning.plan import Plan, load_plan
+from forgefield.platform.planning.plan import Plan
+from forgefield.platform.planning.plan_files import load_plan
 from forgefield.platform.planning.request import claim_in
 from forgefield.platform.rounds.documents import Band, Course, ended_rounds
 from forgefield.platform.run_folder import RunFolder

@@ -9,7 +9,7 @@ from forgefield.platform.evaluating import Evaluation, evaluate_run
 from forgefield.platform.planning.own_frames import own_frames
 from forgefield.platform.planning.plan import Plan
 from forgefield.platform.repeating import repeating
-from forgefield.platform.replaying.measuring import measure_on_test_frames
+from forgefield.platform.replay_errors import measure_on_test_frames
 from forgefield.platform.run_folder import RunFolder, write_atomically
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.platform.screen.wording import UNIT, three_digits

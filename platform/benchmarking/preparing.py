@@ -14,11 +14,11 @@ from forgefield.platform.benchmarking.draws import (
     index_hash,
     with_test_file,
 )
+from forgefield.platform.benchmarking.machine import device_of, parallel_of
 from forgefield.platform.benchmarking.paper import name_of
 from forgefield.platform.benchmarking.results import FileFacts, facts_of
-from forgefield.platform.benchmarking.running import STAGES, device_of, parallel_of
 from forgefield.platform.benchmarking.scoring import Judge
-from forgefield.platform.benchmarking.stage_plans import ACCURATE, CHEAP, MOST_SEEDS, Course
+from forgefield.platform.benchmarking.stage_plans import ACCURATE, CHEAP, MOST_SEEDS, STAGES, Course
 from forgefield.platform.benchmarking.stores import Part, make_store
 from forgefield.platform.foreign_labels.bonds import bonds_of, refuse_isomers
 from forgefield.platform.foreign_labels.files import (

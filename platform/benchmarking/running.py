@@ -6,56 +6,29 @@ Either way a finished stage is found again and an interrupted one goes on from i
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from forgefield.platform.benchmarking.pace import ALL, Pace, WithTimeLeft
+from forgefield.platform.benchmarking.preparing import Prepared
+from forgefield.platform.benchmarking.stage_plans import STAGES
 from forgefield.platform.benchmarking.wording import InWords, forecast, in_words, steps_in
 from forgefield.platform.planning.machine import this_machine
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.platform.screen.wording import three_digits
-from forgefield.storage.errors import InputError, TrainingDiverged
+from forgefield.storage.errors import TrainingDiverged
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 from forgefield.trainers.stages.asteroid_settings import Chain
 from forgefield.trainers.stages.endings import Ending, lost
 from forgefield.trainers.stages.finished import finished_chain
 from forgefield.trainers.stages.tasks import StageProgress, StageResult
 
-if TYPE_CHECKING:
-    from forgefield.platform.benchmarking.preparing import Prepared
-
-STAGES = "stages"
 Key = TypeVar("Key")
 Endings = Generator[tuple[int, Ending]]
 """Place and ending of one chain after another, as they end."""
 
 
-def device_of(wanted: str) -> str:
-    """`cpu` or `cuda`; `auto` takes a GPU where torch finds one. Raises `InputError`."""
-    import torch
-
-    there = torch.cuda.is_available()
-    if wanted not in {"auto", "cpu", "cuda"}:
-        raise InputError(f"{wanted!r} is no device. Choose auto, cpu or cuda.")
-    if wanted == "cuda" and not there:
-        raise InputError(
-            "torch finds no GPU here. Say --device cpu, or install a CUDA build of it."
-        )
-    return "cuda" if there and wanted != "cpu" else "cpu"
-
-
-def parallel_of(wanted: int | None, device: str) -> int:
-    """Stages at a time: by default one a GPU, or one a core where there is none."""
-    if wanted is not None:
-        return wanted
-    if device == "cuda":
-        import torch
-
-        return int(torch.cuda.device_count())
-    return this_machine().cores
-
-
 def train_all(
-    chains: Mapping[Key, Chain], prepared: "Prepared", reporter: Reporter
+    chains: Mapping[Key, Chain], prepared: Prepared, reporter: Reporter
 ) -> dict[Key, Ending]:
     """Train chains, each after those that it goes on from, or find that they were.
 
@@ -95,7 +68,7 @@ def stages_of(found: Mapping[Key, Ending], key: Key) -> tuple[StageResult, ...]:
     return ending
 
 
-def _endings(chains: Sequence[Chain], prepared: "Prepared", reporter: Reporter) -> Endings:
+def _endings(chains: Sequence[Chain], prepared: Prepared, reporter: Reporter) -> Endings:
     """Ray is started where something has to be trained side by side, and not before."""
     if prepared.parallel == 1:
         return _one_by_one(chains, prepared.device, reporter)
@@ -140,7 +113,7 @@ def _in_turn(chain: Chain, device: str, reporter: Reporter, said: set[str]) -> E
     return tuple(done)
 
 
-def _ray(chains: Sequence[Chain], prepared: "Prepared", reporter: Reporter) -> Endings:
+def _ray(chains: Sequence[Chain], prepared: Prepared, reporter: Reporter) -> Endings:
     from forgefield.platform.cluster import ray_cluster
     from forgefield.platform.training import progress_bars
     from forgefield.trainers.ray_train import RaySettings, stage_endings

@@ -11,6 +11,8 @@ from forgefield.trainers.stages.tasks import Phase, Selection, StageTask
 
 ACCURATE, CHEAP = Tier.CCSD, Tier.DFT
 """The tiers that the two files stand for, whatever their methods are."""
+STAGES = "stages"
+"""The folder of all of them in a benchmark's."""
 MOST_SEEDS = 1000
 """Seeds that may be asked for; those of a committee's members are so far apart."""
 _VALIDATION = Selection(tiers=(ACCURATE,), purposes=(Purpose.VALIDATION,))

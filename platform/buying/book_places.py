@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from forgefield.platform.planning.plan import load_plan
+from forgefield.platform.planning.plan_files import load_plan
 from forgefield.platform.planning.recipe import DEFAULT_BOOK, LabelSettings, Recipe, describe
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.errors import InputError

@@ -159,7 +159,7 @@ def plan(
 
 def plan_there(path: Path) -> str:
     """The plan that this file holds in words; raises `InputError` for a file that is no plan."""
-    from forgefield.platform.planning.plan import load_plan
+    from forgefield.platform.planning.plan_files import load_plan
 
     if not path.exists():
         return ""

@@ -8,7 +8,8 @@ import math
 
 from forgefield.platform.documents import Document
 from forgefield.platform.planning.budget import Prices
-from forgefield.platform.planning.plan import Plan, load_plan
+from forgefield.platform.planning.plan import Plan
+from forgefield.platform.planning.plan_files import load_plan
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.ledger import Ledger, addresses
 from forgefield.storage.ledger.entries import Entry, EntryKind, Overview, TierTally, Withdrawal

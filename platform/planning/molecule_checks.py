@@ -5,14 +5,11 @@
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forgefield.platform.planning.molecule_document import MoleculeDocument
 from forgefield.storage.elements import SYMBOLS
-
-if TYPE_CHECKING:
-    from forgefield.platform.planning.molecule_document import MoleculeDocument
 
 HEAVIEST_ELEMENT = 118
 NEAREST = 0.2
@@ -23,7 +20,7 @@ _V2000_ATOM = re.compile(r"(?:\s*-?\d+\.\d+){3}\s+(?P<symbol>[A-Za-z*#]+)\b")
 _V3000_ATOM = re.compile(r"M  V30 \d+ (?P<symbol>[A-Za-z*#]+)(?: -?[\d.]+){3} ")
 
 
-def contradictions_of(molecule: "MoleculeDocument") -> Iterator[str]:
+def contradictions_of(molecule: MoleculeDocument) -> Iterator[str]:
     """What can't be, in words."""
     strange = [z for z in molecule.numbers if not 1 <= z <= HEAVIEST_ELEMENT]
     if strange:
@@ -39,7 +36,7 @@ def contradictions_of(molecule: "MoleculeDocument") -> Iterator[str]:
     yield from _of_geometry(molecule)
 
 
-def _of_bonds(molecule: "MoleculeDocument") -> Iterator[str]:
+def _of_bonds(molecule: MoleculeDocument) -> Iterator[str]:
     symbols = elements_of(molecule.mol_block)
     if sorted(symbols) != sorted(molecule.numbers):
         named = " ".join(SYMBOLS[z] for z in sorted(symbols)) or "no atoms"
@@ -47,7 +44,7 @@ def _of_bonds(molecule: "MoleculeDocument") -> Iterator[str]:
         yield f"its bonds are of {named[:60]}, its atoms are {own[:60]}"
 
 
-def _of_geometry(molecule: "MoleculeDocument") -> Iterator[str]:
+def _of_geometry(molecule: MoleculeDocument) -> Iterator[str]:
     positions_A3 = np.array(molecule.positions_A3)
     if np.abs(positions_A3).max() > FARTHEST:
         yield f"an atom lies more than {FARTHEST:g} Å from the origin"

@@ -4,7 +4,6 @@ A JSON document with the molecule and the resolved recipe inside, so that a run 
 from it alone. Once a run folder holds a calibrated plan, that one is executed.
 """
 
-from pathlib import Path
 from typing import Any
 
 from pydantic import (
@@ -12,14 +11,12 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
-    ValidationError,
     field_validator,
 )
 
 from forgefield.platform.documents import Document
 from forgefield.platform.forecasting.outcomes import Training
 from forgefield.platform.planning.molecule_document import MoleculeDocument
-from forgefield.platform.planning.plan_checks import refuse_inconsistency
 from forgefield.platform.planning.quote_parts import (
     Alternative,
     DiskQuote,
@@ -29,9 +26,8 @@ from forgefield.platform.planning.quote_parts import (
     TrainingTime,
     WallTime,
 )
-from forgefield.platform.planning.recipe import Recipe, describe
+from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.tier_quotes import TierQuote
-from forgefield.storage.errors import InputError
 from forgefield.storage.records import Purpose, Tier
 from forgefield.storage.units import from_micro
 from forgefield.trainers.stages.asteroid_settings import AsteroidSettings
@@ -142,20 +138,3 @@ class Plan(Document):
     def in_budget_units(self, core_seconds: float) -> float:
         """Core-seconds in the unit the budget was given in."""
         return core_seconds / self.unit_core_seconds
-
-
-def load_plan(path: str | Path) -> Plan:
-    """Read a plan file; raises `InputError` naming what is wrong with it."""
-    try:
-        plan = Plan.model_validate_json(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(
-            f"Can't read the plan {path}: {error.strerror}. Make one with `platform plan`."
-        ) from error
-    except (ValidationError, UnicodeDecodeError) as error:
-        said = describe(error) if isinstance(error, ValidationError) else str(error)
-        raise InputError(f"{path} is not a plan; it has {said}") from error
-    if plan.format != FORMAT:
-        raise InputError(f"{path} has plan format {plan.format}; this version reads {FORMAT}.")
-    refuse_inconsistency(plan, path)
-    return plan

@@ -8,7 +8,6 @@ be there. A plan may be edited where that stays so.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from forgefield.platform.planning.allocation import TARGET
 from forgefield.platform.planning.budget import (
@@ -18,20 +17,18 @@ from forgefield.platform.planning.budget import (
     worth_micro,
 )
 from forgefield.platform.planning.molecule_checks import contradictions_of
+from forgefield.platform.planning.plan import Plan
 from forgefield.platform.planning.targets import LARGEST, LEAST
+from forgefield.platform.planning.tier_quotes import TierQuote
 from forgefield.platform.screen.wording import duration, three_digits
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Purpose
-
-if TYPE_CHECKING:
-    from forgefield.platform.planning.plan import Plan
-    from forgefield.platform.planning.tier_quotes import TierQuote
 
 ROUNDING = 1e-9
 KEPT = frozenset({Purpose.VALIDATION, Purpose.HOLDOUT})
 
 
-def refuse_inconsistency(plan: "Plan", path: str | Path) -> None:
+def refuse_inconsistency(plan: Plan, path: str | Path) -> None:
     """Raise `InputError` naming the first thing that doesn't agree, and the next step."""
     for found in _contradictions(plan):
         raise InputError(
@@ -40,7 +37,7 @@ def refuse_inconsistency(plan: "Plan", path: str | Path) -> None:
         )
 
 
-def _contradictions(plan: "Plan") -> Iterator[str]:
+def _contradictions(plan: Plan) -> Iterator[str]:
     for quote in plan.tiers:
         yield from _of_tier(plan, quote)
     yield from _of_money(plan)
@@ -54,7 +51,7 @@ def _contradictions(plan: "Plan") -> Iterator[str]:
         yield "it names no run folder in workdir"
 
 
-def _of_tier(plan: "Plan", quote: "TierQuote") -> Iterator[str]:
+def _of_tier(plan: Plan, quote: TierQuote) -> Iterator[str]:
     tier, method = quote.tier, plan.recipe.methods.of(quote.tier)
     if quote.method != method:
         yield f"the tier {tier} is {quote.method}, in its recipe {method}"
@@ -72,7 +69,7 @@ def _of_tier(plan: "Plan", quote: "TierQuote") -> Iterator[str]:
         yield f"it is called calibrated, but no {tier} label was measured"
 
 
-def _of_labels(plan: "Plan") -> Iterator[str]:
+def _of_labels(plan: Plan) -> Iterator[str]:
     settings = plan.recipe.allocation
     for quote in plan.tiers:
         calibration = quote.labels.get("calibration", 0)
@@ -93,7 +90,7 @@ def _of_labels(plan: "Plan") -> Iterator[str]:
         yield f"{target.total} {TARGET} labels are more than its recipe's {settings.most_target}"
 
 
-def _of_errors(plan: "Plan") -> Iterator[str]:
+def _of_errors(plan: Plan) -> Iterator[str]:
     forecasts = [each.error for each in plan.alternatives]
     for error in [plan.forecast, *forecasts] if plan.forecast else forecasts:
         if not error.low <= error.median <= error.high:
@@ -111,7 +108,7 @@ def _of_errors(plan: "Plan") -> Iterator[str]:
             yield f"{budget[:60]!r} is not a budget"
 
 
-def _of_money(plan: "Plan") -> Iterator[str]:
+def _of_money(plan: Plan) -> Iterator[str]:
     budget = parse_budget(plan.budget)
     costs, prices = {q.tier: q.core_seconds for q in plan.tiers}, plan.recipe.prices
     unit = unit_core_seconds(budget.unit, costs, prices)
@@ -133,7 +130,7 @@ def _of_money(plan: "Plan") -> Iterator[str]:
         )
 
 
-def _of_machine(plan: "Plan") -> Iterator[str]:
+def _of_machine(plan: Plan) -> Iterator[str]:
     threads = {quote.threads for quote in plan.tiers} | {plan.threads}
     asked = plan.recipe.labels.threads
     if len(threads) > 1 or asked not in (None, plan.threads):

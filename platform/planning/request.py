@@ -14,7 +14,8 @@ from forgefield.platform.planning.budget import Budget, parse_budget
 from forgefield.platform.planning.imported import imported_labels
 from forgefield.platform.planning.machine import Machine, machines_asked
 from forgefield.platform.planning.molecule_document import MoleculeDocument, to_document
-from forgefield.platform.planning.plan import Plan, load_plan
+from forgefield.platform.planning.plan import Plan
+from forgefield.platform.planning.plan_files import load_plan
 from forgefield.platform.planning.planner import make_plan
 from forgefield.platform.planning.recipe import Methods, Recipe
 from forgefield.platform.planning.resuming import with_recipe

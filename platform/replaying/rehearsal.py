@@ -9,7 +9,8 @@ from pathlib import Path
 
 from forgefield.platform.campaign import quote, refuse_before_spending, run_campaign
 from forgefield.platform.planning.allocation import TARGET
-from forgefield.platform.planning.plan import Plan, load_plan
+from forgefield.platform.planning.plan import Plan
+from forgefield.platform.planning.plan_files import load_plan
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.request import (
     Request,

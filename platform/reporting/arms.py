@@ -18,9 +18,9 @@ from forgefield.platform.reporting.figures import (
     picture,
     plain_numbers,
 )
-from forgefield.platform.reporting.parts import DASH, Section, Table, count, digits, percent
+from forgefield.platform.reporting.parts import DASH, Section, Table, count, percent
 from forgefield.platform.reporting.strata import Stratum, difference_within, relative_difference
-from forgefield.platform.screen.wording import UNIT
+from forgefield.platform.screen.wording import UNIT, digits
 from forgefield.trainers.evaluation import Interval
 
 COLOUR = {Arm.RANDOM: SOFT, Arm.CHOSEN: FORCE_FIELD}

@@ -19,9 +19,9 @@ from forgefield.platform.reporting.figures import (
     picture,
     plain_numbers,
 )
-from forgefield.platform.reporting.parts import Section, count, digits, percent
+from forgefield.platform.reporting.parts import Section, count, percent
 from forgefield.platform.reporting.predictions import HoldOut
-from forgefield.platform.screen.wording import UNIT
+from forgefield.platform.screen.wording import UNIT, digits
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 from forgefield.trainers.uncertainty.calibration import Calibration
 from forgefield.trainers.uncertainty.reliability import Reliability, SigmaBin, reliability

@@ -22,7 +22,7 @@ from forgefield.platform.reporting.figures import (
     drawing,
     plain_numbers,
 )
-from forgefield.platform.reporting.parts import digits
+from forgefield.platform.screen.wording import digits
 from forgefield.storage.errors import InputError
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import Array

@@ -20,9 +20,9 @@ from forgefield.platform.reporting.figures import (
     drawn,
     picture,
 )
-from forgefield.platform.reporting.parts import Section, Table, count, digits, listed
+from forgefield.platform.reporting.parts import Section, Table, count, listed
 from forgefield.platform.reporting.predictions import HoldOut
-from forgefield.platform.screen.wording import UNIT
+from forgefield.platform.screen.wording import UNIT, digits
 from forgefield.storage.records import Array
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 

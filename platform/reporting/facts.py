@@ -14,7 +14,8 @@ from pydantic import BaseModel, ValidationError
 
 from forgefield.platform.buying.saved_labels import Saved, saved_labels
 from forgefield.platform.evaluating import Evaluation
-from forgefield.platform.planning.plan import Plan, load_plan
+from forgefield.platform.planning.plan import Plan
+from forgefield.platform.planning.plan_files import load_plan
 from forgefield.platform.rounds.documents import Round, ended_rounds
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.errors import InputError, StorageError

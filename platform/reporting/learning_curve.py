@@ -28,10 +28,10 @@ from forgefield.platform.reporting.figures import (
     picture,
     plain_numbers,
 )
-from forgefield.platform.reporting.parts import Section, count, digits, money, percent
+from forgefield.platform.reporting.parts import Section, count, money, percent
 from forgefield.platform.reporting.round_tables import decisions_table, rounds_table
 from forgefield.platform.rounds.deciding import costs_since
-from forgefield.platform.screen.wording import UNIT
+from forgefield.platform.screen.wording import UNIT, digits
 
 TITLE = "Learning curve"
 COLOUR = {Kind.TUNED: FORCE_FIELD, Kind.SCRATCH: BASELINE, Kind.DELTA: SOFT}

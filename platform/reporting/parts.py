@@ -50,13 +50,6 @@ def core_hours(core_seconds: float) -> str:
     return f"{three_digits(core_seconds / CORE_SECONDS_PER_CORE_HOUR)} core-h"
 
 
-def digits(value: float) -> str:
-    """Three significant digits, zeros included: `12.0`, `0.150`, `1,234`."""
-    if abs(value) >= 100 or value == 0:
-        return f"{value:,.0f}"
-    return f"{value:#.3g}"
-
-
 def percent(share: float) -> str:
     """A share as a percentage, without false digits."""
     return f"{100 * share:.1f} %" if 0 < share < 0.1 else f"{100 * share:.0f} %"

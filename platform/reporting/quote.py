@@ -18,15 +18,7 @@ from forgefield.platform.reporting.figures import (
     blank,
     picture,
 )
-from forgefield.platform.reporting.parts import (
-    DASH,
-    Section,
-    Table,
-    count,
-    digits,
-    listed,
-    money,
-)
+from forgefield.platform.reporting.parts import DASH, Section, Table, count, listed, money
 from forgefield.platform.reporting.promises import (
     Ends,
     Promise,
@@ -36,7 +28,7 @@ from forgefield.platform.reporting.promises import (
     promises,
 )
 from forgefield.platform.results import spent_words
-from forgefield.platform.screen.wording import duration, three_digits
+from forgefield.platform.screen.wording import digits, duration, three_digits
 from forgefield.storage.records import Tier
 from forgefield.storage.units import from_micro
 

@@ -23,7 +23,7 @@ from forgefield.platform.reporting.facts import Facts, read_facts
 from forgefield.platform.reporting.figures import drawing, drawn
 from forgefield.platform.reporting.labels import failures_section, labels_section
 from forgefield.platform.reporting.learning_curve import curve_section
-from forgefield.platform.reporting.parts import DASH, Section, core_hours, digits, money
+from forgefield.platform.reporting.parts import DASH, Section, core_hours, money
 from forgefield.platform.reporting.predictions import curve_points, hold_out, tier_biases
 from forgefield.platform.reporting.quote import quote_section
 from forgefield.platform.reporting.spend import spend_section
@@ -31,7 +31,7 @@ from forgefield.platform.reporting.text import headline, methods_text, usage
 from forgefield.platform.reporting.timeline import timeline_section
 from forgefield.platform.reporting.training import learning_section, weights_section
 from forgefield.platform.run_folder import RunFolder, write_atomically
-from forgefield.platform.screen.wording import UNIT, duration
+from forgefield.platform.screen.wording import UNIT, digits, duration
 from forgefield.storage.units import from_micro
 
 TEMPLATE = Path(__file__).with_name("report.html")

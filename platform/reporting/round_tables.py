@@ -2,9 +2,9 @@
 
 from forgefield.platform.planning.allocation import MIDDLE, TARGET
 from forgefield.platform.reporting.facts import Facts
-from forgefield.platform.reporting.parts import DASH, Table, digits, money
+from forgefield.platform.reporting.parts import DASH, Table, money
 from forgefield.platform.rounds.documents import Band, Round
-from forgefield.platform.screen.wording import UNIT, duration
+from forgefield.platform.screen.wording import UNIT, digits, duration
 
 
 def rounds_table(facts: Facts) -> Table:

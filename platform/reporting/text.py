@@ -5,10 +5,10 @@ from forgefield.platform.planning.allocation import TARGET
 from forgefield.platform.planning.plan import Plan
 from forgefield.platform.reporting.citations import References, keys_of_method
 from forgefield.platform.reporting.facts import Facts
-from forgefield.platform.reporting.parts import core_hours, count, digits, listed, money
+from forgefield.platform.reporting.parts import core_hours, count, listed, money
 from forgefield.platform.reporting.predictions import description, gammas
 from forgefield.platform.reporting.stand_ins import disclaimer, source_of_files
-from forgefield.platform.screen.wording import UNIT
+from forgefield.platform.screen.wording import UNIT, digits
 from forgefield.storage.records import Purpose, Tier
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV, from_micro
 from forgefield.trainers.evaluation import FEWEST_TO_DRAW

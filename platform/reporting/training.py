@@ -16,9 +16,9 @@ from forgefield.platform.reporting.figures import (
     picture,
     plain_numbers,
 )
-from forgefield.platform.reporting.parts import DASH, Section, Table, digits, listed
+from forgefield.platform.reporting.parts import DASH, Section, Table, listed
 from forgefield.platform.reporting.predictions import CurvePoint, TierBias, climbed
-from forgefield.platform.screen.wording import UNIT, duration
+from forgefield.platform.screen.wording import UNIT, digits, duration
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 from forgefield.trainers.stages.asteroid_settings import TrainingOutcome
 from forgefield.trainers.stages.tasks import StageResult

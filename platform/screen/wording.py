@@ -43,3 +43,10 @@ def gigabytes(count: int) -> str:
 def counted(number: int, noun: str) -> str:
     """A number and its noun: `1 label`, `1,200 labels`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def digits(value: float) -> str:
+    """Three significant digits, zeros included: `12.0`, `0.150`, `1,234`."""
+    if abs(value) >= 100 or value == 0:
+        return f"{value:,.0f}"
+    return f"{value:#.3g}"

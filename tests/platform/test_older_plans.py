@@ -5,7 +5,7 @@ Both files were written by it: the recipe is its default one, the plan one for w
 
 from pathlib import Path
 
-from forgefield.platform.planning.plan import load_plan
+from forgefield.platform.planning.plan_files import load_plan
 from forgefield.platform.planning.recipe import load_recipe
 from forgefield.trainers.model_settings import EGNNSettings
 

@@ -7,7 +7,8 @@ import pytest
 
 from forgefield.platform.planning.budget import parse_budget
 from forgefield.platform.planning.machine import Machine, Slots, wall_seconds
-from forgefield.platform.planning.plan import Plan, load_plan
+from forgefield.platform.planning.plan import Plan
+from forgefield.platform.planning.plan_files import load_plan
 from forgefield.platform.planning.planner import make_plan
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.throughput import choose_slots

@@ -20,7 +20,8 @@ from forgefield.platform.planning.cost_store import remember_costs
 from forgefield.platform.planning.expectations import LARGEST_SEEN
 from forgefield.platform.planning.machine import Machine, machines_asked
 from forgefield.platform.planning.outlook import Outlook
-from forgefield.platform.planning.plan import Plan, load_plan
+from forgefield.platform.planning.plan import Plan
+from forgefield.platform.planning.plan_files import load_plan
 from forgefield.platform.planning.planner import make_plan
 from forgefield.platform.planning.quoting import estimated_costs, measured_costs
 from forgefield.platform.planning.recipe import Recipe

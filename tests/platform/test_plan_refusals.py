@@ -15,7 +15,7 @@ from forgefield.labelers.molecules import find_molecule
 from forgefield.platform.cli import app, main
 from forgefield.platform.planning.budget import parse_budget
 from forgefield.platform.planning.machine import Machine
-from forgefield.platform.planning.plan import load_plan
+from forgefield.platform.planning.plan_files import load_plan
 from forgefield.platform.planning.planner import make_plan
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.request import Request, claim_folder

@@ -10,7 +10,8 @@ from report_runs import COSTS, Page, copy_of, read
 from scipy.special import stdtrit
 
 from forgefield.platform.forecasting.outcomes import Kind
-from forgefield.platform.planning.plan import Plan, load_plan
+from forgefield.platform.planning.plan import Plan
+from forgefield.platform.planning.plan_files import load_plan
 from forgefield.platform.reporting.errors_seen import errors_seen
 from forgefield.platform.reporting.facts import Facts, Span, read_facts
 from forgefield.platform.reporting.promises import Ends, Promise, Unit, labelling_s, promises

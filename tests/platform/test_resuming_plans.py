@@ -16,7 +16,8 @@ from forgefield.platform.commands.campaigns import Asked, request_for
 from forgefield.platform.planning import target_budget
 from forgefield.platform.planning.budget import parse_budget
 from forgefield.platform.planning.machine import Machine
-from forgefield.platform.planning.plan import Plan, load_plan
+from forgefield.platform.planning.plan import Plan
+from forgefield.platform.planning.plan_files import load_plan
 from forgefield.platform.planning.planner import make_plan
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.request import (

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from forgefield.labelers.molecules import find_molecule
 from forgefield.platform.planning.budget import parse_budget
-from forgefield.platform.planning.plan import load_plan
+from forgefield.platform.planning.plan_files import load_plan
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.request import Request, claim_folder
 from forgefield.platform.run_folder import RunFolder
