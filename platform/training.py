@@ -11,7 +11,7 @@ from forgefield.platform.planning.plan import Plan
 from forgefield.platform.repeating import repeating
 from forgefield.platform.replay_errors import measure_on_test_frames
 from forgefield.platform.run_folder import RunFolder, write_atomically
-from forgefield.platform.screen.reporter import Reporter
+from forgefield.platform.screen.reporter import Once, Reporter
 from forgefield.platform.screen.wording import UNIT, three_digits
 from forgefield.platform.snapshots import snapshot
 from forgefield.storage.errors import BudgetExhausted
@@ -118,7 +118,7 @@ def progress_bars(progress: Path, finished: Path, reporter: Reporter) -> Iterato
 
     What a fit has to say to people is said once, however many say it.
     """
-    shown, said = set[str](), {""}
+    shown, say_once = set[str](), Once(reporter.say)
 
     def draw() -> None:
         going = dict(unfinished(progress, finished))
@@ -128,9 +128,7 @@ def progress_bars(progress: Path, finished: Path, reporter: Reporter) -> Iterato
             error = line.best_kcal
             detail = "" if error is None else f"{three_digits(error)} {UNIT}"
             reporter.bar(in_words(name), line.fit.step, line.fit.steps, detail)
-            if line.fit.said not in said:
-                said.add(line.fit.said)
-                reporter.say(line.fit.said)
+            say_once(line.fit.said)
         shown.update(going)
 
     shutil.rmtree(progress, ignore_errors=True)

@@ -13,7 +13,7 @@ from forgefield.platform.benchmarking.preparing import Prepared
 from forgefield.platform.benchmarking.stage_plans import STAGES
 from forgefield.platform.benchmarking.wording import InWords, forecast, in_words, steps_in
 from forgefield.platform.planning.machine import this_machine
-from forgefield.platform.screen.reporter import Reporter
+from forgefield.platform.screen.reporter import Once, Reporter
 from forgefield.platform.screen.wording import three_digits
 from forgefield.storage.errors import TrainingDiverged
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
@@ -84,23 +84,21 @@ def _found(results: Sequence[tuple[StageResult, ...]]) -> Endings:
 
 def _one_by_one(chains: Sequence[Chain], device: str, reporter: Reporter) -> Endings:
     over: list[tuple[Chain, Ending]] = []
-    said = {""}
+    say_once = Once(reporter.say)
     for place, chain in enumerate(chains):
-        over.append((chain, lost(chain, over) or _in_turn(chain, device, reporter, said)))
+        over.append((chain, lost(chain, over) or _in_turn(chain, device, reporter, say_once)))
         yield place, over[-1][1]
 
 
-def _in_turn(chain: Chain, device: str, reporter: Reporter, said: set[str]) -> Ending:
-    """`said` is what fits had to tell people before; each thing is said once."""
+def _in_turn(chain: Chain, device: str, reporter: Reporter, say_once: Once) -> Ending:
+    """What fits have to tell people is said once for all chains."""
     from forgefield.trainers.stages.running import run_stage
 
     def watch(line: StageProgress) -> None:
         best = three_digits(line.fit.best * KCAL_PER_MOL_PER_EV)
         detail = f"validation {best} kcal/mol/Å" if line.fit.best < float("inf") else ""
         reporter.bar(line.stage, line.fit.step, line.fit.steps, detail)
-        if line.fit.said not in said:
-            said.add(line.fit.said)
-            reporter.say(line.fit.said)
+        say_once(line.fit.said)
 
     done: list[StageResult] = []
     for task in chain:

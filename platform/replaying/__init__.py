@@ -1,1 +1,1 @@
-"""Labels from files at a stated price, and cheap methods posing as dear ones."""
+"""Rehearsals: a whole plan with cheap methods posing as dear ones, and what its quote was worth."""

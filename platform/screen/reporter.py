@@ -1,5 +1,6 @@
 """What a campaign says while it runs, without knowing who listens."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from forgefield.platform.screen.label_progress import Progress
@@ -19,3 +20,16 @@ class Reporter(Protocol):
 
     def labels(self, progress: Progress) -> None:
         """Progress of labelling."""
+
+
+class Once:
+    """Says each text once, however often it is asked to; an empty one never."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say, self._said = say, {""}
+
+    def __call__(self, text: str) -> None:
+        """Say it, unless it has been said."""
+        if text not in self._said:
+            self._said.add(text)
+            self._say(text)
