@@ -54,7 +54,7 @@ def evaluate_run(
         predicted, seen = predict(folder, frames, file.name), _seen(frames, folder)
     found = judge(folder, predicted).model_copy(update={"trained_on": seen})
     if plot is not None:
-        from forgefield.platform.reporting.curves import plot_parity
+        from forgefield.platform.drawing.curves import plot_parity
 
         both = {"three stages": predicted.force_field, "standard training": predicted.baseline}
         plot_parity(plot, predicted.frames, both)

@@ -6,7 +6,7 @@ has one source: the tally that the dispatcher keeps.
 
 from ray.util.metrics import Gauge, Histogram
 
-from forgefield.platform.screen.label_progress import Progress
+from forgefield.platform.screen.label_progress import LabelProgress
 from forgefield.storage.records import Tier
 
 SECONDS = [0.001, 0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 36000.0]
@@ -38,7 +38,7 @@ class CampaignMetrics:
             tag_keys=("run", "tier"),
         )
 
-    def show(self, progress: Progress) -> None:
+    def show(self, progress: LabelProgress) -> None:
         """Set all gauges, and count what labels cost since the last time."""
         states = {
             "done": progress.done,

@@ -1,4 +1,4 @@
-"""The frames a round trains on: a copy that doesn't grow, without the hold-out.
+"""The frames that a training reads: a copy that doesn't grow.
 
 The run's store grows while a round trains, and a stage is known by its data set; so it trains on a
 copy, which is complete or absent.

@@ -9,7 +9,7 @@ from forgefield.platform.data_sets.importing import import_file
 from forgefield.platform.foreign_labels.judging import Question
 from forgefield.platform.foreign_labels.levels import Stated
 from forgefield.platform.run_folder import RunFolder
-from forgefield.platform.screen.label_progress import Progress
+from forgefield.platform.screen.label_progress import LabelProgress
 from forgefield.storage.records import Array
 from forgefield.storage.units import EV_PER_HARTREE, EV_PER_KCAL_PER_MOL
 
@@ -31,7 +31,7 @@ class Nobody:
     def end(self, name: str) -> None:
         """Its end."""
 
-    def labels(self, progress: Progress) -> None:
+    def labels(self, progress: LabelProgress) -> None:
         """Labels."""
 
 

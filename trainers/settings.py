@@ -10,15 +10,12 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 Norm = Literal["l1", "l2", "huber"]
-Precision = Literal["single", "mixed"]
 
 
 class FitSettings(BaseModel):
     """How one fit runs; `patience` counts evaluations without a new best, 0 never stops early.
 
     `compiled` steps are faster after a minute or more of compiling; null decides by length.
-    `precision` is of products of matrices (`fitting/precision.py`); unsaid it isn't written down,
-    so that what was trained before there was a choice is found again.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,7 +34,6 @@ class FitSettings(BaseModel):
     rho: float = Field(default=0.001, ge=0, le=1)
     norm: Norm = "huber"
     compiled: bool | None = None
-    precision: Precision = Field(default="single", exclude_if=lambda said: said == "single")
     evaluate_every: int = Field(default=100, ge=1)
     patience: int = Field(default=0, ge=0)
     save_every: int = Field(default=1000, ge=1)

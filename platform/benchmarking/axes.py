@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from forgefield.platform.benchmarking.results import Row, spread
-from forgefield.platform.reporting.figures import INK, plain_numbers
+from forgefield.platform.drawing.figures import INK, plain_numbers
 from forgefield.platform.screen.wording import UNIT, three_digits
 
 COLOURS = {

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from forgefield.platform.screen.label_progress import Progress
+from forgefield.platform.screen.label_progress import LabelProgress
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.platform.screen.wording import duration
 
@@ -79,7 +79,7 @@ class WithTimeLeft:
         self._reporter.say(text)
 
     def bar(self, name: str, done: int, total: int, detail: str = "") -> None:
-        """Progress of a stage, and with it of all of them."""
+        """LabelProgress of a stage, and with it of all of them."""
         self._reporter.bar(name, done, total, detail)
         self._pace.at(name, done)
         self.whole()
@@ -90,11 +90,11 @@ class WithTimeLeft:
         self._pace.ended(name)
 
     def whole(self) -> None:
-        """Progress of all stages."""
+        """LabelProgress of all stages."""
         left_s = self._pace.left_s
         detail = "" if left_s is None else f"about {duration(left_s)} left"
         self._reporter.bar(ALL, self._pace.done, self._pace.total, detail)
 
-    def labels(self, progress: Progress) -> None:
-        """Progress of labelling, which a benchmark has none of."""
+    def labels(self, progress: LabelProgress) -> None:
+        """LabelProgress of labelling, which a benchmark has none of."""
         self._reporter.labels(progress)

@@ -14,7 +14,7 @@ from forgefield.platform.benchmarking.paper import RATIO
 from forgefield.platform.benchmarking.results import Results, Row
 from forgefield.platform.benchmarking.scoring import LABELS
 from forgefield.platform.benchmarking.time_plot import against_time
-from forgefield.platform.reporting.figures import INK, SOFT, drawing
+from forgefield.platform.drawing.figures import INK, SOFT, drawing
 from forgefield.platform.screen.wording import UNIT
 from forgefield.storage.records import Array
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV

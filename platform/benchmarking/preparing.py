@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from forgefield.platform.benchmarking.asked import Asked, preset_for
+from forgefield.platform.benchmarking.devices import device_of, parallel_of
 from forgefield.platform.benchmarking.draws import (
     Draw,
     cheap_pool,
@@ -14,7 +15,6 @@ from forgefield.platform.benchmarking.draws import (
     index_hash,
     with_test_file,
 )
-from forgefield.platform.benchmarking.machine import device_of, parallel_of
 from forgefield.platform.benchmarking.paper import name_of
 from forgefield.platform.benchmarking.results import FileFacts, facts_of
 from forgefield.platform.benchmarking.scoring import Judge

@@ -15,7 +15,7 @@ from forgefield.platform.benchmarking.axes import COLOURS, MARKERS, blank, line,
 from forgefield.platform.benchmarking.paper import RATIO, paper_value
 from forgefield.platform.benchmarking.results import Results
 from forgefield.platform.benchmarking.tables import efforts_of
-from forgefield.platform.reporting.figures import INK, SOFT
+from forgefield.platform.drawing.figures import INK, SOFT
 from forgefield.platform.screen.wording import UNIT
 
 FARTHEST = 3.0

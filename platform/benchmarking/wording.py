@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from forgefield.platform.screen.label_progress import Progress
+from forgefield.platform.screen.label_progress import LabelProgress
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.trainers.stages.tasks import StageTask
 
@@ -50,15 +50,15 @@ class InWords:
         self._reporter.say(text)
 
     def bar(self, name: str, done: int, total: int, detail: str = "") -> None:
-        """Progress of a stage."""
+        """LabelProgress of a stage."""
         self._reporter.bar(in_words(name), done, total, detail)
 
     def end(self, name: str) -> None:
         """A stage is over."""
         self._reporter.end(in_words(name))
 
-    def labels(self, progress: Progress) -> None:
-        """Progress of labelling, which a benchmark has none of."""
+    def labels(self, progress: LabelProgress) -> None:
+        """LabelProgress of labelling, which a benchmark has none of."""
         self._reporter.labels(progress)
 
 

@@ -23,7 +23,7 @@ from forgefield.platform.planning.machine import Slots
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.tier_quotes import TierCost
 from forgefield.platform.run_folder import RunFolder
-from forgefield.platform.screen.label_progress import Progress
+from forgefield.platform.screen.label_progress import LabelProgress
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.storage.ledger.entries import JobState, State
 from forgefield.storage.ledger.recovery import Recovery
@@ -144,7 +144,7 @@ def _phase(
 ) -> Labelling:
     show = _watcher(metrics, reporter)
 
-    def watch(progress: Progress) -> None:
+    def watch(progress: LabelProgress) -> None:
         show(progress)
         for listener in phase.listeners:
             listener()
@@ -172,10 +172,10 @@ def _say_news(ledger: LedgerClient, reporter: Reporter) -> None:
         reporter.say(text)
 
 
-def _watcher(metrics: CampaignMetrics, reporter: Reporter) -> Callable[[Progress], None]:
+def _watcher(metrics: CampaignMetrics, reporter: Reporter) -> Callable[[LabelProgress], None]:
     said = ""
 
-    def watch(progress: Progress) -> None:
+    def watch(progress: LabelProgress) -> None:
         nonlocal said
         if progress.waiting and progress.waiting != said:
             reporter.say(f"Nothing to buy now: {progress.waiting} …")

@@ -1,4 +1,4 @@
-"""The running count of a labelling phase, and the snapshot of it that bars and metrics show."""
+"""The running count of a labelling phase."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from forgefield.platform.buying.purchasing import running_cost
-from forgefield.platform.screen.label_progress import Progress
+from forgefield.platform.screen.label_progress import LabelProgress
 from forgefield.storage.ledger.entries import TierTally
 from forgefield.storage.records import Tier
 from forgefield.storage.units import from_micro
@@ -59,10 +59,10 @@ class Score:
 
     def progress(
         self, in_flight: Counter[Tier], queued: Counter[Tier], left: float, busy_cores: int
-    ) -> Progress:
+    ) -> LabelProgress:
         """A snapshot; what it calls latest is told once."""
         latest, self.latest = tuple(self.latest), []
-        return Progress(
+        return LabelProgress(
             done=self.done.copy(),
             failed=self.failed.copy(),
             in_flight=in_flight,

@@ -10,16 +10,16 @@ from forgefield.platform.buying.flights import Flights
 from forgefield.platform.buying.purchasing import Claim
 from forgefield.platform.buying.purse import Purse
 from forgefield.platform.buying.score import Score
-from forgefield.platform.screen.label_progress import Progress
+from forgefield.platform.screen.label_progress import LabelProgress
 from forgefield.storage.records import Tier
 
 TELL_EVERY_S = 0.1
 
-Watcher = Callable[[Progress], None]
+Watcher = Callable[[LabelProgress], None]
 
 
 class Telling:
-    """Makes a `Progress` for the watcher from what the dispatcher's parts know."""
+    """Makes a `LabelProgress` for the watcher from what the dispatcher's parts know."""
 
     def __init__(
         self, crew: Crew, score: Score, flights: Flights, asking: Asking, watch: Watcher

@@ -91,7 +91,7 @@ class Shared:
     def asked(self, kind: str, accurate: Path, cheap: Path, **own: Any) -> "Asked":  # noqa: ANN401
         """All that is asked of a benchmark of this kind; `own` are its options beside these."""
         from forgefield.platform.benchmarking.asked import Asked
-        from forgefield.platform.benchmarking.machine import device_of
+        from forgefield.platform.benchmarking.devices import device_of
 
         taken = {each.name: getattr(self, each.name) for each in fields(self)}
         if self.effort is not None and self.hours is not None:

@@ -1,4 +1,4 @@
-"""How long a campaign trains: longer where labels were dear, so that their accuracy is not wasted.
+"""How long a campaign trains: longer where labels were dear, shorter in rounds.
 
 Labels of hours deserve more than minutes of training: with 2000 DFT and 200 CCSD(T) labels of
 ethanol 1,500 steps of pre-training end at .38 kcal/mol/Å, 16,000 at .13 and 48,000 at .10

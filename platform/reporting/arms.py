@@ -7,10 +7,7 @@ from matplotlib.axes import Axes
 
 from forgefield.platform.choosing.arms import ArmResult
 from forgefield.platform.choosing.picking import Arm
-from forgefield.platform.planning.allocation import TARGET
-from forgefield.platform.reporting.arm_errors import RoundArms
-from forgefield.platform.reporting.facts import Facts
-from forgefield.platform.reporting.figures import (
+from forgefield.platform.drawing.figures import (
     FORCE_FIELD,
     SOFT,
     Picture,
@@ -18,6 +15,9 @@ from forgefield.platform.reporting.figures import (
     picture,
     plain_numbers,
 )
+from forgefield.platform.planning.allocation import TARGET
+from forgefield.platform.reporting.arm_errors import RoundArms
+from forgefield.platform.reporting.facts import Facts
 from forgefield.platform.reporting.parts import DASH, Section, Table, count, percent
 from forgefield.platform.reporting.strata import Stratum, difference_within, relative_difference
 from forgefield.platform.screen.wording import UNIT, digits

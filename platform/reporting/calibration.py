@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from forgefield.platform.reporting.curves import save_png
-from forgefield.platform.reporting.figures import (
+from forgefield.platform.drawing.curves import save_png
+from forgefield.platform.drawing.figures import (
     FORCE_FIELD,
     SOFT,
     Picture,

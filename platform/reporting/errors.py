@@ -8,10 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from forgefield.labelers.depiction import AtomKinds, kinds_of, structure
-from forgefield.platform.planning.plan import Plan
-from forgefield.platform.reporting.curves import MOST_DOTS, scatter
-from forgefield.platform.reporting.facts import Facts
-from forgefield.platform.reporting.figures import (
+from forgefield.platform.drawing.curves import MOST_DOTS, scatter
+from forgefield.platform.drawing.figures import (
     BASELINE,
     FORCE_FIELD,
     Picture,
@@ -20,6 +18,8 @@ from forgefield.platform.reporting.figures import (
     drawn,
     picture,
 )
+from forgefield.platform.planning.plan import Plan
+from forgefield.platform.reporting.facts import Facts
 from forgefield.platform.reporting.parts import Section, Table, count, listed
 from forgefield.platform.reporting.predictions import HoldOut
 from forgefield.platform.screen.wording import UNIT, digits

@@ -9,15 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
-from forgefield.platform.evaluating import Errors
-from forgefield.platform.forecasting.error_model import Percentiles
-from forgefield.platform.forecasting.outcomes import Kind
-from forgefield.platform.planning.allocation import MIDDLE, TARGET
-from forgefield.platform.planning.plan import Plan
-from forgefield.platform.reporting.errors import NOT_TRAINED
-from forgefield.platform.reporting.errors_seen import Band, ErrorsSeen
-from forgefield.platform.reporting.facts import Facts
-from forgefield.platform.reporting.figures import (
+from forgefield.platform.drawing.figures import (
     BASELINE,
     FORCE_FIELD,
     INK,
@@ -28,6 +20,14 @@ from forgefield.platform.reporting.figures import (
     picture,
     plain_numbers,
 )
+from forgefield.platform.evaluating import Errors
+from forgefield.platform.forecasting.error_model import Percentiles
+from forgefield.platform.forecasting.outcomes import Kind
+from forgefield.platform.planning.allocation import MIDDLE, TARGET
+from forgefield.platform.planning.plan import Plan
+from forgefield.platform.reporting.errors import NOT_TRAINED
+from forgefield.platform.reporting.errors_seen import Band, ErrorsSeen
+from forgefield.platform.reporting.facts import Facts
 from forgefield.platform.reporting.parts import Section, count, money, percent
 from forgefield.platform.reporting.round_tables import decisions_table, rounds_table
 from forgefield.platform.rounds.deciding import costs_since

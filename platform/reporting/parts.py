@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from forgefield.platform.drawing.figures import Picture
 from forgefield.platform.reporting.facts import Facts
-from forgefield.platform.reporting.figures import Picture
 from forgefield.platform.screen.wording import three_digits
 from forgefield.storage.units import CORE_SECONDS_PER_CORE_HOUR
 

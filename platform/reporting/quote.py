@@ -6,9 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from forgefield.platform.planning.plan import Plan
-from forgefield.platform.reporting.facts import Facts
-from forgefield.platform.reporting.figures import (
+from forgefield.platform.drawing.figures import (
     FORCE_FIELD,
     INK,
     LINE,
@@ -18,6 +16,8 @@ from forgefield.platform.reporting.figures import (
     blank,
     picture,
 )
+from forgefield.platform.planning.plan import Plan
+from forgefield.platform.reporting.facts import Facts
 from forgefield.platform.reporting.parts import DASH, Section, Table, count, listed, money
 from forgefield.platform.reporting.promises import (
     Ends,

@@ -13,6 +13,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from forgefield.labelers.depiction import formula, structure
+from forgefield.platform.drawing.figures import drawing, drawn
 from forgefield.platform.reporting.arm_errors import round_arms
 from forgefield.platform.reporting.arms import arms_section
 from forgefield.platform.reporting.calibration import trust_section
@@ -20,7 +21,6 @@ from forgefield.platform.reporting.citations import References
 from forgefield.platform.reporting.errors import atoms_section, parity_section
 from forgefield.platform.reporting.errors_seen import errors_seen
 from forgefield.platform.reporting.facts import Facts, read_facts
-from forgefield.platform.reporting.figures import drawing, drawn
 from forgefield.platform.reporting.labels import failures_section, labels_section
 from forgefield.platform.reporting.learning_curve import curve_section
 from forgefield.platform.reporting.parts import DASH, Section, core_hours, money

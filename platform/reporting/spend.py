@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
-from forgefield.platform.reporting.facts import Facts
-from forgefield.platform.reporting.figures import (
+from forgefield.platform.drawing.figures import (
     COLOURS,
     FAILED,
     PAPER,
@@ -15,6 +14,7 @@ from forgefield.platform.reporting.figures import (
     blank,
     picture,
 )
+from forgefield.platform.reporting.facts import Facts
 from forgefield.platform.reporting.parts import (
     Section,
     core_hours,

@@ -7,8 +7,8 @@ Core-seconds inside, the budget's unit in the figure.
 import numpy as np
 from matplotlib.axes import Axes
 
+from forgefield.platform.drawing.figures import COLOURS, INK, SOFT, Picture, blank, picture
 from forgefield.platform.reporting.facts import Facts
-from forgefield.platform.reporting.figures import COLOURS, INK, SOFT, Picture, blank, picture
 from forgefield.platform.reporting.parts import time_unit
 from forgefield.platform.screen.wording import duration
 from forgefield.storage.ledger.entries import EntryKind

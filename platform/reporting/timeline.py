@@ -5,8 +5,7 @@ from datetime import UTC, datetime
 
 from matplotlib.ticker import MaxNLocator
 
-from forgefield.platform.reporting.facts import Facts, Span
-from forgefield.platform.reporting.figures import (
+from forgefield.platform.drawing.figures import (
     COLOURS,
     LINE,
     SOFT,
@@ -15,6 +14,7 @@ from forgefield.platform.reporting.figures import (
     blank,
     picture,
 )
+from forgefield.platform.reporting.facts import Facts, Span
 from forgefield.platform.reporting.parts import (
     Section,
     percent,

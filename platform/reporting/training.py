@@ -7,15 +7,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from forgefield.platform.reporting.errors import COLOUR, NOT_TRAINED
-from forgefield.platform.reporting.facts import Facts
-from forgefield.platform.reporting.figures import (
+from forgefield.platform.drawing.figures import (
     COLOURS,
     Picture,
     blank,
     picture,
     plain_numbers,
 )
+from forgefield.platform.reporting.errors import COLOUR, NOT_TRAINED
+from forgefield.platform.reporting.facts import Facts
 from forgefield.platform.reporting.parts import DASH, Section, Table, listed
 from forgefield.platform.reporting.predictions import CurvePoint, TierBias, climbed
 from forgefield.platform.screen.wording import UNIT, digits, duration

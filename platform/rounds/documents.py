@@ -4,7 +4,7 @@ Every step of a round is skipped where its file is there, and every file is whol
 
     ahead.npz      random labels bought while the round before was training
     choice.npz     all that the round labels, with the arm that chose it; before any is bought
-    frames.zarr    the frames that it trains on, which don't grow (`snapshots`)
+    frames.zarr    the frames that it trains on, which don't grow (`platform/snapshots.py`)
     training/      a folder a stage
     round.json     errors seen, forecast and decision: the round is over
 

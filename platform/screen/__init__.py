@@ -1,1 +1,1 @@
-"""What a terminal shows: words, panels, bars."""
+"""How things are said, whatever they are: numbers in words, who listens, panels and bars."""

@@ -7,7 +7,7 @@ from forgefield.storage.records import Tier
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class LabelProgress:
     """Where labelling stands; counts by tier, money in core-seconds.
 
     `latest` holds the core-seconds a label of what was settled since the last snapshot; `waiting`

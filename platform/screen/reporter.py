@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from forgefield.platform.screen.label_progress import Progress
+from forgefield.platform.screen.label_progress import LabelProgress
 
 
 class Reporter(Protocol):
@@ -13,13 +13,13 @@ class Reporter(Protocol):
         """A line for people."""
 
     def bar(self, name: str, done: int, total: int, detail: str = "") -> None:
-        """Progress of a step that knows its length, and a word on it."""
+        """LabelProgress of a step that knows its length, and a word on it."""
 
     def end(self, name: str) -> None:
         """A step is over, whether or not it went its whole length."""
 
-    def labels(self, progress: Progress) -> None:
-        """Progress of labelling."""
+    def labels(self, progress: LabelProgress) -> None:
+        """LabelProgress of labelling."""
 
 
 class Once:

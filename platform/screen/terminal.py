@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from forgefield.platform.screen.label_progress import Progress as LabelProgress
+from forgefield.platform.screen.label_progress import LabelProgress
 from forgefield.platform.screen.wording import duration
 from forgefield.storage.records import Tier
 

@@ -9,11 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from forgefield.platform.planning.expectations import as_document
-from forgefield.platform.planning.outlook import Outlook
-from forgefield.platform.planning.plan import Plan
-from forgefield.platform.planning.quote_parts import ErrorForecast
-from forgefield.platform.reporting.figures import (
+from forgefield.platform.drawing.figures import (
     BASELINE,
     FORCE_FIELD,
     INK,
@@ -21,6 +17,10 @@ from forgefield.platform.reporting.figures import (
     SOFT,
     STYLE,
 )
+from forgefield.platform.planning.expectations import as_document
+from forgefield.platform.planning.outlook import Outlook
+from forgefield.platform.planning.plan import Plan
+from forgefield.platform.planning.quote_parts import ErrorForecast
 from forgefield.platform.screen.wording import UNIT, amount, three_digits
 from forgefield.storage.errors import BudgetTooSmall, InputError
 

@@ -23,7 +23,7 @@ from forgefield.platform.planning.machine import Slots
 from forgefield.platform.planning.recipe import LabelSettings, Recipe
 from forgefield.platform.planning.tier_quotes import TierCost
 from forgefield.platform.run_folder import RunFolder
-from forgefield.platform.screen.label_progress import Progress
+from forgefield.platform.screen.label_progress import LabelProgress
 from forgefield.storage.errors import ForgefieldError
 from forgefield.storage.records import Configuration, Job, Method, Molecule, Purpose, Tier
 from forgefield.storage.run_lock import RunLock
@@ -41,13 +41,13 @@ class Quiet:
         """A line for people."""
 
     def bar(self, name: str, done: int, total: int, detail: str = "") -> None:
-        """Progress of a step."""
+        """LabelProgress of a step."""
 
     def end(self, name: str) -> None:
         """A step is over."""
 
-    def labels(self, progress: Progress) -> None:
-        """Progress of labelling."""
+    def labels(self, progress: LabelProgress) -> None:
+        """LabelProgress of labelling."""
 
 
 def arm_worker() -> None:

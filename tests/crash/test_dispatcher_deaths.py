@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from crash.toys import ignore, order, toys
 
-from forgefield.platform.screen.label_progress import Progress
+from forgefield.platform.screen.label_progress import LabelProgress
 from forgefield.storage.errors import WaveOfFailures
 from forgefield.storage.ledger.entries import State
 from forgefield.storage.records import Tier
@@ -17,7 +17,7 @@ from forgefield.storage.testing import XTB
 
 def test_a_death_after_settling_is_no_failure(desk: Any) -> None:
     jobs = toys("late")
-    seen: list[Progress] = []
+    seen: list[LabelProgress] = []
     desk.dispatcher(1000, 1, seen.append).buy([order(jobs)])
     assert desk.audit(jobs).states == [State.DONE]
     assert (seen[-1].done[Tier.CCSD], seen[-1].failed[Tier.CCSD]) == (1, 0)
@@ -33,7 +33,7 @@ def test_one_label_doesnt_take_its_batch_with_it(desk: Any, script: str) -> None
 
 def test_spooled_failures_count_as_failures(desk: Any) -> None:
     jobs = toys(*["lose NotConverged"] * 3)
-    seen: list[Progress] = []
+    seen: list[LabelProgress] = []
     with pytest.raises(WaveOfFailures):
         desk.dispatcher(1000, 1, seen.append, wave=2).buy([order(jobs)])
     assert seen[-1].done[Tier.CCSD] == 0

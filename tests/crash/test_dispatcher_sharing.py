@@ -10,7 +10,7 @@ from forgefield.platform.buying.asking import Order
 from forgefield.platform.buying.book_places import BookPlace
 from forgefield.platform.buying.ledger_service import LedgerClient
 from forgefield.platform.buying.slots import NUMBERS
-from forgefield.platform.screen.label_progress import Progress
+from forgefield.platform.screen.label_progress import LabelProgress
 from forgefield.storage.label_book import LabelBook, Run
 from forgefield.storage.ledger import Ledger
 from forgefield.storage.ledger.entries import State
@@ -49,7 +49,7 @@ def test_what_another_run_is_buying_is_waited_for(desk: Any, fails: bool) -> Non
         book.claim(jobs[:2])
         told = threading.Event()
 
-        def watch(progress: Progress) -> None:
+        def watch(progress: LabelProgress) -> None:
             if progress.waiting == "waiting for run other to finish 2 labels":
                 told.set()
 

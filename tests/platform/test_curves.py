@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from forgefield.platform.reporting.calibration import (
-    calibration_figure,
-    calibration_picture,
-    plot_calibration,
-)
-from forgefield.platform.reporting.curves import (
+from forgefield.platform.drawing.curves import (
     Curve,
     learning,
     parity_figure,
     plot_learning,
     plot_parity,
 )
-from forgefield.platform.reporting.figures import drawing
+from forgefield.platform.drawing.figures import drawing
+from forgefield.platform.reporting.calibration import (
+    calibration_figure,
+    calibration_picture,
+    plot_calibration,
+)
 from forgefield.storage.frames import Frames
 from forgefield.storage.settled_frames import StoredFrame, from_stored
 from forgefield.storage.testing import CCSD, labelled, make_job

@@ -25,7 +25,7 @@ from torch.fx import GraphModule
 from forgefield.trainers.fitting.objectives import Extra, Objective
 from forgefield.trainers.fitting.processor_products import use_fastest_products
 from forgefield.trainers.graphs import Batch, Graph, GraphSet
-from forgefield.trainers.settings import FitSettings, Precision
+from forgefield.trainers.settings import FitSettings
 
 FEWEST_STEPS = 3_000
 """From about this many steps on the time to compile is earned back."""
@@ -65,14 +65,11 @@ class CapturedStep:
     Raises `NotCompiled` at the first batch of a shape, or never for it.
 
     `products` says which library multiplies which shapes: with the same choices another process
-    gets the same bits, on another machine too where that has the same instructions. In mixed
-    `precision`, within which the step must be called, there is nothing to choose.
+    gets the same bits, on another machine too where that has the same instructions.
     """
 
-    def __init__(
-        self, model: nn.Module, objective: Objective, precision: Precision = "single"
-    ) -> None:
-        self.model, self.objective, self.precision = model, objective, precision
+    def __init__(self, model: nn.Module, objective: Objective) -> None:
+        self.model, self.objective = model, objective
         trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
         self.names = [name for name, _ in trained]
         self.shapes = [tuple(p.shape) for _, p in trained]
@@ -107,8 +104,6 @@ class CapturedStep:
             return self._step(values, tensors, frames)
 
         traced = make_fx(step)(values.detach(), tensors)
-        if self.precision == "mixed":
-            return traced
         return use_fastest_products(traced, self.products)
 
     def _step(self, values: Tensor, tensors: list[Tensor], frames: int) -> tuple[Tensor, Tensor]:
@@ -129,7 +124,7 @@ def _why(error: Exception, device: torch.device) -> str:
     needed = "gcc" if device.type == "cuda" else "g++"
     first = next(iter(str(error).splitlines()), "")
     return (
-        f"Training goes on in eager steps, which take about twice as long, since a step couldn't "
+        f"Training goes on in eager steps, which take up to twice as long, since a step couldn't "
         f"be compiled ({type(error).__name__}: {first[:200]}). It takes {needed} and Python's "
         "headers (Debian, Ubuntu: apt install g++ python3-dev); `compiled = false` in the fit's "
         "settings doesn't try."

@@ -37,7 +37,6 @@ from forgefield.trainers.fitting.flat import FlatParameters
 from forgefield.trainers.fitting.judging import force_error
 from forgefield.trainers.fitting.objectives import Labels, Objective
 from forgefield.trainers.fitting.optimisers import optimiser_for
-from forgefield.trainers.fitting.precision import possible, products_in
 from forgefield.trainers.fitting.processes import rank, sum_over_workers, workers
 from forgefield.trainers.fitting.schedule import decay_at, rate_at
 from forgefield.trainers.fitting.state import State
@@ -118,10 +117,8 @@ class _Fit:
         self.optimiser = optimiser_for(self.flat, model, settings)
         self.state = State()
         self._began = self._saved = time.monotonic()
-        device = self.flat.values.device
-        self.precision = possible(settings.precision, device)
-        compiled = pays(settings, train, device)
-        self.captured = CapturedStep(model, self.objective, self.precision) if compiled else None
+        compiled = pays(settings, train, self.flat.values.device)
+        self.captured = CapturedStep(model, self.objective) if compiled else None
         self.said = ""
         self.batches = Batches(len(train), settings.batch, settings.seed)
 
@@ -131,8 +128,7 @@ class _Fit:
         self.flat.gradient.zero_()
         loss = torch.zeros((), device=self.flat.gradient.device)
         if len(mine):
-            with products_in(self.precision):
-                loss = self._descend(mine, 1 / len(index))
+            loss = self._descend(mine, 1 / len(index))
         sum_over_workers(self.flat.gradient)
         self._advance(float(sum_over_workers(loss.detach())))
 

@@ -20,7 +20,7 @@ from forgefield.platform.planning.recipe import load_recipe
 from forgefield.platform.planning.request import Request, known_plan
 from forgefield.platform.results import result_of
 from forgefield.platform.run_folder import RunFolder
-from forgefield.platform.screen.label_progress import Progress
+from forgefield.platform.screen.label_progress import LabelProgress
 from forgefield.trainers.stages.asteroid import plain_runner
 from forgefield.trainers.stages.asteroid_settings import Runner
 
@@ -41,7 +41,7 @@ class Log:
     def end(self, name: str) -> None:
         """Bars are for terminals."""
 
-    def labels(self, progress: Progress) -> None:
+    def labels(self, progress: LabelProgress) -> None:
         """Bars are for terminals."""
 
 

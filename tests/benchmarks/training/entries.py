@@ -4,7 +4,6 @@ import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import product
 
 import numpy as np
 from our_models import dynamics, fresh, prediction, training
@@ -14,7 +13,6 @@ from stopwatch import Work, repeated
 from forgefield.storage.frames import Frames
 from forgefield.trainers.graphs import GraphSet
 from forgefield.trainers.model_settings import ModelSettings, NequIPSettings, SchNetSettings
-from forgefield.trainers.settings import Precision
 
 PREDICTED = 32
 """Frames of a large batch whose energies and forces are asked for."""
@@ -52,12 +50,9 @@ def ours(case: Case) -> Entry:
     settings, data, options = case.settings, case.data, case.options
     count = sum(one.numel() for one in fresh(settings, "cpu").parameters())
     entry = Entry(settings.title, count)
-    modes = (False, True)[: 1 + options.compiled]
-    precisions: tuple[Precision, ...] = ("single", "mixed")[: 1 + options.mixed]
-    for compiled, precision in product(modes, precisions):
-        step = training(settings, data, options.batch, compiled=compiled, precision=precision)
+    for compiled in (False, True)[: 1 + options.compiled]:
+        step = training(settings, data, options.batch, compiled=compiled)
         name = f"training step, {'compiled' if compiled else 'eager'}"
-        name += ", mixed" if precision == "mixed" else ""
         entry.tasks[name] = Task(repeated(step, options.device), options.batch)
     for frames in (options.batch, PREDICTED):
         work = prediction(settings, data, frames, options.device)

@@ -25,7 +25,7 @@ from forgefield.trainers.model_settings import (
     SchNetSettings,
 )
 from forgefield.trainers.models import Potential, build, energy_and_forces
-from forgefield.trainers.settings import FitSettings, Precision
+from forgefield.trainers.settings import FitSettings
 
 KINDS: dict[str, type[ModelSettings]] = {
     "egnn": EGNNSettings,
@@ -51,21 +51,14 @@ def fresh(settings: ModelSettings, device: str) -> Potential:
 
 
 def training(
-    settings: ModelSettings,
-    data: GraphSet,
-    batch: int,
-    *,
-    compiled: bool,
-    precision: Precision = "single",
+    settings: ModelSettings, data: GraphSet, batch: int, *, compiled: bool
 ) -> Callable[[], None]:
     """A step of `fit` itself on a fresh model: its batch, loss, gradient, clipping, AdamW, average.
 
     Compiled it is the step that long fits take, eager that of short ones.
     """
     device = str(data.batch(np.arange(1)).energy_F.device)
-    schedule = FitSettings(
-        steps=10**9, batch=batch, rate=RATE, compiled=compiled, precision=precision
-    )
+    schedule = FitSettings(steps=10**9, batch=batch, rate=RATE, compiled=compiled)
     run = _Fit(fresh(settings, device), data, None, schedule, 1.0)
     if compiled != (run.captured is not None):
         raise SystemExit("molecules of several sizes are never trained on by compiled steps")

@@ -56,7 +56,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--compiled", action="store_true", help="compiled steps as well")
-    parser.add_argument("--mixed", action="store_true", help="steps in mixed precision as well")
     parser.add_argument("--nequip", type=Path, help="interpreter with the nequip package")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each work in each round")

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, LogNorm, to_rgba
 from matplotlib.figure import Figure
 
-from forgefield.platform.reporting.figures import (
+from forgefield.platform.drawing.figures import (
     BASELINE,
     COLOURS,
     FORCE_FIELD,

@@ -1,0 +1,1 @@
+"""Figures: their look, and the curves and parity plots that several rooms draw."""
