@@ -10,11 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from forgefield.platform.buying.calibrating import Calibration, measurable
-from forgefield.platform.buying.configurations import (
-    Pool,
-    calibration_orders,
-    campaign_orders,
-)
+from forgefield.platform.buying.configurations import calibration_orders, campaign_orders
 from forgefield.platform.buying.labelling import Labelling, labelling
 from forgefield.platform.cluster import cluster_machine, ray_cluster
 from forgefield.platform.evaluating import Evaluation
@@ -29,6 +25,7 @@ from forgefield.platform.planning.cost_store import remember_costs
 from forgefield.platform.planning.machine import Machine, this_machine
 from forgefield.platform.planning.plan import Plan
 from forgefield.platform.planning.plan_files import load_plan
+from forgefield.platform.planning.pool import Pool
 from forgefield.platform.planning.quoting import (
     estimated_costs,
     measured_costs,

@@ -4,12 +4,9 @@ from collections.abc import Callable
 
 from forgefield.platform.buying.book_places import book_place
 from forgefield.platform.buying.configurations import (
-    Pool,
-    load_pool,
     pool_size,
     refuse_short_pool,
     refuse_small_pool,
-    save_pool,
 )
 from forgefield.platform.buying.sampled_pools import (
     larger_pool,
@@ -17,6 +14,7 @@ from forgefield.platform.buying.sampled_pools import (
     sample_pool,
 )
 from forgefield.platform.planning.plan import Plan
+from forgefield.platform.planning.pool import Pool, load_pool, save_pool
 from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.storage.records import Molecule

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from forgefield.platform.buying.asking import Order
-from forgefield.platform.buying.configurations import Pool
 from forgefield.platform.buying.ledger_service import LedgerClient
+from forgefield.platform.planning.pool import Pool
 from forgefield.storage.records import Job, Purpose, Tier
 
 

@@ -12,23 +12,11 @@ from forgefield.platform.buying.dispatch import Order
 from forgefield.platform.buying.purchasing import Claim
 from forgefield.platform.planning.allocation import CHEAP, MIDDLE, TARGET
 from forgefield.platform.planning.plan import Plan
-from forgefield.platform.planning.pool import Pool, load_pool, save_pool
+from forgefield.platform.planning.pool import Pool
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.tier_quotes import TierCost
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Job, Method, Purpose, Tier
-
-__all__ = [
-    "Pool",
-    "calibration_orders",
-    "campaign_orders",
-    "load_pool",
-    "offered",
-    "pool_size",
-    "refuse_short_pool",
-    "refuse_small_pool",
-    "save_pool",
-]
 
 TOP_UP = 1000
 """Most configurations offered to a tier beyond its planned ones, while money is left."""

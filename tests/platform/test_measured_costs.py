@@ -5,7 +5,7 @@ import pytest
 from desks import Desk, order_of
 
 from forgefield.platform.buying.calibrating import measurable
-from forgefield.platform.buying.configurations import Pool
+from forgefield.platform.planning.pool import Pool
 from forgefield.platform.planning.quoting import measured_costs
 from forgefield.platform.planning.tier_quotes import TierCost
 from forgefield.storage.errors import InputError
