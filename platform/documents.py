@@ -7,3 +7,9 @@ class Document(BaseModel):
     """A frozen JSON document that refuses unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FiniteDocument(Document):
+    """One whose numbers are finite."""
+
+    model_config = ConfigDict(allow_inf_nan=False)

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from spring_files import Listener
 
 from forgefield.platform.data_sets.importing import import_file
 from forgefield.platform.foreign_labels.judging import Question
 from forgefield.platform.foreign_labels.levels import Stated
 from forgefield.platform.run_folder import RunFolder
-from forgefield.platform.screen.label_progress import LabelProgress
 from forgefield.storage.records import Array
 from forgefield.storage.units import EV_PER_HARTREE, EV_PER_KCAL_PER_MOL
 
@@ -17,22 +17,6 @@ NUMBERS = np.array([8, 1, 1])
 REST = np.array([[0.0, 0.0, 0.0], [0.96, 0.0, 0.0], [-0.24, 0.93, 0.0]])
 WATER_EV = -2079.0
 KCAL = Stated(method="PBE/def2-SVP", energy_unit="kcal/mol")
-
-
-class Nobody:
-    """Nobody listens."""
-
-    def say(self, text: str) -> None:
-        """A line."""
-
-    def bar(self, name: str, done: int, total: int, detail: str = "") -> None:
-        """A bar."""
-
-    def end(self, name: str) -> None:
-        """Its end."""
-
-    def labels(self, progress: LabelProgress) -> None:
-        """Labels."""
 
 
 def water(count: int, seed: int = 0) -> tuple[Array, Array, Array]:
@@ -61,7 +45,7 @@ def archive(path: Path, count: int = 40, **changes: Any) -> Path:
 
 
 def imported(path: Path, folder: Path, stated: Stated = KCAL, **more: Any) -> Any:
-    return import_file(Question(path, stated), RunFolder.at(folder), Nobody(), **more)
+    return import_file(Question(path, stated), RunFolder.at(folder), Listener(), **more)
 
 
 def spoilt(what: str) -> dict[str, Any]:

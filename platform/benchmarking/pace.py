@@ -79,7 +79,7 @@ class WithTimeLeft:
         self._reporter.say(text)
 
     def bar(self, name: str, done: int, total: int, detail: str = "") -> None:
-        """LabelProgress of a stage, and with it of all of them."""
+        """Progress of a stage, and with it of all of them."""
         self._reporter.bar(name, done, total, detail)
         self._pace.at(name, done)
         self.whole()
@@ -90,11 +90,11 @@ class WithTimeLeft:
         self._pace.ended(name)
 
     def whole(self) -> None:
-        """LabelProgress of all stages."""
+        """Progress of all stages."""
         left_s = self._pace.left_s
         detail = "" if left_s is None else f"about {duration(left_s)} left"
         self._reporter.bar(ALL, self._pace.done, self._pace.total, detail)
 
     def labels(self, progress: LabelProgress) -> None:
-        """LabelProgress of labelling, which a benchmark has none of."""
+        """Progress of labelling, which a benchmark has none of."""
         self._reporter.labels(progress)

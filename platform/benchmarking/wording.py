@@ -50,7 +50,7 @@ class InWords:
         self._reporter.say(text)
 
     def bar(self, name: str, done: int, total: int, detail: str = "") -> None:
-        """LabelProgress of a stage."""
+        """Progress of a stage."""
         self._reporter.bar(in_words(name), done, total, detail)
 
     def end(self, name: str) -> None:
@@ -58,7 +58,7 @@ class InWords:
         self._reporter.end(in_words(name))
 
     def labels(self, progress: LabelProgress) -> None:
-        """LabelProgress of labelling, which a benchmark has none of."""
+        """Progress of labelling, which a benchmark has none of."""
         self._reporter.labels(progress)
 
 

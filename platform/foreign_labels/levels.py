@@ -1,4 +1,4 @@
-"""What frames of a file are taken for: units, charge, spin, purpose; `methods` has methods.
+"""What frames of a file are taken for: units, charge, spin, purpose; methods: `methods`.
 
 The file and the caller may both say so; they must not contradict each other, and what neither says
 is asked for. Nothing is guessed but lengths in angstrom, which the distances of atoms then confirm,

@@ -7,14 +7,13 @@ from it alone. Once a run folder holds a calibrated plan, that one is executed.
 from typing import Any
 
 from pydantic import (
-    ConfigDict,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     field_validator,
 )
 
-from forgefield.platform.documents import Document
+from forgefield.platform.documents import FiniteDocument
 from forgefield.platform.forecasting.outcomes import Training
 from forgefield.platform.planning.molecule_document import MoleculeDocument
 from forgefield.platform.planning.quote_parts import (
@@ -35,13 +34,12 @@ from forgefield.trainers.stages.asteroid_settings import AsteroidSettings
 FORMAT = 1
 
 
-class Plan(Document):
+class Plan(FiniteDocument):
     """A quote that `platform run` executes; times in seconds, costs in core-seconds.
 
     `priced_for` is the key of the molecule that it was made for, empty in plans of before.
     """
 
-    model_config = ConfigDict(allow_inf_nan=False)
     format: int = FORMAT
     forgefield: str
     created: float

@@ -7,8 +7,6 @@ of force components). All of them are optional in a plan: older ones have none.
 from typing import Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
@@ -16,6 +14,7 @@ from pydantic import (
     PositiveInt,
 )
 
+from forgefield.platform.documents import FiniteDocument
 from forgefield.platform.forecasting.error_model import Percentiles
 
 USELESS = 1.0
@@ -24,13 +23,7 @@ SLIGHT = 0.1
 """Chance below which a plan is called hopeless."""
 
 
-class Part(BaseModel):
-    """A frozen JSON document of finite numbers that refuses unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class WallTime(Part):
+class WallTime(FiniteDocument):
     """Labelling time on a number of nodes of `cores` each; None where a label doesn't fit."""
 
     nodes: PositiveInt
@@ -38,7 +31,7 @@ class WallTime(Part):
     seconds: float | None
 
 
-class MemoryQuote(Part):
+class MemoryQuote(FiniteDocument):
     """The largest label times the workers of a node, beside what a node has for labels."""
 
     label_bytes: PositiveInt
@@ -47,7 +40,7 @@ class MemoryQuote(Part):
     node_bytes: PositiveInt
 
 
-class DiskQuote(Part):
+class DiskQuote(FiniteDocument):
     """What a run folder holds at most when it is done."""
 
     frames: NonNegativeInt
@@ -61,7 +54,7 @@ class DiskQuote(Part):
         return self.frames + self.ledger + self.spool + self.training
 
 
-class TrainingTime(Part):
+class TrainingTime(FiniteDocument):
     """The last training at its full length: time of cores and on this machine.
 
     In nine cases of ten it is within `factor` of that; fits that stop early make it shorter. Before
@@ -76,7 +69,7 @@ class TrainingTime(Part):
     round_core_seconds: NonNegativeFloat = 0.0
 
 
-class ErrorForecast(Part):
+class ErrorForecast(FiniteDocument):
     """The error at the end: 10, 50 and 90 %."""
 
     low: PositiveFloat
@@ -89,7 +82,7 @@ class ErrorForecast(Part):
         return cls(low=found.low, median=found.median, high=found.high)
 
 
-class Alternative(Part):
+class Alternative(FiniteDocument):
     """What another budget would bring; `target` and `middle` are training labels."""
 
     budget: str
@@ -100,7 +93,7 @@ class Alternative(Part):
     wall_s: float | None
 
 
-class TargetQuote(Part):
+class TargetQuote(FiniteDocument):
     """The error that was asked for, and the budget whose median forecast reaches it.
 
     No budget where no plan reaches it; `chance` is that of this plan's budget.

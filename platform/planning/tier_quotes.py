@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from forgefield.platform.documents import Document
+from forgefield.platform.documents import FiniteDocument
 from forgefield.storage.records import Tier
 
 MOST_LABELS = 10**9
@@ -27,13 +27,12 @@ class TierCost:
     source: str = ""
 
 
-class TierQuote(Document):
+class TierQuote(FiniteDocument):
     """What one tier costs and how many of its labels are bought.
 
     `imported` are training labels that were there when the plan was made, at no cost.
     """
 
-    model_config = ConfigDict(allow_inf_nan=False)
     tier: Tier
     method: str
     core_seconds: PositiveFloat

@@ -8,7 +8,6 @@ from itertools import accumulate
 from operator import mul
 
 from forgefield.platform.planning.round_settings import RoundSettings
-from forgefield.platform.planning.training_length import shorter
 from forgefield.trainers.settings import FitSettings
 from forgefield.trainers.stages.asteroid_settings import AsteroidSettings
 
@@ -34,6 +33,14 @@ def fits_of_round(training: AsteroidSettings, rounds: RoundSettings) -> Fits:
     """Those of one round, with its committee's others."""
     settings = shorter(training, rounds)
     return fits_of(settings) + [settings.finetune] * (rounds.committee - 1)
+
+
+def shorter(training: AsteroidSettings, rounds: RoundSettings) -> AsteroidSettings:
+    """The settings of a round's stages: no weights, a short curve, steps by `effort`."""
+    settings = training.longer(rounds.effort)
+    phases = tuple(phase.model_copy(update={"c_grid": None}) for phase in settings.pretrain)
+    update = {"pretrain": phases, "c_grid": (None,), "curve": rounds.curve, "members": 1}
+    return settings.model_copy(update=update)
 
 
 def _way(training: AsteroidSettings) -> Fits:

@@ -1,4 +1,4 @@
-"""How long a campaign trains: longer where labels were dear, shorter in rounds.
+"""How long a campaign trains: longer where labels were dear, so that their accuracy is not wasted.
 
 Labels of hours deserve more than minutes of training: with 2000 DFT and 200 CCSD(T) labels of
 ethanol 1,500 steps of pre-training end at .38 kcal/mol/Å, 16,000 at .13 and 48,000 at .10
@@ -7,8 +7,6 @@ ethanol 1,500 steps of pre-training end at .38 kcal/mol/Å, 16,000 at .13 and 48
 
 from forgefield.platform.forecasting.outcomes import Training
 from forgefield.platform.planning.recipe import Recipe
-from forgefield.platform.planning.round_settings import RoundSettings
-from forgefield.trainers.stages.asteroid_settings import AsteroidSettings
 
 SHARE = 0.15
 """Core time of the last training over that of all labels; those of the rounds come on top."""
@@ -36,11 +34,3 @@ def training_effort(core_seconds: float, atoms: int, recipe: Recipe) -> float:
         return 1.0
     fitting = SHARE * core_seconds / (CORE_SECONDS_PER_ATOM * atoms)
     return round(min(max(fitting, 1.0), LONGEST), 2)
-
-
-def shorter(training: AsteroidSettings, rounds: RoundSettings) -> AsteroidSettings:
-    """The settings of a round's stages: no weights, a short curve, steps by `effort`."""
-    settings = training.longer(rounds.effort)
-    phases = tuple(phase.model_copy(update={"c_grid": None}) for phase in settings.pretrain)
-    update = {"pretrain": phases, "c_grid": (None,), "curve": rounds.curve, "members": 1}
-    return settings.model_copy(update=update)

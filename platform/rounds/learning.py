@@ -12,7 +12,7 @@ from forgefield.platform.forecasting.counts import Counts
 from forgefield.platform.forecasting.outcomes import Kind, Outcome, Training
 from forgefield.platform.planning.allocation import CHEAP, MIDDLE
 from forgefield.platform.planning.round_settings import RoundSettings
-from forgefield.platform.planning.training_length import shorter
+from forgefield.platform.planning.training_fits import shorter
 from forgefield.storage.records import Tier
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 from forgefield.trainers.stages.asteroid import AsteroidSettings, TrainingOutcome, Trial, train

@@ -13,13 +13,13 @@ class Reporter(Protocol):
         """A line for people."""
 
     def bar(self, name: str, done: int, total: int, detail: str = "") -> None:
-        """LabelProgress of a step that knows its length, and a word on it."""
+        """Progress of a step that knows its length, and a word on it."""
 
     def end(self, name: str) -> None:
         """A step is over, whether or not it went its whole length."""
 
     def labels(self, progress: LabelProgress) -> None:
-        """LabelProgress of labelling."""
+        """Progress of labelling."""
 
 
 class Once:

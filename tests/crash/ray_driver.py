@@ -41,13 +41,13 @@ class Quiet:
         """A line for people."""
 
     def bar(self, name: str, done: int, total: int, detail: str = "") -> None:
-        """LabelProgress of a step."""
+        """Progress of a step."""
 
     def end(self, name: str) -> None:
         """A step is over."""
 
     def labels(self, progress: LabelProgress) -> None:
-        """LabelProgress of labelling."""
+        """Progress of labelling."""
 
 
 def arm_worker() -> None:

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_frames import few_frames
+from spring_files import Listener
 from typer.testing import CliRunner
-from water_files import KCAL, Nobody, archive, imported, spoilt, water
+from water_files import KCAL, archive, imported, spoilt, water
 
 from forgefield.platform.cli import app
 from forgefield.platform.data_sets.importing import import_file
@@ -139,7 +140,7 @@ def test_killed_anywhere_the_same_command_finishes(tmp_path: Path) -> None:
         assert ledger.verify(folder / "frames.zarr") == []
 
 
-class Bars(Nobody):
+class Bars(Listener):
     """Which bars were drawn."""
 
     def __init__(self) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from water_files import KCAL, Nobody, archive, imported, spoilt, water
+from spring_files import Listener
+from water_files import KCAL, archive, imported, spoilt, water
 
 from forgefield.platform.data_sets.importing import import_file, parse_cost
 from forgefield.platform.foreign_labels.judging import Question, judge
@@ -81,7 +82,7 @@ def test_contradictions_to_what_is_there(tmp_path: Path) -> None:
 def test_what_is_trusted_is_not_doubted(tmp_path: Path) -> None:
     path = archive(tmp_path / "water.npz", **spoilt("energies in Hartree"))
     question = Question(path, KCAL, trust=True)
-    assert import_file(question, RunFolder.at(tmp_path / "set"), Nobody()).imported == 40
+    assert import_file(question, RunFolder.at(tmp_path / "set"), Listener()).imported == 40
 
 
 def test_a_foreign_folder_is_left_alone(tmp_path: Path) -> None:

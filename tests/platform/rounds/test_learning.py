@@ -7,7 +7,7 @@ import pytest
 from forgefield.platform.forecasting.counts import Counts
 from forgefield.platform.forecasting.outcomes import Kind, Training
 from forgefield.platform.planning.round_settings import RoundSettings
-from forgefield.platform.planning.training_length import shorter
+from forgefield.platform.planning.training_fits import shorter
 from forgefield.platform.rounds.learning import best_error, outcomes_of
 from forgefield.storage.records import Tier
 from forgefield.storage.units import EV_PER_KCAL_PER_MOL
