@@ -10,7 +10,7 @@ Called again after a kill it finds finished stages and scores, and goes on with 
 from dataclasses import replace
 
 from forgefield.platform.benchmarking.asked import Asked
-from forgefield.platform.benchmarking.asteroid_chains import Chains, trainings
+from forgefield.platform.benchmarking.asteroid_chains import Chains, expected, followers, trainings
 from forgefield.platform.benchmarking.asteroid_rows import analytic, measured
 from forgefield.platform.benchmarking.asteroid_terms import (
     ON_CHEAP,
@@ -21,6 +21,7 @@ from forgefield.platform.benchmarking.asteroid_terms import (
     Terms,
     bench_of,
 )
+from forgefield.platform.benchmarking.choice_of_c import Found
 from forgefield.platform.benchmarking.draws import each, index_hash
 from forgefield.platform.benchmarking.folders import own_folder
 from forgefield.platform.benchmarking.hours import settled
@@ -32,7 +33,7 @@ from forgefield.platform.benchmarking.preparing import (
     prepare,
 )
 from forgefield.platform.benchmarking.results import LeftOut, Results, Row, origin
-from forgefield.platform.benchmarking.running import train_all
+from forgefield.platform.benchmarking.running import Training
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.storage.errors import InputError
 
@@ -44,7 +45,7 @@ def benchmark_asteroid(asked: Asked, terms: Terms, reporter: Reporter) -> Result
     bench = bench_of(prepare(asked, terms.budget, reporter), terms)
     with own_folder(bench.prepared, KIND, terms.budget):
         bench = _in_time(bench, reporter)
-        found = train_all(trainings(bench), bench.prepared, reporter)
+        found = _trained(bench, reporter)
         reporter.say("Measuring on the test frames …")
         bench.prepared.judge(bench.prepared.draws[0]).save_labels()
         rows, lost = measured(bench, found)
@@ -56,9 +57,16 @@ def _in_time(bench: Bench, reporter: Reporter) -> Bench:
     """At the effort that ends in the hours that were asked for."""
 
     def chains_of(prepared: Prepared) -> Chains:
-        return trainings(replace(bench, prepared=prepared))
+        return expected(replace(bench, prepared=prepared))
 
     return replace(bench, prepared=settled(bench.prepared, chains_of, reporter))
+
+
+def _trained(bench: Bench, reporter: Reporter) -> Found:
+    """All chains; those that follow the search of c come after it."""
+    training = Training.expecting(expected(bench).values(), bench.prepared, reporter)
+    found = training.run(trainings(bench))
+    return found | training.run(followers(bench, found))
 
 
 def _analytic(bench: Bench, reporter: Reporter) -> tuple[list[Row], list[LeftOut]]:
@@ -125,6 +133,7 @@ def notes(bench: Bench) -> tuple[str, ...]:
         )
     if bench.wants(*WEIGHTED) and len(bench.terms.c_grid) > 1:
         found.append(
-            "Times are of the stages behind a force field; c was searched in longer (results.json)."
+            "c was searched once for each draw, on its first seed and the most cheap frames; the "
+            "others take the best. Times are of the stages behind a force field alone."
         )
     return tuple(found)

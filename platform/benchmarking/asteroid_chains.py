@@ -1,16 +1,17 @@
 """The trainings behind the ASTEROID rows, as chains of stage tasks by row and case.
 
-first(4/5) ─── for each c: pre-training ─ fine-tuning      ASTEROID; its best is chosen later
+first(4/5) ─── for each c: pre-training ─ fine-tuning      ASTEROID, where c is searched
+           └── at the best c: pre-training ─ fine-tuning   ASTEROID, all other seeds and ratios
 standard(all)
 pre-training ─ fine-tuning                                 without weights, and a committee's others
 score matching ─ fine-tuning
 standard(accurate − cheap)                                 Δ-learning
 """
 
-from itertools import product
 from pathlib import Path
 
 from forgefield.platform.benchmarking.asteroid_terms import WEIGHTED, Bench, Case, Kind
+from forgefield.platform.benchmarking.choice_of_c import Found, Key, best_c, is_searched, searched
 from forgefield.platform.benchmarking.stage_plans import Course
 from forgefield.platform.benchmarking.stores import (
     Part,
@@ -19,18 +20,16 @@ from forgefield.platform.benchmarking.stores import (
 )
 from forgefield.storage.errors import InputError
 from forgefield.trainers.stages.asteroid_settings import Chain
-from forgefield.trainers.stages.endings import Ending
+from forgefield.trainers.stages.finished import finished_chain
 from forgefield.trainers.stages.tasks import StageTask
 
 FIRST = "first"
 """Stage 1 of ASTEROID, beside the rows."""
-Key = tuple[str, Case]
 Chains = dict[Key, Chain]
-Found = dict[Key, Ending]
 
 
 def trainings(bench: Bench) -> Chains:
-    """All of them, each after those that it goes on from."""
+    """All that wait for no choice, the search of c among them, each after what it goes on from."""
     chains: Chains = {}
     for case in bench.cases() if bench.wants(*WEIGHTED) else []:
         store = _accurate(bench, case, bench.terms.fewer)
@@ -48,20 +47,40 @@ def trainings(bench: Bench) -> Chains:
     for case in bench.cases() if bench.wants(Kind.STANDARD) else []:
         store = _accurate(bench, case, bench.terms.budget)
         chains[Kind.STANDARD, case] = (_course(bench, case).standard(store, "all"),)
-    return chains | _weighted(bench, chains)
+    searches = [case for case in _weighted_cases(bench) if is_searched(bench, case)]
+    for case in [case.at(case.ratio or 0, c) for case in searches for c in bench.terms.c_grid]:
+        chains[Kind.FULL, case] = _weighted(bench, case)
+    return chains
 
 
-def _weighted(bench: Bench, chains: Chains) -> Chains:
-    """Pre-training weighted by what stage 1 of `chains` leaves, then fine-tuning, for every c."""
-    found: Chains = {}
-    cases = bench.cases_of(Kind.FULL) if bench.wants(*WEIGHTED) else []
-    for case, c in product(cases, bench.terms.c_grid):
-        (teacher,) = chains[FIRST, Case(case.seed, case.effort)]
-        task = _course(bench, case).pretrain(
-            _ladder(bench, case), _name(case, f"c{c:g}"), teacher=teacher.output, c=c
-        )
-        found[Kind.FULL, case.at(case.ratio or 0, c)] = _tuned(bench, case, task)
-    return found
+def followers(bench: Bench, found: Found) -> Chains:
+    """ASTEROID on all other seeds and cost ratios, at the best c of those of `trainings`."""
+    others = [case for case in _weighted_cases(bench) if not is_searched(bench, case)]
+    chosen = [
+        case.at(case.ratio or 0, best_c(bench, found, searched(bench, case))) for case in others
+    ]
+    return {(Kind.FULL, case): _weighted(bench, case) for case in chosen}
+
+
+def expected(bench: Bench) -> Chains:
+    """Both, as far as can be known beforehand; how long they are is no matter of c."""
+    chains = trainings(bench)
+    finished = {key: results for key, chain in chains.items() if (results := finished_chain(chain))}
+    return chains | followers(bench, finished)
+
+
+def _weighted_cases(bench: Bench) -> list[Case]:
+    return bench.cases_of(Kind.FULL) if bench.wants(*WEIGHTED) else []
+
+
+def _weighted(bench: Bench, case: Case) -> Chain:
+    """Pre-training weighted by what stage 1 leaves at the case's c, then fine-tuning."""
+    course = _course(bench, case)
+    teacher = course.standard(_accurate(bench, case, bench.terms.fewer), FIRST)
+    task = course.pretrain(
+        _ladder(bench, case), _name(case, f"c{case.c:g}"), teacher=teacher.output, c=case.c
+    )
+    return _tuned(bench, case, task)
 
 
 def _name(case: Case, what: str) -> str:

@@ -5,13 +5,15 @@ Units: kcal/mol/Å for people; stages count in eV/Å.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from forgefield.platform.benchmarking.asteroid_chains import FIRST, Found
+from forgefield.platform.benchmarking.asteroid_chains import FIRST
 from forgefield.platform.benchmarking.asteroid_terms import Bench, Case, Kind
+from forgefield.platform.benchmarking.choice_of_c import Found, best_c, errors_by_c
 from forgefield.platform.benchmarking.draws import Draw, index_hash
 from forgefield.platform.benchmarking.results import LeftOut, Row, history, places_of
 from forgefield.platform.benchmarking.running import stages_of
@@ -89,22 +91,24 @@ def _untuned(bench: Bench, found: Found, case: Case, judge: Judge) -> Row:
 def _chosen(
     bench: Bench, found: Found, case: Case
 ) -> tuple[tuple[StageResult, ...], dict[str, Any]]:
-    """The three stages of the best c and what is noted of them; a c that diverged is none."""
-    endings = {c: found[Kind.FULL, case.at(case.ratio or 0.0, c)] for c in bench.terms.c_grid}
-    tried = {c: e for c, e in endings.items() if not isinstance(e, TrainingDiverged)}
-    errors = {c: _in_kcal(tried[c][-1].validation) if c in tried else None for c in endings}
+    """The three stages of the best c, or the only one tried, and what is noted of them."""
+    errors = errors_by_c(bench, found, case)
+    c = best_c(bench, found, case)
     (first,) = stages_of(found, (FIRST, Case(case.seed, case.effort)))
-    c = min(tried or endings, key=lambda each: errors[each] or np.inf)
-    pretrained, tuned = stages_of(endings, c)
+    pretrained, tuned = stages_of(found, (Kind.FULL, replace(case, c=c)))
+    chains = [
+        stages_of(found, (Kind.FULL, replace(case, c=each)))
+        for each, error in errors.items()
+        if error is not None
+    ]
     return (first, pretrained, tuned), {
         "accurate": bench.terms.fewer,
         "cheap": bench.terms.cheap(case.ratio or 0.0),
         "c": c,
         "gamma": _in_kcal(pretrained.phases[0].gamma),
         "median_bias": _in_kcal(pretrained.phases[0].median_bias),
-        "tried": {f"{each:g}": error for each, error in errors.items()},
-        "search_seconds": first.wall_s
-        + sum(stage.wall_s for chain in tried.values() for stage in chain),
+        "tried": {f"{each:g}": _in_kcal(error) for each, error in errors.items()},
+        "search_seconds": first.wall_s + sum(stage.wall_s for chain in chains for stage in chain),
     }
 
 

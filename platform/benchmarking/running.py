@@ -3,9 +3,9 @@
 Either way a finished stage is found again and an interrupted one goes on from its checkpoint.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from forgefield.platform.benchmarking.pace import ALL, Pace, WithTimeLeft
@@ -27,31 +27,76 @@ Endings = Generator[tuple[int, Ending]]
 """Place and ending of one chain after another, as they end."""
 
 
+@dataclass(frozen=True, slots=True)
+class Training:
+    """Trains chains of a benchmark, all at once or wave after wave; `pace` is that of all waves.
+
+    `over` are the chains of the waves so far; later ones may go on from them.
+    """
+
+    prepared: Prepared
+    reporter: Reporter
+    pace: Pace
+    over: list[tuple[Chain, Ending]] = field(default_factory=list)
+
+    @classmethod
+    def expecting(
+        cls, chains: Collection[Chain], prepared: Prepared, reporter: Reporter
+    ) -> "Training":
+        """One of so much work, which it says."""
+        steps = _steps(chains)
+        reporter.say(forecast(sum(map(len, chains)), steps))
+        return cls(prepared, reporter, Pace(steps))
+
+    def run(self, chains: Mapping[Key, Chain]) -> dict[Key, Ending]:
+        """Train chains, each after those that it goes on from, or find that they were.
+
+        A chain that diverges ends with that error, and so do those that go on from it; the others
+        are trained all the same.
+        """
+        before, known = self.pace.settled, list(chains.values())
+        done = steps_in(task for chain in known for task in chain if finished_chain([task]))
+        self.pace.settle(before + done)
+        timed = WithTimeLeft(self.reporter, self.pace)
+        shown, found = InWords(timed), dict[Key, Ending]()
+        with closing(self._endings(chains, shown)) as endings:
+            for key, ending in endings:
+                found[key] = ending
+                if isinstance(ending, TrainingDiverged):
+                    _give_up(chains[key], self.pace)
+                    timed.whole()
+                    left = in_words(chains[key][-1].name)
+                    self.reporter.say(f"Left out: {left}. {ending}")
+        self.pace.settle(before + _steps(known))
+        shown.end(ALL)
+        self.over.extend((chain, found[key]) for key, chain in chains.items())
+        return {key: found[key] for key in chains}
+
+    def _endings(
+        self, chains: Mapping[Key, Chain], reporter: Reporter
+    ) -> Generator[tuple[Key, Ending]]:
+        """Of those that go on from a diverged one of an earlier wave at once."""
+        open_chains = dict(chains)
+        for key, chain in chains.items():
+            ending = lost(chain, self.over)
+            if ending is not None:
+                del open_chains[key]
+                yield key, ending
+        keys = list(open_chains)
+        with closing(_endings([*open_chains.values()], self.prepared, reporter)) as endings:
+            for place, ending in endings:
+                yield keys[place], ending
+
+
 def train_all(
     chains: Mapping[Key, Chain], prepared: Prepared, reporter: Reporter
 ) -> dict[Key, Ending]:
-    """Train chains, each after those that it goes on from, or find that they were.
+    """Train chains that wait for no choice, as `Training.run` does."""
+    return Training.expecting(chains.values(), prepared, reporter).run(chains)
 
-    A chain that diverges ends with that error, and so do those that go on from it; the others
-    are trained all the same.
-    """
-    listed = list(chains.values())
-    steps = steps_in(task for chain in listed for task in chain)
-    reporter.say(forecast(sum(map(len, listed)), steps))
-    pace, found = Pace(steps), dict[int, Ending]()
-    pace.settle(steps_in(task for chain in listed for task in chain if finished_chain([task])))
-    timed = WithTimeLeft(reporter, pace)
-    shown = InWords(timed)
-    with closing(_endings(listed, prepared, shown)) as endings:
-        for place, ending in endings:
-            found[place] = ending
-            if isinstance(ending, TrainingDiverged):
-                _give_up(listed[place], pace)
-                timed.whole()
-                reporter.say(f"Left out: {in_words(listed[place][-1].name)}. {ending}")
-    pace.settle(steps)
-    shown.end(ALL)
-    return {key: found[place] for place, key in enumerate(chains)}
+
+def _steps(chains: Iterable[Chain]) -> int:
+    return steps_in(task for chain in chains for task in chain)
 
 
 def _give_up(chain: Chain, pace: Pace) -> None:

@@ -47,7 +47,9 @@ def asteroid(
     cost_ratio: Annotated[
         str, typer.Option(help="Cheap labels that cost as much as an accurate one.")
     ] = "20,40,80",
-    c: Annotated[str, typer.Option("--c", help="Searched in γ = c · median(B).")] = "0.5,1,2",
+    c: Annotated[
+        str, typer.Option("--c", help="Searched in γ = c · median(B), once for each draw.")
+    ] = "0.5,1,2",
     rows: Annotated[
         str | None,
         typer.Option(

@@ -10,7 +10,7 @@ from spring_files import RECIPE, Listener
 
 from forgefield.platform.benchmarking.asked import Asked
 from forgefield.platform.benchmarking.asteroid import benchmark_asteroid
-from forgefield.platform.benchmarking.asteroid_chains import trainings
+from forgefield.platform.benchmarking.asteroid_chains import followers, trainings
 from forgefield.platform.benchmarking.asteroid_rows import measured
 from forgefield.platform.benchmarking.asteroid_terms import Case, Kind
 from forgefield.platform.benchmarking.curve import TUNED, CurveTerms, benchmark_curve
@@ -97,6 +97,7 @@ def test_side_by_side_the_others_are_trained_too(
 def test_a_c_that_diverges_is_not_chosen(asked: Asked, results: Results) -> None:
     here = bench(asked, replace(TERMS, kinds=ON_FIRST))
     found = train_all(trainings(here), here.prepared, Listener())
+    found |= train_all(followers(here, found), here.prepared, Listener())
     before = rows_of(results, Kind.FULL)[0]
     assert before.c is not None
     found[Kind.FULL, Case(0, 1.0, 10.0, before.c)] = TrainingDiverged("no number")

@@ -1,0 +1,87 @@
+"""Where c is searched in a benchmark, and who takes what was found."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from spring_benchmark import TERMS, bench
+
+from forgefield.platform.benchmarking.asked import Asked
+from forgefield.platform.benchmarking.asteroid_chains import expected, followers, trainings
+from forgefield.platform.benchmarking.asteroid_terms import Bench, Case, Kind
+from forgefield.platform.benchmarking.choice_of_c import Found
+from forgefield.storage.errors import TrainingDiverged
+from forgefield.trainers.stages.endings import Ending
+from forgefield.trainers.stages.tasks import PhaseResult, StageResult, StageTask
+
+WEIGHTED = replace(TERMS, ratios=(5.0, 10.0), kinds=(Kind.FULL,))
+
+
+def result_of(task: StageTask) -> StageResult:
+    phase = PhaseResult(
+        frames=1, steps=1, best_step=1, validation=0.1, gamma=None, median_bias=None
+    )
+    return StageResult(
+        name=task.name,
+        output=task.output,
+        key="",
+        dataset="",
+        phases=(phase,),
+        validation=0.1,
+        wall_s=1.0,
+    )
+
+
+def ended(here: Bench, errors: dict[float, float | None]) -> Found:
+    """All searches over, with these validation errors by c; null diverged."""
+    found: dict[tuple[str, Case], Ending] = {}
+    for (kind, case), chain in trainings(here).items():
+        results = [result_of(task) for task in chain]
+        if kind == Kind.FULL and case.c is not None:
+            error = errors[case.c]
+            if error is None:
+                found[kind, case] = TrainingDiverged("no number")
+                continue
+            results[-1] = results[-1].model_copy(update={"validation": error})
+        found[kind, case] = tuple(results)
+    return found
+
+
+def weighted(chains: object) -> set[tuple[int, float | None, float | None]]:
+    assert isinstance(chains, dict)
+    return {(case.seed, case.ratio, case.c) for kind, case in chains if kind == Kind.FULL}
+
+
+@pytest.mark.parametrize(
+    ("errors", "best"),
+    [
+        ({0.5: 0.2, 2.0: 0.1}, 2.0),
+        ({0.5: 0.1, 2.0: 0.2}, 0.5),
+        ({0.5: None, 2.0: 9.0}, 2.0),
+        ({0.5: None, 2.0: None}, 0.5),
+    ],
+)
+def test_one_draw_has_one_search(
+    asked: Asked, tmp_path: Path, errors: dict[float, float | None], best: float
+) -> None:
+    here = bench(replace(asked, out=tmp_path), WEIGHTED)
+    assert weighted(trainings(here)) == {(0, 10.0, 0.5), (0, 10.0, 2.0)}
+    others = {(0, 5.0, best), (1, 5.0, best), (1, 10.0, best)}
+    assert weighted(followers(here, ended(here, errors))) == others
+
+
+def test_every_draw_has_a_search_of_its_own(asked: Asked, tmp_path: Path) -> None:
+    """What chose c for one draw may be a test frame of another."""
+    here = bench(replace(asked, out=tmp_path, redraw=True), WEIGHTED)
+    searches = {(seed, 10.0, c) for seed in (0, 1) for c in (0.5, 2.0)}
+    assert weighted(trainings(here)) == searches
+    found = ended(here, {0.5: 0.2, 2.0: 0.1})
+    assert weighted(followers(here, found)) == {(0, 5.0, 2.0), (1, 5.0, 2.0)}
+
+
+def test_the_work_ahead_is_known_before_the_choice(asked: Asked, tmp_path: Path) -> None:
+    here = bench(replace(asked, out=tmp_path), WEIGHTED)
+    ahead = expected(here)
+    assert len(ahead) == 2 + 2 + 3
+    found = ended(here, {0.5: 0.2, 2.0: 0.1})
+    assert len(trainings(here)) + len(followers(here, found)) == len(ahead)
