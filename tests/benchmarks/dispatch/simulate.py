@@ -3,9 +3,9 @@
 The dispatcher and the ledger (SQLite, by default in memory) are the real ones; see `virtual` for
 what is not. A decision is one reservation, from choosing it to its settlement. Printed are the CPU
 microseconds of dispatcher and ledger a decision, over the first tenth (once all labelers are busy)
-and the last tenth of a run; packing into the frame store, wall microseconds a label; and the share
-of the virtual time that labelers spent inside labels, until the last label was started. With
-`--pretend` there is no ledger, only the dispatcher.
+and the last tenth of the time until the last label was started, after which labels are settled
+without a decision; packing into the frame store, wall microseconds a label; and the share of that
+time that labelers spent inside labels. With `--pretend` there is no ledger, only the dispatcher.
 """
 
 import argparse
@@ -75,7 +75,8 @@ def _simulate(folder: Path, kind: Any, case: tuple[int, int, int], seconds: floa
 
     def look(_: object = None) -> None:
         with crew.unnoticed():
-            samples.append(_sample(crew, meter, wall))
+            if not busy:
+                samples.append(_sample(crew, meter, wall))
             if not order.jobs and not busy:
                 busy.append(crew.busy_share())
 
@@ -83,7 +84,7 @@ def _simulate(folder: Path, kind: Any, case: tuple[int, int, int], seconds: floa
     dispatcher: Any = Dispatcher(crew, ledger, settings, look)
     look()
     dispatcher.buy([order])
-    _show(samples, meter, crew, case, busy[0])
+    _show(samples, meter, crew, case, busy[0], perf_counter() - wall)
     ledger.close()
     if labels <= 100_000 and kind is VirtualLedger:
         with Ledger(f"sqlite:///{folder}/ledger.sqlite", read_only=True) as books:
@@ -97,18 +98,24 @@ def _sample(crew: VirtualCrew, meter: Meter, began: float) -> Sample:
 
 
 def _show(
-    samples: Sequence[Sample], meter: Meter, crew: VirtualCrew, case: tuple[int, ...], busy: float
+    samples: Sequence[Sample],
+    meter: Meter,
+    crew: VirtualCrew,
+    case: tuple[int, ...],
+    busy: float,
+    wall_s: float,
 ) -> None:
     labelers, labels, batch = case
-    full = min(labelers, crew.started // 2)
-    tenth = (crew.started - full) // 10
-    steps = (full, full + tenth, crew.started - tenth, crew.started)
+    started = samples[-1].decisions
+    full = min(labelers, started // 2)
+    tenth = (started - full) // 10
+    steps = (full, full + tenth, started - tenth, started)
     marks = [_at(samples, decisions) for decisions in steps]
     first, last = _rates(marks[0], marks[1]), _rates(marks[2], marks[3])
     print(
         f"{labelers:9,d}{labels:11,d}{batch:6d}{first[0]:9,.0f} ->{last[0]:6,.0f}"
         f"{first[1]:9,.0f} ->{last[1]:6,.0f}{1e6 * meter.packing / labels:9,.0f}{busy:8.1%}"
-        f"{crew.now() / 3600:7.2f}{samples[-1].wall:8.0f}",
+        f"{crew.now() / 3600:7.2f}{wall_s:8.0f}",
         flush=True,
     )
 

@@ -62,7 +62,7 @@ def replayed(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> RunF
         pytest.skip(f"{HIGH} and {LOW} are not here")
     cwd = tmp_path_factory.mktemp("replay")
     (cwd / "recipe.toml").write_text(SMALL + FILES.format(data=data))
-    ask = ["-m", "formaldehyde", "-b", "20ccsd", "--recipe", "recipe.toml", "--workdir", "run"]
+    ask = ["-m", "formaldehyde", "-b", "40ccsd", "--recipe", "recipe.toml", "--workdir", "run"]
     platform("run", *ask, cwd=cwd)
     return RunFolder.at(cwd / "run")
 
@@ -120,9 +120,9 @@ def test_the_end_is_measured_on_frames_that_nobody_bought(replayed: RunFolder) -
 def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, object], RunFolder]:
     cwd = tmp_path_factory.mktemp("rehearsal")
     (cwd / "recipe.toml").write_text(SMALL)
-    ask = ["-m", "formaldehyde", "-b", "20ccsd", "--recipe", "recipe.toml"]
+    ask = ["-m", "formaldehyde", "-b", "40ccsd", "--recipe", "recipe.toml"]
     found = platform("rehearse", *ask, cwd=cwd)
-    return found, RunFolder.at(cwd / "runs/formaldehyde-20ccsd-rehearsal")
+    return found, RunFolder.at(cwd / "runs/formaldehyde-40ccsd-rehearsal")
 
 
 def test_a_rehearsal_compares_its_quote(rehearsed: tuple[dict[str, object], RunFolder]) -> None:
