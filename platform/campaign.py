@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from forgefield.platform.buying.calibrating import Calibration, measurable
-from forgefield.platform.buying.configurations import calibration_orders, campaign_orders
 from forgefield.platform.buying.labelling import Labelling, labelling
+from forgefield.platform.buying.orders import calibration_orders, campaign_orders
 from forgefield.platform.cluster import cluster_machine, ray_cluster
 from forgefield.platform.evaluating import Evaluation
 from forgefield.platform.planning.allocation import calibration_core_seconds
@@ -25,7 +25,6 @@ from forgefield.platform.planning.cost_store import remember_costs
 from forgefield.platform.planning.machine import Machine, this_machine
 from forgefield.platform.planning.plan import Plan
 from forgefield.platform.planning.plan_files import load_plan
-from forgefield.platform.planning.pool import Pool
 from forgefield.platform.planning.quoting import (
     estimated_costs,
     measured_costs,
@@ -37,7 +36,8 @@ from forgefield.platform.planning.request import Request, claim_folder, known_pl
 from forgefield.platform.planning.throughput import choose_slots
 from forgefield.platform.planning.tier_quotes import TierCost
 from forgefield.platform.planning.training_time import pace_record
-from forgefield.platform.pooling import grown_pool, pool_for, refuse_short_replay
+from forgefield.platform.pools.making import grown_pool, pool_for, refuse_short_replay
+from forgefield.platform.pools.pool import Pool
 from forgefield.platform.results import Result, result_of, spent_words
 from forgefield.platform.rounds.policy import goes_in_rounds
 from forgefield.platform.run_folder import RunFolder, write_atomically

@@ -5,9 +5,9 @@ The hold-out is bought, so it is small; test frames of a file are as many as the
 
 from pathlib import Path
 
-from forgefield.platform.buying.replayed_pools import judging_frames
 from forgefield.platform.evaluating import Evaluation, judge, predict
 from forgefield.platform.planning.plan_files import load_plan
+from forgefield.platform.pools.replayed import judging_frames
 from forgefield.platform.run_folder import RunFolder, write_atomically
 
 

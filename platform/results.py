@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from forgefield.platform.buying.configurations import offered
 from forgefield.platform.buying.purchasing import TIGHTEST_LIMIT
 from forgefield.platform.buying.score import Score
 from forgefield.platform.documents import Document
 from forgefield.platform.evaluating import Evaluation
 from forgefield.platform.planning.allocation import TARGET
 from forgefield.platform.planning.plan import Plan
-from forgefield.platform.planning.pool import load_pool
+from forgefield.platform.pools.pool import load_pool
+from forgefield.platform.pools.sizes import offered
 from forgefield.platform.rounds.policy import goes_in_rounds
 from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.screen.wording import amount

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+from forgefield.platform.book_places import BookPlace
 from forgefield.platform.buying.asking import Order
-from forgefield.platform.buying.book_places import BookPlace
 from forgefield.platform.buying.ledger_service import LedgerClient
 from forgefield.platform.buying.shared_labels import SharedLabels
 from forgefield.storage.ledger import Ledger

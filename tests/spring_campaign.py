@@ -18,20 +18,20 @@ from typing import Any
 import numpy as np
 from spring_frames import NUMBERS, SHAPE, label
 
-from forgefield.platform.buying.configurations import calibration_orders
 from forgefield.platform.buying.crew import Crew, Ended
 from forgefield.platform.buying.dispatch import Dispatcher
 from forgefield.platform.buying.labelling import Labelling
 from forgefield.platform.buying.ledger_service import LedgerService
+from forgefield.platform.buying.orders import calibration_orders
 from forgefield.platform.buying.saved_labels import Saved
 from forgefield.platform.buying.workers import worked_of
 from forgefield.platform.planning.budget import parse_budget
 from forgefield.platform.planning.machine import Machine
 from forgefield.platform.planning.plan import Plan
 from forgefield.platform.planning.planner import make_plan
-from forgefield.platform.planning.pool import Pool
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.tier_quotes import TierCost
+from forgefield.platform.pools.pool import Pool
 from forgefield.platform.rounds.documents import Round
 from forgefield.platform.rounds.driving import run_rounds
 from forgefield.platform.rounds.supply import Supply

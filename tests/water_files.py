@@ -8,7 +8,7 @@ from spring_files import Listener
 
 from forgefield.platform.data_sets.importing import import_file
 from forgefield.platform.foreign_labels.judging import Question
-from forgefield.platform.foreign_labels.levels import Stated
+from forgefield.platform.foreign_labels.stated import Stated
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.records import Array
 from forgefield.storage.units import EV_PER_HARTREE, EV_PER_KCAL_PER_MOL

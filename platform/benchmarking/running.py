@@ -78,10 +78,10 @@ class Training:
         """Of those that go on from a diverged one of an earlier wave at once."""
         open_chains = dict(chains)
         for key, chain in chains.items():
-            ending = lost(chain, self.over)
-            if ending is not None:
+            error = lost(chain, self.over)
+            if error is not None:
                 del open_chains[key]
-                yield key, ending
+                yield key, error
         keys = list(open_chains)
         with closing(_endings([*open_chains.values()], self.prepared, reporter)) as endings:
             for place, ending in endings:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from forgefield.platform.buying.asking import Order
 from forgefield.platform.buying.ledger_service import LedgerClient
-from forgefield.platform.planning.pool import Pool
+from forgefield.platform.pools.pool import Pool
 from forgefield.storage.records import Job, Purpose, Tier
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 
-from forgefield.platform.buying.book_places import book_place
+from forgefield.platform.book_places import book_place
 from forgefield.platform.buying.dispatch import Dispatcher, Order
 from forgefield.platform.buying.ledger_service import LedgerClient
 from forgefield.platform.buying.saved_labels import Saved, saved_words

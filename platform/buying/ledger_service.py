@@ -15,7 +15,7 @@ from ray.actor import ActorHandle
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from forgefield.platform.buying.book_places import BookPlace
+from forgefield.platform.book_places import BookPlace
 from forgefield.platform.buying.saved_labels import Saved
 from forgefield.platform.buying.shared_labels import Asked, Known, SharedLabels
 from forgefield.platform.ledger_place import check_owner

@@ -2,7 +2,7 @@
 
 import uuid
 
-from forgefield.platform.buying.book_places import BookPlace, places_of_run
+from forgefield.platform.book_places import BookPlace, places_of_run
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.errors import InputError, StorageError
 from forgefield.storage.label_book import LabelBook, Run

@@ -11,7 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
 
-from forgefield.platform.buying.book_places import BookPlace, remember_place
+from forgefield.platform.book_places import BookPlace, remember_place
 from forgefield.platform.buying.run_books import identity_of, opened_book
 from forgefield.platform.buying.saved_labels import Saved, count_saved, saved_labels
 from forgefield.platform.stand_in_names import is_real

@@ -120,7 +120,7 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Quote what a budget buys, and write the plan that **run** executes."""
-    from forgefield.platform.buying.book_places import with_book
+    from forgefield.platform.book_places import with_book
     from forgefield.platform.campaign import calibrated_plan, quote
     from forgefield.platform.planning.machine import machines_asked
     from forgefield.platform.run_folder import write_atomically
@@ -200,7 +200,7 @@ def run(
     Ends with a force field, its error on the hold-out and a report. Ctrl-C finishes the labels in
     flight and stops; the same command goes on from there.
     """
-    from forgefield.platform.buying.book_places import with_book
+    from forgefield.platform.book_places import with_book
     from forgefield.platform.campaign import run_campaign
     from forgefield.platform.planning.request import request_of_plan
     from forgefield.platform.showing.console import show_result

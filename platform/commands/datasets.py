@@ -164,7 +164,7 @@ def import_(
     """
     from forgefield.platform.data_sets.importing import import_file, parse_cost
     from forgefield.platform.foreign_labels.judging import Question
-    from forgefield.platform.foreign_labels.levels import Stated
+    from forgefield.platform.foreign_labels.stated import Stated
     from forgefield.platform.run_folder import RunFolder
 
     stated = Stated(

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from forgefield.platform.foreign_labels.import_options import options_of_import_named
-from forgefield.platform.foreign_labels.levels import Stated, in_our_units, with_stated
+from forgefield.platform.foreign_labels.stated import Stated, in_our_units, with_stated
 from forgefield.storage.errors import InputError
 from forgefield.storage.formats.catalogue import reader_of
 from forgefield.storage.formats.foreign import ForeignFrames

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from forgefield.platform.foreign_labels.levels import (
+from forgefield.platform.foreign_labels.methods import methods_of
+from forgefield.platform.foreign_labels.stated import (
     Stated,
     Units,
     in_our_units,
     with_stated,
 )
-from forgefield.platform.foreign_labels.methods import methods_of
 from forgefield.storage.errors import InputError
 from forgefield.storage.formats.catalogue import reader_of
 from forgefield.storage.formats.foreign import ForeignFrames, from_frames

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from forgefield.platform.foreign_labels.levels import Stated
+from forgefield.platform.foreign_labels.stated import Stated
 from forgefield.platform.stand_in_names import cast_of
 from forgefield.storage.errors import InputError
 from forgefield.storage.formats.foreign import ForeignFrames

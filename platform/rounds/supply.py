@@ -9,12 +9,12 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from forgefield.platform.buying.asking import Order
-from forgefield.platform.buying.configurations import campaign_orders
+from forgefield.platform.buying.orders import campaign_orders
 from forgefield.platform.buying.purchasing import Claim
 from forgefield.platform.forecasting.counts import Counts
 from forgefield.platform.planning.allocation import MIDDLE, TARGET
 from forgefield.platform.planning.plan import Plan
-from forgefield.platform.planning.pool import Pool
+from forgefield.platform.pools.pool import Pool
 from forgefield.storage.records import Array, Job, Method, Purpose, Tier
 
 DEAR = (TARGET, MIDDLE)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from forgefield.platform.book_places import BookPlace
 from forgefield.platform.buying.asking import Order
-from forgefield.platform.buying.book_places import BookPlace
 from forgefield.platform.buying.ledger_service import LedgerClient
 from forgefield.platform.buying.slots import NUMBERS
 from forgefield.platform.screen.label_progress import LabelProgress

@@ -11,16 +11,16 @@ from spring_campaign import Quiet
 from forgefield.labelers.molecules import find_molecule
 from forgefield.labelers.registry import labeler_for
 from forgefield.labelers.sampling import sample
-from forgefield.platform.buying.configurations import offered, pool_size
-from forgefield.platform.buying.sampled_pools import sample_pool
 from forgefield.platform.campaign import driving, quote
 from forgefield.platform.data_sets.importing import import_file
 from forgefield.platform.foreign_labels.judging import Question
-from forgefield.platform.foreign_labels.levels import Stated
+from forgefield.platform.foreign_labels.stated import Stated
 from forgefield.platform.planning.budget import parse_budget
-from forgefield.platform.planning.pool import load_pool, save_pool
 from forgefield.platform.planning.recipe import Recipe, load_recipe
 from forgefield.platform.planning.request import Request
+from forgefield.platform.pools.pool import load_pool, save_pool
+from forgefield.platform.pools.sampled import sample_pool
+from forgefield.platform.pools.sizes import offered, pool_size
 from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.showing.plan_screen import show_plan
 from forgefield.platform.status import status_of

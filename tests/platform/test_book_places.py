@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from desks import Desk
 
-from forgefield.platform.buying.book_places import BookPlace, book_place, with_book
+from forgefield.platform.book_places import BookPlace, book_place, with_book
 from forgefield.platform.buying.shared_labels import SharedLabels
 from forgefield.platform.planning.recipe import LabelSettings, Recipe
 from forgefield.platform.run_folder import RunFolder

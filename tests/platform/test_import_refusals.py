@@ -10,8 +10,8 @@ from water_files import KCAL, archive, imported, spoilt, water
 
 from forgefield.platform.data_sets.importing import import_file, parse_cost
 from forgefield.platform.foreign_labels.judging import Question, judge
-from forgefield.platform.foreign_labels.levels import Stated
 from forgefield.platform.foreign_labels.methods import tier_of
+from forgefield.platform.foreign_labels.stated import Stated
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.errors import InputError
 from forgefield.storage.frame_store import load_frames

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from forgefield.platform.foreign_labels.judging import Judged, Question, judge
-from forgefield.platform.foreign_labels.levels import Stated
+from forgefield.platform.foreign_labels.stated import Stated
 from forgefield.storage.errors import InputError
 from forgefield.storage.formats.plausible_lengths import RADII_A
 from forgefield.storage.records import Array

@@ -5,9 +5,9 @@ import pytest
 from desks import Desk, order_of
 
 from forgefield.platform.buying.calibrating import measurable
-from forgefield.platform.planning.pool import Pool
 from forgefield.platform.planning.quoting import measured_costs
 from forgefield.platform.planning.tier_quotes import TierCost
+from forgefield.platform.pools.pool import Pool
 from forgefield.storage.errors import InputError
 from forgefield.storage.ledger.entries import TierTally
 from forgefield.storage.records import Molecule, Purpose, Tier

@@ -9,15 +9,16 @@ from spring_campaign import Quiet
 
 from forgefield.labelers.distinct import distinct
 from forgefield.labelers.molecules import find_molecule
-from forgefield.platform.buying.configurations import campaign_orders, pool_size
+from forgefield.platform.buying.orders import campaign_orders
 from forgefield.platform.planning.budget import parse_budget
 from forgefield.platform.planning.machine import Machine
 from forgefield.platform.planning.plan import Plan
 from forgefield.platform.planning.planner import make_plan
-from forgefield.platform.planning.pool import Pool
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.tier_quotes import TierCost
-from forgefield.platform.pooling import grown_pool, pool_for
+from forgefield.platform.pools.making import grown_pool, pool_for
+from forgefield.platform.pools.pool import Pool
+from forgefield.platform.pools.sizes import pool_size
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.errors import InputError, StorageError
 from forgefield.storage.geometry import pair_distances, sorted_distances

@@ -10,7 +10,6 @@ import spring_files as springs
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
-from forgefield.platform.buying.replayed_pools import most_judged
 from forgefield.platform.cli import app
 from forgefield.platform.forecasting.error_model import ErrorModelSettings, Posterior
 from forgefield.platform.planning.allocation import (
@@ -21,6 +20,7 @@ from forgefield.platform.planning.allocation import (
 )
 from forgefield.platform.planning.budget import Prices, parse_budget, worth_micro
 from forgefield.platform.planning.recipe import load_recipe
+from forgefield.platform.pools.replayed import most_judged
 from forgefield.platform.screen.wording import three_digits
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Purpose, Tier

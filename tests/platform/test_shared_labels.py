@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from desks import Desk, order_of, place_at, tally_of
 
+from forgefield.platform.book_places import book_place
 from forgefield.platform.buying.asking import Asking
-from forgefield.platform.buying.book_places import book_place
 from forgefield.platform.buying.purchasing import Buy, Money, Need, next_purchase
 from forgefield.platform.buying.run_books import strike_in_books
 from forgefield.platform.buying.saved_labels import Saved, saved_words

@@ -7,8 +7,8 @@ import numpy as np
 from forgefield.labelers.distinct import distinct
 from forgefield.labelers.molecules import find_molecule
 from forgefield.labelers.sampling import SamplingSettings, sample
-from forgefield.platform.buying.book_places import BookPlace
-from forgefield.platform.buying.sharing_pools import pool_identity, shared_configurations
+from forgefield.platform.book_places import BookPlace
+from forgefield.platform.pools.sharing import pool_identity, shared_configurations
 from forgefield.storage.geometry import pair_distances, sorted_distances
 
 METHANOL = find_molecule("methanol")

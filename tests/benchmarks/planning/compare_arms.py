@@ -23,12 +23,12 @@ from compare_records import Compared
 from forgefield.labelers.molecules import find_molecule
 from forgefield.platform.benchmarking.scoring import Judge
 from forgefield.platform.benchmarking.stores import Part, make_store
-from forgefield.platform.buying.replayed_pools import file_of, judging_frames, replayed_pool
 from forgefield.platform.foreign_labels.files import LabelledFile
 from forgefield.platform.planning.allocation import MIDDLE, TARGET
 from forgefield.platform.planning.plan_files import load_plan
-from forgefield.platform.planning.pool import Pool
 from forgefield.platform.planning.recipe import Recipe, load_recipe
+from forgefield.platform.pools.pool import Pool
+from forgefield.platform.pools.replayed import file_of, judging_frames, replayed_pool
 from forgefield.platform.replay_errors import errors_of_test_frames
 from forgefield.platform.rounds.documents import ended_rounds
 from forgefield.platform.run_folder import RunFolder

@@ -13,9 +13,9 @@ from pathlib import Path
 from compare_recipes import PAIRS, RATIO
 
 from forgefield.labelers.molecules import find_molecule
-from forgefield.platform.buying.replayed_pools import judging_frames
 from forgefield.platform.planning.allocation import TARGET
 from forgefield.platform.planning.recipe import load_recipe
+from forgefield.platform.pools.replayed import judging_frames
 from forgefield.platform.rounds.documents import RoundFolder, ended_rounds
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.frame_store import load_frames

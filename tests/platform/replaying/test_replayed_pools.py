@@ -7,9 +7,9 @@ import pytest
 import spring_files as springs
 from replays import FORMALDEHYDE, recipe, section
 
-from forgefield.platform.buying.replayed_pools import judging_frames, most_judged, replayed_pool
-from forgefield.platform.planning.pool import Pool, load_pool, save_pool
 from forgefield.platform.planning.recipe import Recipe
+from forgefield.platform.pools.pool import Pool, load_pool, save_pool
+from forgefield.platform.pools.replayed import judging_frames, most_judged, replayed_pool
 from forgefield.storage.errors import InputError
 from forgefield.storage.geometry import pair_distances, sorted_distances
 from forgefield.storage.records import Array, Method, Purpose, Tier

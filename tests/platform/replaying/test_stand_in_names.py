@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from replays import FORMALDEHYDE, recipe, section
 
 from forgefield.labelers.registry import labeler_for
-from forgefield.platform.buying.book_places import with_book
+from forgefield.platform.book_places import with_book
 from forgefield.platform.buying.shared_labels import SharedLabels
 from forgefield.platform.foreign_labels.methods import tier_of
 from forgefield.platform.planning.cost_store import CostRecord, known_costs, remember_costs

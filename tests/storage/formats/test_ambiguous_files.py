@@ -12,7 +12,7 @@ import pytest
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from forgefield.platform.foreign_labels.judging import Question, judge
-from forgefield.platform.foreign_labels.levels import Stated
+from forgefield.platform.foreign_labels.stated import Stated
 from forgefield.storage.errors import InputError
 from forgefield.storage.formats.ase_db import read_ase_db
 from forgefield.storage.formats.extended_xyz_reading import read_extended_xyz

@@ -3,14 +3,14 @@
 import numpy as np
 
 from forgefield.labelers.sampling import SamplingSettings
-from forgefield.platform.buying.book_places import BookPlace
-from forgefield.platform.buying.sharing_pools import (
+from forgefield.platform.book_places import BookPlace
+from forgefield.platform.pools.pool import Pool
+from forgefield.platform.pools.sharing import (
     LARGEST_SEED,
     Progress,
     more_configurations,
     shared_configurations,
 )
-from forgefield.platform.planning.pool import Pool
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.errors import StorageError
 from forgefield.storage.label_book.shared_pools import PoolPart
@@ -26,7 +26,7 @@ def sample_pool(
 ) -> tuple[Pool, str]:
     """Sampled frames in a seeded random order, and a note if they are too few.
 
-    With a label book they begin with those that its runs share (`sharing_pools`).
+    With a label book they begin with those that its runs share (`sharing`).
     """
     part, note = shared_configurations(molecule, settings, progress, book)
     return Pool(molecule, part.positions_FA3, part.temperature_F), note

@@ -13,7 +13,7 @@ import numpy as np
 
 from forgefield.labelers.distinct import distinct
 from forgefield.labelers.sampling import SamplingSettings, sample
-from forgefield.platform.buying.book_places import BookPlace
+from forgefield.platform.book_places import BookPlace
 from forgefield.storage.errors import InputError, StorageError
 from forgefield.storage.geometry import pair_distances, sorted_distances
 from forgefield.storage.label_book.shared_pools import PoolPart, SharedPools

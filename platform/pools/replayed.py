@@ -13,8 +13,8 @@ from forgefield.platform.foreign_labels.bonds import refuse_isomers
 from forgefield.platform.foreign_labels.files import LabelledFile, refuse_unlike_forces
 from forgefield.platform.foreign_labels.matching import refuse_opposed_forces, shared_by
 from forgefield.platform.planning.allocation import TARGET, AllocationSettings
-from forgefield.platform.planning.pool import Pool
 from forgefield.platform.planning.recipe import Recipe
+from forgefield.platform.pools.pool import Pool
 from forgefield.platform.stand_ins.recorded import kept, options_of_recipes, recorded
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Array, Molecule, Tier

@@ -2,19 +2,15 @@
 
 from collections.abc import Callable
 
-from forgefield.platform.buying.book_places import book_place
-from forgefield.platform.buying.configurations import (
-    pool_size,
-    refuse_short_pool,
-    refuse_small_pool,
-)
-from forgefield.platform.buying.sampled_pools import (
+from forgefield.platform.book_places import book_place
+from forgefield.platform.planning.plan import Plan
+from forgefield.platform.pools.pool import Pool, load_pool, save_pool
+from forgefield.platform.pools.sampled import (
     larger_pool,
     refuse_to_sample_again,
     sample_pool,
 )
-from forgefield.platform.planning.plan import Plan
-from forgefield.platform.planning.pool import Pool, load_pool, save_pool
+from forgefield.platform.pools.sizes import pool_size, refuse_short_pool, refuse_small_pool
 from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.storage.records import Molecule
@@ -59,7 +55,7 @@ def grown_pool(folder: RunFolder, plan: Plan, reporter: Reporter) -> Pool:
 def refuse_short_replay(molecule: Molecule, plan: Plan) -> None:
     """Raise `InputError` where the files to replay can't give what the plan wants; reads them."""
     if plan.recipe.replay.tiers:
-        from forgefield.platform.buying.replayed_pools import replayed_pool
+        from forgefield.platform.pools.replayed import replayed_pool
 
         refuse_small_pool(replayed_pool(molecule, plan.recipe), plan)
 
@@ -83,7 +79,7 @@ def _bar(reporter: Reporter) -> Callable[[int, int], None]:
 def _replayed(
     folder: RunFolder, molecule: Molecule, plan: Plan, reporter: Reporter
 ) -> tuple[Pool, str]:
-    from forgefield.platform.buying.replayed_pools import replayed_pool
+    from forgefield.platform.pools.replayed import replayed_pool
 
     tiers = " and ".join(plan.recipe.replay.tiers)
     reporter.say(f"Reading the files that {tiers} labels are replayed from …")
