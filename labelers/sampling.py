@@ -18,12 +18,13 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from forgefield.labelers.conformers import conformers
 from forgefield.labelers.distinct import collided, distinct
 from forgefield.labelers.langevin import Dynamics, Walker, decorrelation
 from forgefield.labelers.mmff import mmff_system
+from forgefield.storage.documents import Document
 from forgefield.storage.geometry import pair_distances, sorted_distances
 from forgefield.storage.records import Array, Molecule
 
@@ -34,10 +35,8 @@ STINT = 50
 """Frames between two words about progress."""
 
 
-class SamplingSettings(BaseModel):
+class SamplingSettings(Document):
     """How many frames, how hot, how far apart, and how different they must be."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     frames: int = Field(1000, ge=1, le=1_000_000)
     temperatures: tuple[Annotated[float, Field(gt=0, le=3000)], ...] = Field(

@@ -2,7 +2,7 @@
 
 from pydantic import ConfigDict
 
-from forgefield.platform.documents import Document
+from forgefield.storage.documents import Document
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import Array
 

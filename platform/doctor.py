@@ -6,8 +6,8 @@ import shutil
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from forgefield.platform.documents import Document
 from forgefield.platform.planning.machine import this_machine
+from forgefield.storage.documents import Document
 
 PROGRAMS = {
     "pyscf": "DFT and CCSD(T) labels",

@@ -3,8 +3,8 @@
 import numpy as np
 
 from forgefield.platform.distance_errors import NO_BOUNDS, DistanceErrors
-from forgefield.platform.documents import Document
 from forgefield.platform.screen.wording import UNIT, three_digits
+from forgefield.storage.documents import Document
 
 FEW = 10
 """Test frames below which an interval is not to be taken at its word."""

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from forgefield.platform.buying.purchasing import TIGHTEST_LIMIT
 from forgefield.platform.buying.score import Score
-from forgefield.platform.documents import Document
 from forgefield.platform.evaluating import Evaluation
 from forgefield.platform.planning.allocation import TARGET
 from forgefield.platform.planning.plan import Plan
@@ -14,6 +13,7 @@ from forgefield.platform.rounds.policy import goes_in_rounds
 from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.screen.wording import amount
 from forgefield.platform.status import TierStatus, status_of
+from forgefield.storage.documents import Document
 from forgefield.storage.ledger.entries import Balance, TierTally
 from forgefield.storage.records import Purpose, Tier
 from forgefield.storage.units import from_micro

@@ -4,13 +4,13 @@ import time
 from collections.abc import Iterator, Sequence
 
 from forgefield.platform.buying.saved_labels import saved_labels
-from forgefield.platform.documents import Document
 from forgefield.platform.planning.plan import Plan
 from forgefield.platform.planning.plan_files import load_plan
 from forgefield.platform.planning.request import claim_in
 from forgefield.platform.rounds.documents import Band, Course, ended_rounds
 from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.screen.wording import three_digits
+from forgefield.storage.documents import Document
 from forgefield.storage.ledger import Ledger
 from forgefield.storage.ledger.entries import Entry, EntryKind, FailureRow, State, TierTally
 from forgefield.storage.records import Tier

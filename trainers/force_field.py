@@ -16,10 +16,11 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from forgefield.storage.documents import Document
 from forgefield.storage.errors import InputError, StorageError
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import Array
@@ -34,7 +35,7 @@ DESCRIPTION = "force_field.json"
 BASE = "base"
 
 
-class Metadata(BaseModel):
+class Metadata(Document):
     """What is saved beside the weights.
 
     `head` is the readout that predicts; `heads` name all of them by tier or method, where there
@@ -43,8 +44,6 @@ class Metadata(BaseModel):
     `periodic` says whether frames had a cell, null where nobody knows. `notes` is free: settings,
     dataset version, errors.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: int = 1
     method: str

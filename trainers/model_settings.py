@@ -2,7 +2,9 @@
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, Field, Tag
+
+from forgefield.storage.documents import Document
 
 Fade = Literal["smooth", "cosine"]
 AtomicNumber = Annotated[int, Field(ge=1, le=118)]
@@ -13,14 +15,13 @@ def _read_table(value: object) -> object:
     return () if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-class SharedSettings(BaseModel):
+class SharedSettings(Document):
     """What all models have: `cutoff` in Å and `heads`, the number of readouts.
 
     `elements` are the atomic numbers it has weights for; left empty, a stage takes those of its
     frames.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     title: ClassVar[str]
 
     cutoff: float = Field(default=5.0, gt=0)

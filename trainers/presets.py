@@ -13,8 +13,9 @@ variance, so its rate is the larger one. Rates of NequIP, EGNN and GemNet-T were
 from collections.abc import Mapping
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import model_validator
 
+from forgefield.storage.documents import Document
 from forgefield.storage.errors import InputError
 from forgefield.trainers.model_settings import (
     EGNNSettings,
@@ -29,10 +30,8 @@ from forgefield.trainers.settings import FitSettings, refuse_patience
 SCHEDULES = ("standard", "pretrain", "finetune")
 
 
-class Preset(BaseModel):
+class Preset(Document):
     """A model and how it is trained; what a fit leaves open is the default of `FitSettings`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: ModelSettings
     standard: FitSettings

@@ -22,10 +22,11 @@ from typing import Any
 
 import ray
 import ray.train
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from ray.exceptions import RayTaskError
 from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 
+from forgefield.storage.documents import Document
 from forgefield.storage.errors import (
     ForgefieldError,
     InputError,
@@ -54,15 +55,13 @@ TO_BE_MENDED = (InputError, MissingProgram, TrainingDiverged)
 """Errors that come again, however often a stage is tried: a fit goes the same way each time."""
 
 
-class RaySettings(BaseModel):
+class RaySettings(Document):
     """How stages run on the cluster: `workers` processes a stage, each with `threads` or a GPU.
 
     `storage` is where Ray Train keeps its own files, `progress` where progress files go; both
     have to be seen by all nodes. `retries` is how often a dead worker is replaced; the others of
     its stage start again with it, from the last checkpoint.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     storage: Path
     progress: Path

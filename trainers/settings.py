@@ -7,18 +7,18 @@ cluster controller doesn't load torch, which takes seconds of a core in every pr
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from forgefield.storage.documents import Document
 
 Norm = Literal["l1", "l2", "huber"]
 
 
-class FitSettings(BaseModel):
+class FitSettings(Document):
     """How one fit runs; `patience` counts evaluations without a new best, 0 never stops early.
 
     `compiled` steps are faster after a minute or more of compiling; null decides by length.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     steps: int = Field(default=3000, ge=1)
     batch: int = Field(default=16, ge=1)

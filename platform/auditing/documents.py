@@ -1,6 +1,6 @@
 """What an audit says, as JSON documents. Energies in kcal/mol, forces in kcal/mol/Å, gaps in eV."""
 
-from forgefield.platform.documents import Document
+from forgefield.storage.documents import Document
 from forgefield.storage.records import Tier
 
 

@@ -16,8 +16,8 @@ from typing import Self
 import numpy as np
 from pydantic import model_validator
 
-from forgefield.platform.documents import Document
 from forgefield.platform.foreign_labels.matching import Pairs
+from forgefield.storage.documents import Document
 from forgefield.storage.errors import InputError
 
 VALIDATION_SHARE = 0.05

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from forgefield.platform.benchmarking.preparing import Prepared
 from forgefield.platform.benchmarking.results import write
-from forgefield.platform.documents import Document
+from forgefield.storage.documents import Document
 from forgefield.storage.errors import InputError
 from forgefield.storage.run_lock import FileLock
 

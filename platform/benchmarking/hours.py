@@ -18,9 +18,9 @@ from pydantic import ValidationError
 from forgefield.platform.benchmarking.preparing import Prepared
 from forgefield.platform.benchmarking.results import write
 from forgefield.platform.benchmarking.wording import steps_in
-from forgefield.platform.documents import Document
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.platform.screen.wording import duration
+from forgefield.storage.documents import Document
 from forgefield.storage.errors import TrainingDiverged
 from forgefield.trainers.stages.asteroid_settings import Chain
 from forgefield.trainers.stages.finished import finished_chain

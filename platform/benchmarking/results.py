@@ -15,8 +15,8 @@ from pydantic import Field
 
 from forgefield.platform.benchmarking.draws import Draw, Index
 from forgefield.platform.distance_errors import NO_BOUNDS, DistanceErrors
-from forgefield.platform.documents import Document
 from forgefield.platform.foreign_labels.files import LabelledFile
+from forgefield.storage.documents import Document
 from forgefield.storage.frame_store.durable_store import replace_file
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 from forgefield.trainers.presets import Preset

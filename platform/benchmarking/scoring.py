@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from forgefield.platform.benchmarking.results import Score, write
 from forgefield.platform.distance_errors import errors_by_distance
-from forgefield.platform.documents import Document
+from forgefield.storage.documents import Document
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import Array
 from forgefield.trainers.evaluation import errors

@@ -2,21 +2,20 @@
 
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from forgefield.storage.documents import Document
 from forgefield.storage.errors import InputError
 
 Kelvin = Annotated[float, Field(gt=0, le=3000)]
 
 
-class ExploreSettings(BaseModel):
+class ExploreSettings(Document):
     """How far the current model is let go, recipe section [explore].
 
     The alarm rings at `alarm_factor` times the disagreement that nine in ten validation frames
     stay below; from `hopeless_factor` times the alarm on a geometry isn't worth a label.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     walkers: int = Field(16, ge=0, le=10_000)
     """All in one batch; 0: no dynamics."""

@@ -12,9 +12,9 @@ from typing import TypeVar
 import numpy as np
 import zarr
 
-from forgefield.platform.documents import Document
 from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.screen.reporter import Reporter
+from forgefield.storage.documents import Document
 from forgefield.storage.errors import InputError
 from forgefield.storage.formats.catalogue import FORMATS, Format, writer_of
 from forgefield.storage.formats.release import write_release

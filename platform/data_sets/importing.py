@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from forgefield.platform.documents import Document
 from forgefield.platform.foreign_labels.judging import (
     Judged,
     Question,
@@ -22,6 +21,7 @@ from forgefield.platform.foreign_labels.judging import (
 from forgefield.platform.ledger_place import writing_ledger
 from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.screen.reporter import Reporter
+from forgefield.storage.documents import Document
 from forgefield.storage.errors import InputError
 from forgefield.storage.formats.sameness import Labelled, Repeat, find_repeats
 from forgefield.storage.frame_store import FrameStore, load_frames

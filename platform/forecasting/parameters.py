@@ -15,8 +15,9 @@ from dataclasses import dataclass, fields
 from typing import Annotated
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
+from forgefield.storage.documents import Document
 from forgefield.storage.records import Array
 
 LARGEST_SPREAD = 10.0
@@ -33,7 +34,7 @@ Prior = tuple[
 LOGIT = frozenset({"beta", "cheap_power", "common"})
 
 
-class ErrorModelSettings(BaseModel):
+class ErrorModelSettings(Document):
     """Priors of the error model (the recipe's section `forecast`) and the noise of what is seen.
 
     They are fitted (`fit_priors.py`) to a grid of label counts measured with a campaign's short
@@ -59,8 +60,6 @@ class ErrorModelSettings(BaseModel):
     deviation of ln e over frames, 0.3 to 0.4 from frame to frame; `frame_likeness`: how much of it
     two force fields share on the same frames. `particles` prior draws leave `kept`.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     scratch: Prior = (0.79, 0.73)
     alpha_scratch: Prior = (0.53, 0.26)

@@ -15,22 +15,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat
+from pydantic import Field, NonNegativeFloat
 
 from forgefield.platform.forecasting.counts import Costs, Counts
 from forgefield.platform.forecasting.error_model import Posterior
 from forgefield.platform.forecasting.searching import fitting
 from forgefield.platform.forecasting.splitting import Limits, best_split
 from forgefield.platform.screen.wording import amount, counted, three_digits
+from forgefield.storage.documents import Document
 from forgefield.storage.errors import BudgetTooSmall
 
 TENTH = 0.1
 
 
-class StopRules(BaseModel):
+class StopRules(Document):
     """When labels aren't worth their price any more."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     confidence: float = Field(0.9, gt=0, lt=1)
     batch: float = Field(0.1, gt=0, le=1)

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from forgefield.platform.documents import Document
 from forgefield.platform.run_folder import write_atomically
+from forgefield.storage.documents import Document
 from forgefield.storage.errors import InputError
 from forgefield.storage.ledger.spool import read_spools
 from forgefield.storage.records import Failure, Job, Outcome

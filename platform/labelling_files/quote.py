@@ -2,11 +2,11 @@
 
 from collections import Counter
 
-from forgefield.platform.documents import Document
 from forgefield.platform.labelling_files.partial import PartialFolder, identity_of
 from forgefield.platform.labelling_files.work import Work
 from forgefield.platform.planning.machine import Machine, wall_seconds
 from forgefield.platform.planning.throughput import gain_of
+from forgefield.storage.documents import Document
 from forgefield.storage.records import Label
 
 

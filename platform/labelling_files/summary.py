@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from forgefield.platform.documents import Document
 from forgefield.platform.labelling_files.work import Work
 from forgefield.platform.planning.throughput import Choice
+from forgefield.storage.documents import Document
 from forgefield.storage.records import Failure
 
 

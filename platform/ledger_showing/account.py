@@ -6,11 +6,11 @@ labels at the calibrated cost of one, and in dollars at the recipe's price of a 
 
 import math
 
-from forgefield.platform.documents import Document
 from forgefield.platform.planning.budget import Prices
 from forgefield.platform.planning.plan import Plan
 from forgefield.platform.planning.plan_files import load_plan
 from forgefield.platform.run_folder import RunFolder
+from forgefield.storage.documents import Document
 from forgefield.storage.ledger import Ledger, addresses
 from forgefield.storage.ledger.entries import Entry, EntryKind, Overview, TierTally, Withdrawal
 from forgefield.storage.records import Tier

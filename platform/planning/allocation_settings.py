@@ -3,14 +3,13 @@
 from typing import Any, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     PositiveFloat,
     PositiveInt,
     model_validator,
 )
 
+from forgefield.storage.documents import Document
 from forgefield.storage.records import Tier
 
 TARGET = Tier.CCSD
@@ -23,10 +22,8 @@ LARGEST_LOSS = 0.9
 """Most of a budget that the cheap tiers and the reserve may take."""
 
 
-class AllocationSettings(BaseModel):
+class AllocationSettings(Document):
     """Shares of the target tier, and the caps on cheap labels."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     calibration_labels: PositiveInt = 2
     cheap_calibration_labels: PositiveInt = 20

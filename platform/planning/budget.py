@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from forgefield.storage.documents import Document
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Tier
 from forgefield.storage.units import CORE_SECONDS_PER_CORE_HOUR, to_micro
@@ -27,10 +28,8 @@ _PATTERN = re.compile(
 )
 
 
-class Prices(BaseModel):
+class Prices(Document):
     """What a core-hour and a GPU-hour cost, in dollars."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     core_hour: float = Field(0.04, ge=1e-6, le=1e6)
     gpu_hour: float = Field(2.50, ge=1e-6, le=1e6)

@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 from pydantic import FiniteFloat, model_validator
 
-from forgefield.platform.documents import Document
+from forgefield.storage.documents import Document
 from forgefield.storage.records import Molecule
 
 

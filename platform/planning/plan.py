@@ -13,7 +13,6 @@ from pydantic import (
     field_validator,
 )
 
-from forgefield.platform.documents import FiniteDocument
 from forgefield.platform.forecasting.outcomes import Training
 from forgefield.platform.planning.molecule_document import MoleculeDocument
 from forgefield.platform.planning.quote_parts import (
@@ -27,6 +26,7 @@ from forgefield.platform.planning.quote_parts import (
 )
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.tier_quotes import TierQuote
+from forgefield.storage.documents import FiniteDocument
 from forgefield.storage.records import Purpose, Tier
 from forgefield.storage.units import from_micro
 from forgefield.trainers.stages.asteroid_settings import AsteroidSettings

@@ -14,8 +14,8 @@ from pydantic import (
     PositiveInt,
 )
 
-from forgefield.platform.documents import FiniteDocument
 from forgefield.platform.forecasting.error_model import Percentiles
+from forgefield.storage.documents import FiniteDocument
 
 USELESS = 1.0
 """kcal/mol/Å; above it a force field is nearer to the cheap tiers than to the target."""

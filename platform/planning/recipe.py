@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     NonNegativeFloat,
     PositiveFloat,
@@ -37,6 +36,7 @@ from forgefield.platform.stand_ins.settings import (
     ReplaySettings,
     named_as_replayed,
 )
+from forgefield.storage.documents import Document
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Tier
 from forgefield.trainers.stages.asteroid import AsteroidSettings
@@ -47,13 +47,7 @@ if TYPE_CHECKING:
 DEFAULT_BOOK = "labels.sqlite"
 
 
-class Section(BaseModel):
-    """A frozen section that refuses misspelt keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Methods(Section):
+class Methods(Document):
     """The method at each tier, by its full name."""
 
     empirical: str = "MMFF94"
@@ -73,7 +67,7 @@ class Methods(Section):
         return name
 
 
-class LabelSettings(Section):
+class LabelSettings(Document):
     """How labels run: threads each (None: chosen to fit), batches, limits, retries.
 
     A label reserves `limit_factor` times its expected cost plus `limit_extra_s`. Where it
@@ -107,7 +101,7 @@ class LabelSettings(Section):
         return place
 
 
-class Recipe(Section):
+class Recipe(Document):
     """All sections; the defaults are `deploy/recipes/default.toml`."""
 
     methods: Methods = Methods()

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from forgefield.platform.documents import Document
 from forgefield.platform.ledger_place import claim_ledger
 from forgefield.platform.planning.budget import Budget, parse_budget
 from forgefield.platform.planning.imported import imported_labels
@@ -22,6 +21,7 @@ from forgefield.platform.planning.resuming import with_recipe
 from forgefield.platform.planning.tier_quotes import TierCost
 from forgefield.platform.planning.training_time import frame_time
 from forgefield.platform.run_folder import RunFolder, write_atomically
+from forgefield.storage.documents import Document
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Molecule, Tier
 

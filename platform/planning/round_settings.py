@@ -1,9 +1,11 @@
 """Settings of rounds: data alone, so that recipes read it without loading anything."""
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import Field, PositiveInt
+
+from forgefield.storage.documents import Document
 
 
-class RoundSettings(BaseModel):
+class RoundSettings(Document):
     """When a campaign goes in rounds, and how large they are.
 
     Where a plan buys fewer than `fewest` training labels of the target tier there is one round:
@@ -17,8 +19,6 @@ class RoundSettings(BaseModel):
     training begins without the slowest `patience` of its labels. `lend` slots at most go from
     labels to training.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     fewest: PositiveInt = 16
     first_share: float = Field(0.25, gt=0, le=1)

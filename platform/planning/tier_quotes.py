@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from forgefield.platform.documents import FiniteDocument
+from forgefield.storage.documents import FiniteDocument
 from forgefield.storage.records import Tier
 
 MOST_LABELS = 10**9

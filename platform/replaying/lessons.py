@@ -8,13 +8,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from forgefield.platform.documents import Document
 from forgefield.platform.forecasting.error_model import on_frames
 from forgefield.platform.planning.allocation import TARGET
 from forgefield.platform.planning.plan import Plan
 from forgefield.platform.planning.quote_parts import ErrorForecast
 from forgefield.platform.results import Result
 from forgefield.platform.status import Status
+from forgefield.storage.documents import Document
 from forgefield.storage.records import Tier
 
 LABELLING, TRAINING = ("calibration", "labelling"), ("training",)

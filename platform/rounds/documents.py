@@ -17,11 +17,11 @@ from pathlib import Path
 
 from pydantic import NonNegativeInt, ValidationError
 
-from forgefield.platform.documents import Document
 from forgefield.platform.forecasting.counts import Counts
 from forgefield.platform.forecasting.error_model import Forecast
 from forgefield.platform.forecasting.outcomes import Kind, Outcome, Training
 from forgefield.platform.run_folder import RunFolder, write_atomically
+from forgefield.storage.documents import Document
 from forgefield.storage.errors import InputError
 
 

@@ -19,7 +19,6 @@ from typing import Annotated, Any, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
-    ConfigDict,
     Field,
     NonNegativeInt,
     ValidationError,
@@ -28,6 +27,7 @@ from pydantic import (
 )
 
 from forgefield.platform.stand_in_names import POSING, REPLAYED, replayed_name
+from forgefield.storage.documents import Document
 from forgefield.storage.records import Tier
 
 LARGEST_SPREAD = 0.25
@@ -35,7 +35,6 @@ LARGEST_SPREAD = 0.25
 DEAREST = 1e12
 """Core-seconds of a label: more than any molecule that is labelled."""
 Price = Annotated[float, Field(gt=0, le=DEAREST)]
-FROZEN = ConfigDict(frozen=True, extra="forbid")
 
 
 def _place(path: Path) -> Path:
@@ -51,14 +50,12 @@ def _place(path: Path) -> Path:
 Place = Annotated[Path, AfterValidator(_place)]
 
 
-class Replayed(BaseModel):
+class Replayed(Document):
     """A file whose labels of `method` a tier takes, each at `price` × (1 ± `spread`).
 
     The label of a share `failures` of the geometries fails, at the same price. `trust` leaves the
     doubts about units and signs out.
     """
-
-    model_config = FROZEN
 
     file: Place
     method: str = Field(min_length=1, max_length=190)
@@ -77,21 +74,17 @@ class Replayed(BaseModel):
         return bare
 
 
-class Posed(BaseModel):
+class Posed(Document):
     """What a label of a posing tier is charged; `None`: what it really takes."""
-
-    model_config = FROZEN
 
     price: Price | None = None
 
 
-class ReplaySettings(BaseModel):
+class ReplaySettings(Document):
     """Files by tier, and the frames that measure the end: of a file, or set apart from one.
 
     `test` is a file of the target's method, in the same unit.
     """
-
-    model_config = FROZEN
 
     empirical: Replayed | None = None
     xtb: Replayed | None = None
@@ -139,10 +132,8 @@ class ReplaySettings(BaseModel):
         return self.model_copy(update={**files, "test": test})
 
 
-class PosingSettings(BaseModel):
+class PosingSettings(Document):
     """Prices of tiers whose methods pose as others; `platform rehearse` fills them in."""
-
-    model_config = FROZEN
 
     empirical: Posed | None = None
     xtb: Posed | None = None

@@ -23,8 +23,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from forgefield.storage.documents import Document
 from forgefield.storage.elements import SYMBOLS
 from forgefield.storage.errors import InputError
 from forgefield.storage.formats.safe_files import read_archive, reading
@@ -45,10 +46,8 @@ HOW_TO_GET = (
 )
 
 
-class TuningSettings(BaseModel):
+class TuningSettings(Document):
     """How the weights are tuned: AdamW on squared errors of forces and of energies per atom."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     steps: int = Field(default=2000, ge=1)
     batch: int = Field(default=16, ge=1)

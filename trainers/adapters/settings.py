@@ -2,15 +2,15 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from forgefield.storage.documents import Document
 
 Precision = Literal["float32", "float64"]
 
 
-class ProgramSettings(BaseModel):
+class ProgramSettings(Document):
     """Schedule, weight of energies in the loss, and device; `cutoff` in Å."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     cutoff: float = Field(default=5.0, gt=0)
     batch: int = Field(default=5, ge=1)

@@ -17,9 +17,10 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
+from forgefield.storage.documents import Document
 from forgefield.storage.errors import InputError
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import Array
@@ -36,13 +37,11 @@ from forgefield.trainers.baselines.permutations import find_permutations
 Index = NDArray[np.int64]
 
 
-class SGDMLSettings(BaseModel):
+class SGDMLSettings(Document):
     """`sigmas` are tried in their order until the error has risen twice; `symmetric` is the s.
 
     `regularisation` is λ, relative to forces of unit variance.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sigmas: tuple[float, ...] = Field(default=tuple(range(10, 100, 10)), min_length=1)
     regularisation: float = Field(default=1e-10, gt=0)
@@ -50,10 +49,8 @@ class SGDMLSettings(BaseModel):
     most_permutations: int = Field(default=100, ge=1)
 
 
-class Chosen(BaseModel):
+class Chosen(Document):
     """What a fit settled on; `errors` are (σ, validation force MAE in eV/Å) as tried."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sigma: float
     regularisation: float

@@ -2,16 +2,8 @@
 
 from typing import Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict
-
 Aim = Literal["labels", "scores"]
 """What a phase learns from: labels, or where frames were sampled (score matching)."""
-
-
-class Frozen(BaseModel):
-    """Values that nothing changes, and no others than those named."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Aimed(Protocol):

@@ -7,10 +7,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from forgefield.storage.documents import Document
 from forgefield.storage.records import Tier
 from forgefield.trainers.model_settings import ModelSettings, NequIPSettings
 from forgefield.trainers.settings import FitSettings, refuse_patience
-from forgefield.trainers.stages.aims import Aim, Frozen, refuse_half_an_aim
+from forgefield.trainers.stages.aims import Aim, refuse_half_an_aim
 from forgefield.trainers.stages.tasks import StageResult, StageTask
 
 Chain = tuple[StageTask, ...]
@@ -49,7 +50,7 @@ PATIENT = SHORT.model_copy(update={"patience": 12})
 """Of fits on accurate frames, which validation frames stop."""
 
 
-class PhaseSettings(Frozen):
+class PhaseSettings(Document):
     """One rung of pre-training; tiers without frames are left out, empty rungs skipped.
 
     Each c of its own `c_grid` goes on from the same weights; without one it takes the c of the
@@ -72,7 +73,7 @@ class PhaseSettings(Frozen):
         return self
 
 
-class AsteroidSettings(Frozen):
+class AsteroidSettings(Document):
     """Settings of all stages. `c_grid` is searched in γ = c·median(B); null is unweighted.
 
     `effort` multiplies the steps of every stage; null lets the campaign's plan decide. `curve` are
@@ -115,7 +116,7 @@ class AsteroidSettings(Frozen):
         )
 
 
-class Trial(Frozen):
+class Trial(Document):
     """One value of c on one rung; `tiers` are all that it climbed, `cs` c on each rung.
 
     `pretrain` is the last rung, `gammas` its γ in eV/Å (null where frames weren't weighted).
@@ -134,7 +135,7 @@ class Trial(Frozen):
         return all(c is None for c in (*self.cs, self.c))
 
 
-class CurvePoint(Frozen):
+class CurvePoint(Document):
     """Force field of one kind trained on `fraction` of the accurate frames, `frames` of them."""
 
     kind: Literal["standard", "finetuned"]
@@ -144,7 +145,7 @@ class CurvePoint(Frozen):
     force_field: Path
 
 
-class TrainingOutcome(Frozen):
+class TrainingOutcome(Document):
     """What training left: folders of force fields and validation errors, eV/Å.
 
     `curved` is the trial whose pre-training the curve's fine-tuned points start from, null in

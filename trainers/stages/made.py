@@ -2,12 +2,12 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
-from forgefield.trainers.stages.aims import Frozen
+from forgefield.storage.documents import Document
 
 LIBRARIES = ("forgefield", "torch", "e3nn", "torch-geometric", "numpy", "scipy", "ray")
 
 
-class Made(Frozen):
+class Made(Document):
     """The device with its name, threads of a processor, versions of libraries."""
 
     device: str

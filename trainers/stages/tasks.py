@@ -32,18 +32,19 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from forgefield.storage.documents import Document
 from forgefield.storage.records import Purpose, Tier
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 from forgefield.trainers.model_settings import ModelSettings, NequIPSettings
 from forgefield.trainers.settings import FitSettings, Progress
-from forgefield.trainers.stages.aims import Aim, Frozen, refuse_half_an_aim
+from forgefield.trainers.stages.aims import Aim, refuse_half_an_aim
 from forgefield.trainers.stages.made import Made
 
 DESCRIPTION = "stage.json"
 """What a finished stage leaves beside its force field: its `StageResult`."""
 
 
-class Selection(Frozen):
+class Selection(Document):
     """Which frames: of these tiers, purposes and molecules, and of those the first `fraction`.
 
     No `molecules` means all of them. "First" is by a shuffle that depends on the frames' sequence
@@ -58,7 +59,7 @@ class Selection(Frozen):
     seed: int = 0
 
 
-class Phase(Frozen):
+class Phase(Document):
     """One fit on one selection; `equal_mass` makes each method count alike.
 
     Energies and forces are weighted by exp(−B/γ) where the task has a teacher, with γ from the
@@ -83,7 +84,7 @@ class Phase(Frozen):
         return self
 
 
-class StageTask(Frozen):
+class StageTask(Document):
     """A stage to run. Paths are absolute or relative to the working folder of the worker.
 
     `start` is a force field whose weights are the first ones, else they are random from `seed`.
@@ -121,7 +122,7 @@ class StageTask(Frozen):
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-class Line(Frozen):
+class Line(Document):
     """Mean loss since the line before; `validation` in eV/Å, null without validation frames."""
 
     step: int
@@ -129,7 +130,7 @@ class Line(Frozen):
     validation: float | None
 
 
-class PhaseResult(Frozen):
+class PhaseResult(Document):
     """How one phase ended: `validation` in eV/Å, null without validation frames."""
 
     frames: int
@@ -141,7 +142,7 @@ class PhaseResult(Frozen):
     history: tuple[Line, ...] = ()
 
 
-class StageResult(Frozen):
+class StageResult(Document):
     """A finished stage; `output` holds the force field, `key` and `dataset` what it came from.
 
     `validation` is the force error of the last phase on the validation frames, eV/Å. `wall_s`

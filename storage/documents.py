@@ -1,10 +1,10 @@
-"""What every JSON document of the platform is: frozen, and strict about its keys."""
+"""What settings, plans and results of all rooms are: frozen documents, strict about their keys."""
 
 from pydantic import BaseModel, ConfigDict
 
 
 class Document(BaseModel):
-    """A frozen JSON document that refuses unknown keys."""
+    """A frozen document, in JSON or TOML, that refuses unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
