@@ -124,7 +124,8 @@ def notes(bench: Bench) -> tuple[str, ...]:
     if bench.wants(Kind.SCORES):
         found.append(
             "Score matching takes the cheap frames' geometries without their labels, for samples "
-            f"at {bench.terms.temperature:g} K; of all its steps validation frames choose the best."
+            f"at {bench.terms.temperature:g} K; of all its steps validation frames choose the "
+            "best; what follows has the length and rate of standard training."
         )
     if bench.wants(Kind.COMMITTEE):
         found.append(

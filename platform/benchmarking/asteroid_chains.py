@@ -4,7 +4,7 @@ first(4/5) ─── for each c: pre-training ─ fine-tuning      ASTEROID, whe
            └── at the best c: pre-training ─ fine-tuning   ASTEROID, all other seeds and ratios
 standard(all)
 pre-training ─ fine-tuning                                 without weights, and a committee's others
-score matching ─ fine-tuning
+score matching ─ standard(4/5) from its weights
 standard(accurate − cheap)                                 Δ-learning
 """
 
@@ -100,8 +100,9 @@ def _scores(bench: Bench, case: Case) -> Chain:
     temperature = bench.terms.temperature
     if temperature is None:
         raise InputError("score matching needs the temperature of the cheap frames")
-    task = _course(bench, case).scores(_ladder(bench, case), _name(case, "scores"), temperature)
-    return _tuned(bench, case, task)
+    course, accurate = _course(bench, case), _accurate(bench, case, bench.terms.fewer)
+    task = course.scores(_ladder(bench, case), _name(case, "scores"), temperature)
+    return course.then_train(task, accurate)
 
 
 def _tuned(bench: Bench, case: Case, task: StageTask) -> Chain:

@@ -64,13 +64,26 @@ class Course:
 
     def finetune(self, frames: Path, name: str, start: Path) -> StageTask:
         """From the weights of `start` on the accurate frames, chosen by validation."""
-        task = self._task(f"{name}-finetune", frames, ACCURATE, self.preset.finetune)
-        return task.model_copy(update={"start": start})
+        return self._tuned(frames, name, start, self.preset.finetune)
 
     def then_finetune(self, pretrain: StageTask, frames: Path) -> Chain:
-        """A pre-training and the fine-tuning of it on the accurate frames of `frames`."""
-        name = pretrain.name.removeprefix(self.prefix).removesuffix("-pretrain")
-        return pretrain, self.finetune(frames, name, pretrain.output)
+        """A pre-training on labels and the fine-tuning of it on the accurate frames of `frames`."""
+        return pretrain, self.finetune(frames, self._what(pretrain), pretrain.output)
+
+    def then_train(self, scores: StageTask, frames: Path) -> Chain:
+        """Score matching, and a training from its weights that is as long as standard training.
+
+        Geometries alone leave a force field that is far from any (LOG.md, 2026-11-29).
+        """
+        fit = self.preset.standard
+        return scores, self._tuned(frames, self._what(scores), scores.output, fit)
+
+    def _what(self, pretrain: StageTask) -> str:
+        return pretrain.name.removeprefix(self.prefix).removesuffix("-pretrain")
+
+    def _tuned(self, frames: Path, name: str, start: Path, fit: FitSettings) -> StageTask:
+        task = self._task(f"{name}-finetune", frames, ACCURATE, fit)
+        return task.model_copy(update={"start": start})
 
     def _task(self, name: str, frames: Path, tier: Tier, fit: FitSettings) -> StageTask:
         phase = Phase(

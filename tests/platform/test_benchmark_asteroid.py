@@ -49,8 +49,10 @@ def test_every_row_trains_on_what_it_paid_for(asked: Asked, tmp_path: Path) -> N
     assert (pretrain.start, pretrain.teacher, tuned.start) == (None, None, pretrain.output)
     assert pretrain.phases[0].frames.tiers == (Tier.DFT,)
     assert tuned.phases[0].frames.tiers == (Tier.CCSD,)
-    scores = chains[Kind.SCORES, ladder][0]
+    scores, after = chains[Kind.SCORES, ladder]
     assert (scores.phases[0].objective, scores.phases[0].temperature) == ("scores", 500.0)
+    assert (after.start, after.frames) == (scores.output, tuned.frames)
+    assert after.phases == chains[FIRST, case][0].phases
     assert counts(chains[Kind.DELTA, ladder][0].frames) == {
         (Tier.CCSD, Purpose.TRAIN): int(20 / 1.1),
         **judged,
