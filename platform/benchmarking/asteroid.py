@@ -10,7 +10,7 @@ Called again after a kill it finds finished stages and scores, and goes on with 
 from dataclasses import replace
 
 from forgefield.platform.benchmarking.asked import Asked
-from forgefield.platform.benchmarking.asteroid_chains import Chains, expected, followers, trainings
+from forgefield.platform.benchmarking.asteroid_chains import expected, followers, trainings
 from forgefield.platform.benchmarking.asteroid_rows import analytic, measured
 from forgefield.platform.benchmarking.asteroid_terms import (
     ON_CHEAP,
@@ -34,6 +34,7 @@ from forgefield.platform.benchmarking.preparing import (
 )
 from forgefield.platform.benchmarking.results import LeftOut, Results, Row, origin
 from forgefield.platform.benchmarking.running import Training
+from forgefield.platform.benchmarking.waves import Waves
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.storage.errors import InputError
 
@@ -56,15 +57,15 @@ def benchmark_asteroid(asked: Asked, terms: Terms, reporter: Reporter) -> Result
 def _in_time(bench: Bench, reporter: Reporter) -> Bench:
     """At the effort that ends in the hours that were asked for."""
 
-    def chains_of(prepared: Prepared) -> Chains:
+    def waves_of(prepared: Prepared) -> Waves:
         return expected(replace(bench, prepared=prepared))
 
-    return replace(bench, prepared=settled(bench.prepared, chains_of, reporter))
+    return replace(bench, prepared=settled(bench.prepared, waves_of, reporter))
 
 
 def _trained(bench: Bench, reporter: Reporter) -> Found:
     """All chains; those that follow the search of c come after it."""
-    training = Training.expecting(expected(bench).values(), bench.prepared, reporter)
+    training = Training.expecting(expected(bench), bench.prepared, reporter)
     found = training.run(trainings(bench))
     return found | training.run(followers(bench, found))
 
@@ -112,7 +113,7 @@ def _cheap(bench: Bench, seed: int) -> tuple[int, ...]:
 
 def notes(bench: Bench) -> tuple[str, ...]:
     """What a reader of the table has to know of the draw."""
-    prepared = bench.prepared
+    prepared, preset = bench.prepared, bench.prepared.preset
     left = each(len(prepared.cheap) - len(pool) for pool in bench.pools.values())
     found = list(draw_notes(prepared.draws))
     if bench.wants(Kind.STANDARD, Kind.DELTA, *ON_CHEAP):
@@ -125,7 +126,8 @@ def notes(bench: Bench) -> tuple[str, ...]:
         found.append(
             "Score matching takes the cheap frames' geometries without their labels, for samples "
             f"at {bench.terms.temperature:g} K; of all its steps validation frames choose the "
-            "best; what follows has the length and rate of standard training."
+            "best. What follows has the length and rate of standard training: together "
+            f"{preset.pretrain.steps + preset.standard.steps:,} steps at effort 1."
         )
     if bench.wants(Kind.COMMITTEE):
         found.append(
@@ -134,7 +136,8 @@ def notes(bench: Bench) -> tuple[str, ...]:
         )
     if bench.wants(*WEIGHTED) and len(bench.terms.c_grid) > 1:
         found.append(
-            "c was searched once for each draw, on its first seed and the most cheap frames; the "
-            "others take the best. Times are of the stages behind a force field alone."
+            "c was searched once for each draw and effort, on the first seed and the most cheap "
+            "frames. The others take the best, or the middle of the grid where all diverged. Times "
+            "are of the stages behind a force field alone."
         )
     return tuple(found)

@@ -8,6 +8,8 @@ score matching ─ standard(4/5) from its weights
 standard(accurate − cheap)                                 Δ-learning
 """
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from forgefield.platform.benchmarking.asteroid_terms import WEIGHTED, Bench, Case, Kind
@@ -47,26 +49,25 @@ def trainings(bench: Bench) -> Chains:
     for case in bench.cases() if bench.wants(Kind.STANDARD) else []:
         store = _accurate(bench, case, bench.terms.budget)
         chains[Kind.STANDARD, case] = (_course(bench, case).standard(store, "all"),)
-    searches = [case for case in _weighted_cases(bench) if is_searched(bench, case)]
-    for case in [case.at(case.ratio or 0, c) for case in searches for c in bench.terms.c_grid]:
-        chains[Kind.FULL, case] = _weighted(bench, case)
+    for first in filter(partial(is_searched, bench), _weighted_cases(bench)):
+        for case in [replace(first, c=c) for c in bench.terms.c_grid]:
+            chains[Kind.FULL, case] = _weighted(bench, case)
     return chains
 
 
 def followers(bench: Bench, found: Found) -> Chains:
     """ASTEROID on all other seeds and cost ratios, at the best c of those of `trainings`."""
     others = [case for case in _weighted_cases(bench) if not is_searched(bench, case)]
-    chosen = [
-        case.at(case.ratio or 0, best_c(bench, found, searched(bench, case))) for case in others
-    ]
+    chosen = [replace(case, c=best_c(bench, found, searched(bench, case))) for case in others]
     return {(Kind.FULL, case): _weighted(bench, case) for case in chosen}
 
 
-def expected(bench: Bench) -> Chains:
+def expected(bench: Bench) -> tuple[Chains, Chains]:
     """Both, as far as can be known beforehand; how long they are is no matter of c."""
-    chains = trainings(bench)
-    finished = {key: results for key, chain in chains.items() if (results := finished_chain(chain))}
-    return chains | followers(bench, finished)
+    first = trainings(bench)
+    searches = {key: chain for key, chain in first.items() if key[0] == Kind.FULL}
+    endings = {key: results for key, c in searches.items() if (results := finished_chain(c))}
+    return first, followers(bench, endings)
 
 
 def _weighted_cases(bench: Bench) -> list[Case]:

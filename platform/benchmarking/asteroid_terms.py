@@ -58,7 +58,8 @@ class Terms:
     """What is asked beyond the files; `temperature` (K) sampled the cheap frames, null not known.
 
     A fifth of the `budget` of accurate labels buys cheap ones. `c_grid` is searched in
-    γ = c·median(B), once for each draw. A committee has so many `members`, which share its labels.
+    γ = c·median(B), once for each draw and effort. A committee has so many `members`, which share
+    its labels.
     """
 
     budget: int = 250

@@ -1,8 +1,9 @@
 """The search of c in γ = c·median(B), and what it chooses.
 
-c is searched once for each draw of accurate frames: on its first seed and the most cheap frames.
-Other seeds and cost ratios of the draw take the best by validation, so that a table's time goes
-into longer trainings. c has no unit, and nothing in it grows with the number of frames.
+c is searched once for each draw of accurate frames and effort: on the first seed and the most cheap
+frames. Other seeds and cost ratios of the draw take the best by validation, so that a table's time
+goes into longer trainings. c is a number without unit, of the order of 1 for any molecule; that the
+same c is best for another seed or fewer cheap frames isn't shown.
 """
 
 from collections.abc import Mapping
@@ -23,8 +24,8 @@ def searched(bench: Bench, case: Case) -> Case:
 
 
 def is_searched(bench: Bench, case: Case) -> bool:
-    """Whether c is searched on this very case."""
-    return replace(case, c=None) == searched(bench, case)
+    """Whether c is searched on this very case, or there is none to search."""
+    return len(bench.terms.c_grid) == 1 or replace(case, c=None) == searched(bench, case)
 
 
 def errors_by_c(bench: Bench, found: Found, case: Case) -> dict[float, float | None]:
@@ -40,10 +41,11 @@ def errors_by_c(bench: Bench, found: Found, case: Case) -> dict[float, float | N
 def best_c(bench: Bench, found: Found, case: Case) -> float:
     """The c of the smallest validation error among those trained for a case.
 
-    One that diverged is chosen only where all did; the first of the grid where nothing is known.
+    Where all diverged, or nothing is known, it is the middle one of them, or of the grid.
     """
     errors = errors_by_c(bench, found, case)
     known = {c: error for c, error in errors.items() if error is not None}
     if known:
         return min(known, key=lambda c: known[c])
-    return next(iter(errors or bench.terms.c_grid))
+    cs = sorted(errors or bench.terms.c_grid)
+    return cs[len(cs) // 2]

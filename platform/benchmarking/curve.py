@@ -60,7 +60,7 @@ def benchmark_curve(asked: Asked, terms: CurveTerms, reporter: Reporter) -> Resu
     prepared = prepare(asked, max(terms.sizes), reporter)
     _Curve(prepared, terms)
     with own_folder(prepared, KIND, None):
-        prepared = settled(prepared, lambda at: _Curve(at, terms).chains(), reporter)
+        prepared = settled(prepared, lambda at: [_Curve(at, terms).chains()], reporter)
         curve = _Curve(prepared, terms)
         found = train_all(curve.chains(), prepared, reporter)
         reporter.say("Measuring on the test frames …")

@@ -8,21 +8,20 @@ the same command goes on at the same effort, however fast the machine is by then
 import math
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from forgefield.platform.benchmarking.preparing import Prepared
 from forgefield.platform.benchmarking.results import write
+from forgefield.platform.benchmarking.waves import Waves, chains_in, in_turn
 from forgefield.platform.benchmarking.wording import steps_in
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.platform.screen.wording import duration
 from forgefield.storage.documents import Document
 from forgefield.storage.errors import TrainingDiverged
-from forgefield.trainers.stages.asteroid_settings import Chain
 from forgefield.trainers.stages.finished import finished_chain
 from forgefield.trainers.stages.tasks import StageProgress, StageTask
 
@@ -35,7 +34,7 @@ LEAST = 0.01
 """Effort below which a table says nothing; the hours are exceeded instead."""
 LINE, LINES = 10, 3
 """A trial is timed from its first to its last line; compiling is before the first."""
-ChainsOf = Callable[[Prepared], Mapping[Any, Chain]]
+WavesOf = Callable[[Prepared], Waves]
 
 
 class Afforded(Document):
@@ -50,22 +49,22 @@ class _EnoughError(Exception):
     """A trial has been timed."""
 
 
-def settled(prepared: Prepared, chains_of: ChainsOf, reporter: Reporter) -> Prepared:
+def settled(prepared: Prepared, waves_of: WavesOf, reporter: Reporter) -> Prepared:
     """The same at the effort for the hours that were asked for; says how long training takes."""
     hours = prepared.asked.hours
     kept = None if hours is None else _kept(prepared, hours)
     if kept is not None:
         prepared = _at(prepared, kept.effort)
-    if steps_in(_open(chains_of(prepared))) <= FEW_STEPS:
+    if in_turn(waves_of(prepared), 1, _steps_left) <= FEW_STEPS:
         return prepared
     reporter.say("Timing a step; where steps are compiled, that comes first and takes minutes …")
-    step_s = trial(prepared, chains_of)
+    step_s = trial(prepared, waves_of)
     if step_s is None:
         return prepared
     if hours is not None and kept is None:
-        prepared, step_s = _chosen(prepared, chains_of, hours, step_s)
-    still = _open(chains_of(prepared))
-    seconds = (steps_in(still) * step_s + len(still) * STAGE_S) / prepared.parallel
+        prepared, step_s = _chosen(prepared, waves_of, hours, step_s)
+    stages, steps = _left(prepared, waves_of)
+    seconds = steps * step_s + stages * STAGE_S
     efforts = ", ".join(f"{effort:g}" for effort in prepared.asked.efforts)
     reporter.say(
         f"At effort {efforts} training takes about {duration(seconds)}: {step_s:.2g} s a step, "
@@ -74,17 +73,18 @@ def settled(prepared: Prepared, chains_of: ChainsOf, reporter: Reporter) -> Prep
     return prepared
 
 
-def effort_for(hours: float, parallel: int, stages: int, steps: int, step_s: float) -> float:
-    """The effort at which `stages` of `steps` steps at effort 1 end in time; 1 at most."""
-    seconds = hours * 3600 * parallel - stages * STAGE_S
+def effort_for(hours: float, stages: int, steps: int, step_s: float) -> float:
+    """The effort at which `stages` with `steps` at effort 1, in turn, end in time; 1 at most."""
+    seconds = hours * 3600 - stages * STAGE_S
     effort = min(1.0, max(LEAST, seconds / (steps * step_s)))
     scale = 10.0 ** (1 - math.floor(math.log10(effort)))
     return math.floor(effort * scale + 1e-9) / scale
 
 
-def trial(prepared: Prepared, chains_of: ChainsOf) -> float | None:
+def trial(prepared: Prepared, waves_of: WavesOf) -> float | None:
     """Seconds of a step, tried out; `None` where the very first ones diverge."""
-    tasks = [task for chain in chains_of(prepared).values() for task in chain if not task.sources]
+    chains = chains_in(waves_of(prepared))
+    tasks = [task for chain in chains for task in chain if not task.sources]
     longest, folder = max(tasks, key=lambda task: steps_in([task])), prepared.asked.out / TRIAL
     try:
         return _timed(_reporting(longest, folder), prepared.device)
@@ -127,22 +127,28 @@ def _timed(task: StageTask, device: str) -> float:
 
 
 def _chosen(
-    prepared: Prepared, chains_of: ChainsOf, hours: float, step_s: float
+    prepared: Prepared, waves_of: WavesOf, hours: float, step_s: float
 ) -> tuple[Prepared, float]:
     """Timed once more at the effort found: short trainings aren't compiled, and slower a step."""
-    still = _open(chains_of(prepared))
-    known = prepared.parallel, len(still), steps_in(still)
-    effort = effort_for(hours, *known, step_s)
+    left = _left(prepared, waves_of)
+    effort = effort_for(hours, *left, step_s)
     if effort < 1:
-        step_s = trial(_at(prepared, effort), chains_of) or step_s
-        effort = effort_for(hours, *known, step_s)
+        step_s = trial(_at(prepared, effort), waves_of) or step_s
+        effort = effort_for(hours, *left, step_s)
     kept = Afforded(hours=hours, effort=effort, step_s=step_s)
     write(prepared.asked.out / KEPT, kept.model_dump_json(indent=1) + "\n")
     return _at(prepared, effort), step_s
 
 
-def _open(chains: Mapping[Any, Chain]) -> list[StageTask]:
-    return [task for chain in chains.values() for task in chain if not finished_chain([task])]
+def _left(prepared: Prepared, waves_of: WavesOf) -> tuple[int, int]:
+    """Stages and steps that lie one after another still."""
+    waves, parallel = waves_of(prepared), prepared.parallel
+    stages = in_turn(waves, parallel, lambda task: int(_steps_left(task) > 0))
+    return stages, in_turn(waves, parallel, _steps_left)
+
+
+def _steps_left(task: StageTask) -> int:
+    return 0 if finished_chain([task]) else steps_in([task])
 
 
 def _at(prepared: Prepared, effort: float) -> Prepared:

@@ -3,7 +3,7 @@
 Either way a finished stage is found again and an interrupted one goes on from its checkpoint.
 """
 
-from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -11,6 +11,7 @@ from typing import TypeVar
 from forgefield.platform.benchmarking.pace import ALL, Pace, WithTimeLeft
 from forgefield.platform.benchmarking.preparing import Prepared
 from forgefield.platform.benchmarking.stage_plans import STAGES
+from forgefield.platform.benchmarking.waves import Waves, chains_in
 from forgefield.platform.benchmarking.wording import InWords, forecast, in_words, steps_in
 from forgefield.platform.planning.machine import this_machine
 from forgefield.platform.screen.reporter import Once, Reporter
@@ -40,10 +41,9 @@ class Training:
     over: list[tuple[Chain, Ending]] = field(default_factory=list)
 
     @classmethod
-    def expecting(
-        cls, chains: Collection[Chain], prepared: Prepared, reporter: Reporter
-    ) -> "Training":
+    def expecting(cls, waves: Waves, prepared: Prepared, reporter: Reporter) -> "Training":
         """One of so much work, which it says."""
+        chains = chains_in(waves)
         steps = _steps(chains)
         reporter.say(forecast(sum(map(len, chains)), steps))
         return cls(prepared, reporter, Pace(steps))
@@ -59,7 +59,7 @@ class Training:
         self.pace.settle(before + done)
         timed = WithTimeLeft(self.reporter, self.pace)
         shown, found = InWords(timed), dict[Key, Ending]()
-        with closing(self._endings(chains, shown)) as endings:
+        with closing(self._ending(chains, shown)) as endings:
             for key, ending in endings:
                 found[key] = ending
                 if isinstance(ending, TrainingDiverged):
@@ -72,10 +72,10 @@ class Training:
         self.over.extend((chain, found[key]) for key, chain in chains.items())
         return {key: found[key] for key in chains}
 
-    def _endings(
+    def _ending(
         self, chains: Mapping[Key, Chain], reporter: Reporter
     ) -> Generator[tuple[Key, Ending]]:
-        """Of those that go on from a diverged one of an earlier wave at once."""
+        """Each chain as it ends; at once those that go on from what diverged in an earlier wave."""
         open_chains = dict(chains)
         for key, chain in chains.items():
             error = lost(chain, self.over)
@@ -92,7 +92,7 @@ def train_all(
     chains: Mapping[Key, Chain], prepared: Prepared, reporter: Reporter
 ) -> dict[Key, Ending]:
     """Train chains that wait for no choice, as `Training.run` does."""
-    return Training.expecting(chains.values(), prepared, reporter).run(chains)
+    return Training.expecting([chains], prepared, reporter).run(chains)
 
 
 def _steps(chains: Iterable[Chain]) -> int:
@@ -136,7 +136,7 @@ def _one_by_one(chains: Sequence[Chain], device: str, reporter: Reporter) -> End
 
 
 def _in_turn(chain: Chain, device: str, reporter: Reporter, say_once: Once) -> Ending:
-    """What fits have to tell people is said once for all chains."""
+    """What fits have to tell people is said once for all chains of a wave."""
     from forgefield.trainers.stages.running import run_stage
 
     def watch(line: StageProgress) -> None:

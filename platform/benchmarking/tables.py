@@ -119,7 +119,7 @@ def _detail(rows: Sequence[Row]) -> tuple[str, ...]:
         mean_and_spread([row.score.energy_mae for row in rows]),
         mean_and_spread(known),
         duration(spread([row.seconds for row in rows])[0]),
-        duration(spread([row.search_seconds for row in rows])[0]),
+        duration(max(row.search_seconds for row in rows)),
         ", ".join(f"{row.c:g}" for row in rows if row.c is not None) or DASH,
     )
 

@@ -48,7 +48,7 @@ def asteroid(
         str, typer.Option(help="Cheap labels that cost as much as an accurate one.")
     ] = "20,40,80",
     c: Annotated[
-        str, typer.Option("--c", help="Searched in γ = c · median(B), once for each draw.")
+        str, typer.Option("--c", help="Searched in γ = c · median(B), once for a draw and effort.")
     ] = "0.5,1,2",
     rows: Annotated[
         str | None,

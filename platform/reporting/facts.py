@@ -27,7 +27,7 @@ from forgefield.storage.records import Purpose
 from forgefield.storage.units import CORE_SECONDS_PER_CORE_HOUR
 from forgefield.trainers.stages.asteroid import TrainingOutcome
 
-Document = TypeVar("Document", bound=BaseModel)
+Kept = TypeVar("Kept", bound=BaseModel)
 OUTCOME = "outcome.json"
 OWN_STEP = "report"
 """The step in which this is being written: it can't time itself."""
@@ -141,7 +141,7 @@ def _frames(path: Path) -> Frames | None:
     return frames if len(frames) else None
 
 
-def _document(path: Path, kind: type[Document]) -> Document | None:
+def _document(path: Path, kind: type[Kept]) -> Kept | None:
     """A JSON document, `None` where there is none; raises `InputError` for another one."""
     try:
         return kind.model_validate_json(path.read_text(encoding="utf-8"))

@@ -116,9 +116,7 @@ def test_score_matching_is_chosen_by_validation_and_its_temperature_noted(
 
 
 def test_c_is_searched_on_the_first_seed_and_the_others_take_the_best(results: Results) -> None:
-    pairs = [
-        *zip(rows_of(results, Kind.FULL), rows_of(results, Kind.UNTUNED), strict=True),
-    ]
+    pairs = list(zip(rows_of(results, Kind.FULL), rows_of(results, Kind.UNTUNED), strict=True))
     assert [set(row.tried) for row, _ in pairs] == [{"0.5", "2"}, {f"{pairs[0][0].c:g}"}]
     for row, before in pairs:
         errors = {float(c): error for c, error in row.tried.items()}

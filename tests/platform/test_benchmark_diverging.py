@@ -61,17 +61,17 @@ def lost(results: Results) -> Mapping[str, int]:
 def test_rows_without_the_diverged_stages_are_published(
     asked: Asked, results: Results, tmp_path: Path
 ) -> None:
-    """Standard training diverges, and with it what its force fields should have taught."""
+    """Standard schedules diverge, and with them what their force fields should have taught."""
     ears = Ears()
     found = benchmark_asteroid(spoiled(asked, tmp_path, "standard"), TERMS, ears)
-    spoilt = {Kind.STANDARD, Kind.DELTA, *ON_FIRST}
+    spoilt = {Kind.STANDARD, Kind.SCORES, Kind.DELTA, *ON_FIRST}
     assert lost(found) == dict.fromkeys(spoilt, 2)
     for kind in set(Kind) - spoilt:
         same = [row.score.force_mae for row in rows_of(results, kind)]
         assert [row.score.force_mae for row in rows_of(found, kind)] == same
     assert ears.done[0] == ears.done[1]
     assert not list(tmp_path.glob("stages/*c0.5-pretrain*"))
-    said = [line for line in ears.said if line.startswith("Left out: seed 1, 10:1, c 0.5")]
+    said = [line for line in ears.said if line.startswith("Left out: seed 1, 10:1, c 2")]
     assert len(said) == 1
     assert "seed1-first-standard: The loss is" in said[0]
     notes = [note for note in notes_of(found) if "seed1-first-standard: The loss is" in note]
@@ -113,7 +113,7 @@ def test_a_table_of_which_nothing_is_left_says_why(asked: Asked, tmp_path: Path)
     found = benchmark_asteroid(once, replace(TERMS, kinds=ON_FIRST), Ears())
     assert found.rows == ()
     assert lost(found) == dict.fromkeys(ON_FIRST, 2)
-    assert "c0.5-finetune: The loss is" in publish(found, tmp_path)[1].read_text()
+    assert "c2-finetune: The loss is" in publish(found, tmp_path)[1].read_text()
 
 
 def test_a_curve_without_pretraining_keeps_its_standard_points(

@@ -11,9 +11,11 @@ from spring_files import RECIPE, Listener
 from forgefield.platform.benchmarking import hours
 from forgefield.platform.benchmarking.asked import Asked
 from forgefield.platform.benchmarking.asteroid import benchmark_asteroid
-from forgefield.platform.benchmarking.asteroid_chains import trainings
+from forgefield.platform.benchmarking.asteroid_chains import expected
 from forgefield.platform.benchmarking.asteroid_terms import Bench, Kind
 from forgefield.platform.benchmarking.hours import effort_for, settled, trial
+from forgefield.platform.benchmarking.waves import in_turn
+from forgefield.platform.benchmarking.wording import steps_in
 from forgefield.platform.commands.benchmark_options import USUAL_HOURS, Shared
 from forgefield.storage.errors import InputError
 
@@ -50,28 +52,28 @@ def _every_step_counts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "parallel", "step_s", "effort"),
-    [(1.0, 2, 0.01, 0.72), (6.0, 2, 0.01, 1.0), (1.0, 1, 0.019, 0.18), (1.0, 1, 9.0, 0.01)],
+    ("given", "step_s", "effort"),
+    [(1.0, 0.005, 0.72), (6.0, 0.005, 1.0), (1.0, 0.019, 0.18), (1.0, 9.0, 0.01)],
 )
 def test_the_effort_is_what_the_steps_leave_room_for(
-    given: float, parallel: int, step_s: float, effort: float
+    given: float, step_s: float, effort: float
 ) -> None:
     """A million steps, rounded down to two digits."""
-    assert effort_for(given, parallel, 20, 1_000_000, step_s) == effort
+    assert effort_for(given, 20, 1_000_000, step_s) == effort
 
 
 def test_starting_stages_takes_time_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hours, "STAGE_S", 45.0)
-    assert effort_for(1.0, 2, 80, 1_000_000, 0.01) == 0.36
+    assert effort_for(1.0, 40, 500_000, 0.01) == 0.36
 
 
-def chains_of(here: Bench) -> hours.ChainsOf:
-    return lambda prepared: trainings(replace(here, prepared=prepared))
+def waves_of(here: Bench) -> hours.WavesOf:
+    return lambda prepared: expected(replace(here, prepared=prepared))
 
 
 def test_a_step_is_timed_and_the_trial_leaves_nothing(longer: Asked) -> None:
     here = bench(longer, FEW)
-    step_s = trial(here.prepared, chains_of(here))
+    step_s = trial(here.prepared, waves_of(here))
     assert step_s is not None
     assert 1e-4 < step_s < 1
     assert not (longer.out / "trial").exists()
@@ -81,17 +83,29 @@ def test_a_step_is_timed_and_the_trial_leaves_nothing(longer: Asked) -> None:
 def test_hours_settle_the_effort_once_for_all(longer: Asked) -> None:
     """What was settled stays, though steps may take longer by then; other hours do not."""
     here, ears = bench(replace(longer, hours=1e-4), FEW), Ears()
-    first = settled(here.prepared, chains_of(here), ears)
+    first = settled(here.prepared, waves_of(here), ears)
     (effort,) = first.asked.efforts
     kept = json.loads((longer.out / "hours.json").read_text())
     steps = 3 * STEPS + 8
-    assert effort == kept["effort"] == effort_for(1e-4, 1, 4, steps, kept["step_s"]) < 1
+    assert effort == kept["effort"] == effort_for(1e-4, 4, steps, kept["step_s"]) < 1
     assert any(line.startswith(f"At effort {effort:g} training takes about") for line in ears.said)
     (longer.out / "hours.json").write_text(json.dumps({**kept, "effort": 0.5}))
-    again = settled(here.prepared, chains_of(here), Ears())
+    again = settled(here.prepared, waves_of(here), Ears())
     assert again.asked.efforts == (0.5,)
     day = bench(replace(longer, hours=24.0), FEW)
-    assert settled(day.prepared, chains_of(day), Ears()).asked.efforts == (1.0,)
+    assert settled(day.prepared, waves_of(day), Ears()).asked.efforts == (1.0,)
+
+
+def test_what_waits_takes_its_time_however_many_cores_there_are(longer: Asked) -> None:
+    """Stage 1, the search of c, then the other seed at the best: three trainings in turn."""
+    here = bench(replace(longer, seeds=2, hours=1e-4), replace(TERMS, kinds=(Kind.FULL,)))
+    waves, chain = expected(here), STEPS + 8
+    assert in_turn(waves, 1, lambda task: steps_in([task])) == 2 * STEPS + 3 * chain
+    assert in_turn(waves, 100, lambda task: steps_in([task])) == STEPS + 2 * chain
+    many = replace(here.prepared, parallel=100)
+    (effort,) = settled(many, waves_of(here), Ears()).asked.efforts
+    step_s = json.loads((longer.out / "hours.json").read_text())["step_s"]
+    assert effort == effort_for(1e-4, 5, STEPS + 2 * chain, step_s) < 1
 
 
 def test_the_same_command_finds_its_stages_again(longer: Asked) -> None:

@@ -4,14 +4,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from spring_benchmark import TERMS, bench
+from spring_benchmark import TERMS, bench, rows_of
 
 from forgefield.platform.benchmarking.asked import Asked
 from forgefield.platform.benchmarking.asteroid_chains import expected, followers, trainings
 from forgefield.platform.benchmarking.asteroid_terms import Bench, Case, Kind
 from forgefield.platform.benchmarking.choice_of_c import Found
+from forgefield.platform.benchmarking.results import Results
 from forgefield.storage.errors import TrainingDiverged
 from forgefield.trainers.stages.endings import Ending
+from forgefield.trainers.stages.finished import finished_chain
 from forgefield.trainers.stages.tasks import PhaseResult, StageResult, StageTask
 
 WEIGHTED = replace(TERMS, ratios=(5.0, 10.0), kinds=(Kind.FULL,))
@@ -32,13 +34,13 @@ def result_of(task: StageTask) -> StageResult:
     )
 
 
-def ended(here: Bench, errors: dict[float, float | None]) -> Found:
-    """All searches over, with these validation errors by c; null diverged."""
+def ended(here: Bench, *by_seed: dict[float, float | None]) -> Found:
+    """All searches over, with these validation errors by seed and c; null diverged."""
     found: dict[tuple[str, Case], Ending] = {}
     for (kind, case), chain in trainings(here).items():
         results = [result_of(task) for task in chain]
         if kind == Kind.FULL and case.c is not None:
-            error = errors[case.c]
+            error = by_seed[case.seed][case.c]
             if error is None:
                 found[kind, case] = TrainingDiverged("no number")
                 continue
@@ -58,7 +60,7 @@ def weighted(chains: object) -> set[tuple[int, float | None, float | None]]:
         ({0.5: 0.2, 2.0: 0.1}, 2.0),
         ({0.5: 0.1, 2.0: 0.2}, 0.5),
         ({0.5: None, 2.0: 9.0}, 2.0),
-        ({0.5: None, 2.0: None}, 0.5),
+        ({0.5: None, 2.0: None}, 2.0),
     ],
 )
 def test_one_draw_has_one_search(
@@ -75,13 +77,25 @@ def test_every_draw_has_a_search_of_its_own(asked: Asked, tmp_path: Path) -> Non
     here = bench(replace(asked, out=tmp_path, redraw=True), WEIGHTED)
     searches = {(seed, 10.0, c) for seed in (0, 1) for c in (0.5, 2.0)}
     assert weighted(trainings(here)) == searches
-    found = ended(here, {0.5: 0.2, 2.0: 0.1})
-    assert weighted(followers(here, found)) == {(0, 5.0, 2.0), (1, 5.0, 2.0)}
+    found = ended(here, {0.5: 0.2, 2.0: 0.1}, {0.5: 0.1, 2.0: 0.2})
+    assert weighted(followers(here, found)) == {(0, 5.0, 2.0), (1, 5.0, 0.5)}
 
 
-def test_the_work_ahead_is_known_before_the_choice(asked: Asked, tmp_path: Path) -> None:
-    here = bench(replace(asked, out=tmp_path), WEIGHTED)
-    ahead = expected(here)
-    assert len(ahead) == 2 + 2 + 3
-    found = ended(here, {0.5: 0.2, 2.0: 0.1})
-    assert len(trainings(here)) + len(followers(here, found)) == len(ahead)
+def test_with_nothing_to_search_nothing_waits(asked: Asked, tmp_path: Path) -> None:
+    here = bench(replace(asked, out=tmp_path), replace(WEIGHTED, c_grid=(1.0,)))
+    everything = {(seed, ratio, 1.0) for seed in (0, 1) for ratio in (5.0, 10.0)}
+    assert weighted(trainings(here)) == everything
+    assert expected(here)[1] == {}
+
+
+def test_the_work_ahead_goes_by_what_was_chosen(
+    asked: Asked, results: Results, tmp_path: Path
+) -> None:
+    """Before the search the middle of the grid stands for the choice, afterwards the choice."""
+    (first, _) = rows_of(results, Kind.FULL)
+    now = bench(asked, replace(TERMS, kinds=(Kind.FULL,)))
+    assert weighted(expected(now)[1]) == {(1, 10.0, first.c)}
+    for task in (task for chain in expected(now)[1].values() for task in chain):
+        assert finished_chain([task])
+    ahead = bench(replace(asked, out=tmp_path), replace(TERMS, kinds=(Kind.FULL,)))
+    assert weighted(expected(ahead)[1]) == {(1, 10.0, 2.0)}

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ConfigDict, ValidationError
 
+from forgefield.storage.documents import Document
 from forgefield.storage.errors import InputError
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import Array
@@ -29,8 +30,8 @@ from forgefield.trainers.uncertainty.stacked import energies_and_forces, stack
 DESCRIPTION = "committee.json"
 
 
-class _Description(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+class _Description(Document):
+    model_config = ConfigDict(ser_json_inf_nan="strings")
 
     format: int = 1
     members: int
