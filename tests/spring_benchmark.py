@@ -3,7 +3,7 @@
 from spring_files import Listener
 
 from forgefield.platform.benchmarking.asked import Asked
-from forgefield.platform.benchmarking.asteroid_terms import Bench, Kind, Terms, bench_of
+from forgefield.platform.benchmarking.asteroid.terms import Bench, Kind, Terms, bench_of
 from forgefield.platform.benchmarking.preparing import prepare
 from forgefield.platform.benchmarking.results import Results, Row
 from forgefield.storage.frames import Frames

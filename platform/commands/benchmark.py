@@ -82,8 +82,8 @@ def asteroid(
     accurate one are left out; where too few are left, test frames are held back. Nothing is tuned
     per molecule. Without a GPU it ends in about 6 hours.
     """
-    from forgefield.platform.benchmarking.asteroid import benchmark_asteroid
-    from forgefield.platform.benchmarking.asteroid_terms import Terms, kinds_of
+    from forgefield.platform.benchmarking.asteroid.benchmark import benchmark_asteroid
+    from forgefield.platform.benchmarking.asteroid.terms import Terms, kinds_of
 
     frames = {"validation": validation, "test_frames": test_frames}
     asked = shared.asked("asteroid", ccsd, dft, test=test, cheap_unit=dft_unit, **frames)
@@ -131,8 +131,8 @@ def curve(
 
 
 def _publish(out: Path, work: "Callable[[Reporter], Results]", as_json: bool) -> None:
-    from forgefield.platform.benchmarking.publishing import publish
-    from forgefield.platform.benchmarking.tables import show_results
+    from forgefield.platform.benchmarking.publishing.publish import publish
+    from forgefield.platform.benchmarking.publishing.tables import show_results
 
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; --out needs a folder.")

@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from forgefield.platform.benchmarking.best import best_words
 from forgefield.platform.benchmarking.draws import each
-from forgefield.platform.benchmarking.notes import bins_of, notes_of
 from forgefield.platform.benchmarking.paper import RATIO, paper_value
+from forgefield.platform.benchmarking.publishing.best import best_words
+from forgefield.platform.benchmarking.publishing.notes import bins_of, notes_of
 from forgefield.platform.benchmarking.results import Results, Row, spread
 from forgefield.platform.screen.panels import panel
 from forgefield.platform.screen.wording import UNIT, duration, three_digits

@@ -9,12 +9,12 @@ from spring_benchmark import TERMS, bench, rows_of
 from spring_files import Listener
 
 from forgefield.platform.benchmarking.asked import Asked
-from forgefield.platform.benchmarking.asteroid import benchmark_asteroid, notes
-from forgefield.platform.benchmarking.asteroid_chains import trainings
-from forgefield.platform.benchmarking.asteroid_terms import Case, Kind, Terms, kinds_of
-from forgefield.platform.benchmarking.best import best_row
+from forgefield.platform.benchmarking.asteroid.benchmark import benchmark_asteroid, notes
+from forgefield.platform.benchmarking.asteroid.chains import trainings
+from forgefield.platform.benchmarking.asteroid.terms import Case, Kind, Terms, kinds_of
+from forgefield.platform.benchmarking.publishing.best import best_row
+from forgefield.platform.benchmarking.publishing.tables import grids_of
 from forgefield.platform.benchmarking.results import Results, Row
-from forgefield.platform.benchmarking.tables import grids_of
 from forgefield.storage.records import Array
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 from forgefield.trainers.force_field import ForceField

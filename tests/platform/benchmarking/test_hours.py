@@ -10,9 +10,9 @@ from spring_files import RECIPE, Listener
 
 from forgefield.platform.benchmarking import hours
 from forgefield.platform.benchmarking.asked import Asked
-from forgefield.platform.benchmarking.asteroid import benchmark_asteroid
-from forgefield.platform.benchmarking.asteroid_chains import expected
-from forgefield.platform.benchmarking.asteroid_terms import Bench, Kind
+from forgefield.platform.benchmarking.asteroid.benchmark import benchmark_asteroid
+from forgefield.platform.benchmarking.asteroid.chains import expected
+from forgefield.platform.benchmarking.asteroid.terms import Bench, Kind
 from forgefield.platform.benchmarking.hours import effort_for, settled, trial
 from forgefield.platform.benchmarking.waves import in_turn
 from forgefield.platform.benchmarking.wording import steps_in

@@ -9,11 +9,17 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from forgefield.platform.benchmarking.axes import COLOURS, MARKERS, blank, line, logarithmic
 from forgefield.platform.benchmarking.paper import RATIO
+from forgefield.platform.benchmarking.publishing.axes import (
+    COLOURS,
+    MARKERS,
+    blank,
+    line,
+    logarithmic,
+)
+from forgefield.platform.benchmarking.publishing.time_plot import against_time
 from forgefield.platform.benchmarking.results import Results, Row
 from forgefield.platform.benchmarking.scoring import LABELS
-from forgefield.platform.benchmarking.time_plot import against_time
 from forgefield.platform.drawing.figures import INK, SOFT, drawing
 from forgefield.platform.screen.wording import UNIT
 from forgefield.storage.records import Array

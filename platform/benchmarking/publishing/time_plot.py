@@ -11,10 +11,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from forgefield.platform.benchmarking.axes import COLOURS, MARKERS, blank, line, logarithmic
 from forgefield.platform.benchmarking.paper import RATIO, paper_value
+from forgefield.platform.benchmarking.publishing.axes import (
+    COLOURS,
+    MARKERS,
+    blank,
+    line,
+    logarithmic,
+)
+from forgefield.platform.benchmarking.publishing.tables import efforts_of
 from forgefield.platform.benchmarking.results import Results
-from forgefield.platform.benchmarking.tables import efforts_of
 from forgefield.platform.drawing.figures import INK, SOFT
 from forgefield.platform.screen.wording import UNIT
 

@@ -10,21 +10,21 @@ from rdkit import Chem
 from spring_benchmark import TERMS, bench, rows_of
 
 from forgefield.platform.benchmarking.asked import Asked
-from forgefield.platform.benchmarking.asteroid import notes
-from forgefield.platform.benchmarking.asteroid_terms import Kind
-from forgefield.platform.benchmarking.best import best_row, best_words
+from forgefield.platform.benchmarking.asteroid.benchmark import notes
+from forgefield.platform.benchmarking.asteroid.terms import Kind
 from forgefield.platform.benchmarking.draws import Draw
-from forgefield.platform.benchmarking.notes import PAPERS, UNLIKE, notes_of
 from forgefield.platform.benchmarking.paper import MOLECULES, name_of
 from forgefield.platform.benchmarking.preparing import draw_notes
-from forgefield.platform.benchmarking.results import LeftOut, Results, Row, spread
-from forgefield.platform.benchmarking.tables import (
+from forgefield.platform.benchmarking.publishing.best import best_row, best_words
+from forgefield.platform.benchmarking.publishing.notes import PAPERS, UNLIKE, notes_of
+from forgefield.platform.benchmarking.publishing.tables import (
     distances_of,
     grids_of,
     markdown,
     mean_and_spread,
 )
-from forgefield.platform.benchmarking.time_plot import against_time
+from forgefield.platform.benchmarking.publishing.time_plot import against_time
+from forgefield.platform.benchmarking.results import LeftOut, Results, Row, spread
 from forgefield.platform.benchmarking.wording import in_words
 from forgefield.platform.foreign_labels.bonds import bonds_between
 from forgefield.trainers.stages.tasks import StageResult

@@ -12,8 +12,14 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from forgefield.platform.benchmarking.asteroid_terms import WEIGHTED, Bench, Case, Kind
-from forgefield.platform.benchmarking.choice_of_c import Found, Key, best_c, is_searched, searched
+from forgefield.platform.benchmarking.asteroid.choice_of_c import (
+    Found,
+    Key,
+    best_c,
+    is_searched,
+    searched,
+)
+from forgefield.platform.benchmarking.asteroid.terms import WEIGHTED, Bench, Case, Kind
 from forgefield.platform.benchmarking.stage_plans import Course
 from forgefield.platform.benchmarking.stores import (
     Part,

@@ -7,9 +7,9 @@ import pytest
 from spring_benchmark import TERMS, bench, rows_of
 
 from forgefield.platform.benchmarking.asked import Asked
-from forgefield.platform.benchmarking.asteroid_chains import expected, followers, trainings
-from forgefield.platform.benchmarking.asteroid_terms import Bench, Case, Kind
-from forgefield.platform.benchmarking.choice_of_c import Found
+from forgefield.platform.benchmarking.asteroid.chains import expected, followers, trainings
+from forgefield.platform.benchmarking.asteroid.choice_of_c import Found
+from forgefield.platform.benchmarking.asteroid.terms import Bench, Case, Kind
 from forgefield.platform.benchmarking.results import Results
 from forgefield.storage.errors import TrainingDiverged
 from forgefield.trainers.stages.endings import Ending

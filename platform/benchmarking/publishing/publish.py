@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from forgefield.platform.benchmarking.plots import draw_plots
+from forgefield.platform.benchmarking.publishing.plots import draw_plots
+from forgefield.platform.benchmarking.publishing.tables import markdown
 from forgefield.platform.benchmarking.results import Results, write
-from forgefield.platform.benchmarking.tables import markdown
 
 JSON, MARKDOWN = "results.json", "results.md"
 

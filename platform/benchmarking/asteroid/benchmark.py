@@ -10,9 +10,10 @@ Called again after a kill it finds finished stages and scores, and goes on with 
 from dataclasses import replace
 
 from forgefield.platform.benchmarking.asked import Asked
-from forgefield.platform.benchmarking.asteroid_chains import expected, followers, trainings
-from forgefield.platform.benchmarking.asteroid_rows import analytic, measured
-from forgefield.platform.benchmarking.asteroid_terms import (
+from forgefield.platform.benchmarking.asteroid.chains import expected, followers, trainings
+from forgefield.platform.benchmarking.asteroid.choice_of_c import Found
+from forgefield.platform.benchmarking.asteroid.rows import analytic, measured
+from forgefield.platform.benchmarking.asteroid.terms import (
     ON_CHEAP,
     WEIGHTED,
     Bench,
@@ -21,7 +22,6 @@ from forgefield.platform.benchmarking.asteroid_terms import (
     Terms,
     bench_of,
 )
-from forgefield.platform.benchmarking.choice_of_c import Found
 from forgefield.platform.benchmarking.draws import each, index_hash
 from forgefield.platform.benchmarking.folders import own_folder
 from forgefield.platform.benchmarking.hours import settled

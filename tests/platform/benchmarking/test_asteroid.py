@@ -10,9 +10,9 @@ from spring_benchmark import ACCURATE_FRAMES, CHEAP_FRAMES, TERMS, bench, geomet
 from spring_files import Listener
 
 from forgefield.platform.benchmarking.asked import Asked
-from forgefield.platform.benchmarking.asteroid import benchmark_asteroid
-from forgefield.platform.benchmarking.asteroid_chains import FIRST, trainings
-from forgefield.platform.benchmarking.asteroid_terms import Case, Kind
+from forgefield.platform.benchmarking.asteroid.benchmark import benchmark_asteroid
+from forgefield.platform.benchmarking.asteroid.chains import FIRST, trainings
+from forgefield.platform.benchmarking.asteroid.terms import Case, Kind
 from forgefield.platform.benchmarking.results import Results
 from forgefield.storage.frame_store import load_frames
 from forgefield.storage.records import Purpose, Tier

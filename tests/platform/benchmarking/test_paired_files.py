@@ -9,9 +9,9 @@ from spring_benchmark import TERMS, bench, geometries
 from spring_files import Listener
 
 from forgefield.platform.benchmarking.asked import Asked
-from forgefield.platform.benchmarking.asteroid import notes
-from forgefield.platform.benchmarking.asteroid_chains import trainings
-from forgefield.platform.benchmarking.asteroid_terms import ON_CHEAP, Case, Kind, Terms
+from forgefield.platform.benchmarking.asteroid.benchmark import notes
+from forgefield.platform.benchmarking.asteroid.chains import trainings
+from forgefield.platform.benchmarking.asteroid.terms import ON_CHEAP, Case, Kind, Terms
 from forgefield.platform.benchmarking.preparing import prepare
 from forgefield.storage.errors import InputError
 from forgefield.storage.frame_store import load_frames

@@ -13,11 +13,11 @@ from spring_benchmark import TERMS, bench, rows_of, same_numbers
 from spring_files import Listener
 
 from forgefield.platform.benchmarking.asked import Asked
-from forgefield.platform.benchmarking.asteroid import benchmark_asteroid
-from forgefield.platform.benchmarking.asteroid_terms import Kind
+from forgefield.platform.benchmarking.asteroid.benchmark import benchmark_asteroid
+from forgefield.platform.benchmarking.asteroid.terms import Kind
 from forgefield.platform.benchmarking.curve import CurveTerms, benchmark_curve
 from forgefield.platform.benchmarking.folders import PassingLock, own_folder
-from forgefield.platform.benchmarking.publishing import publish
+from forgefield.platform.benchmarking.publishing.publish import publish
 from forgefield.platform.benchmarking.results import Results
 from forgefield.storage.errors import InputError, RunBusy
 from forgefield.storage.run_lock import FileLock

@@ -14,11 +14,12 @@ from spring_files import Listener
 from typer.testing import CliRunner
 
 from forgefield.platform.benchmarking.asked import Asked
-from forgefield.platform.benchmarking.asteroid import benchmark_asteroid
-from forgefield.platform.benchmarking.asteroid_chains import trainings
-from forgefield.platform.benchmarking.asteroid_terms import Kind, Terms
+from forgefield.platform.benchmarking.asteroid import benchmark
+from forgefield.platform.benchmarking.asteroid.benchmark import benchmark_asteroid
+from forgefield.platform.benchmarking.asteroid.chains import trainings
+from forgefield.platform.benchmarking.asteroid.terms import Kind, Terms
+from forgefield.platform.benchmarking.publishing.tables import markdown
 from forgefield.platform.benchmarking.results import Results
-from forgefield.platform.benchmarking.tables import markdown
 from forgefield.platform.cli import app
 from forgefield.storage.errors import InputError
 from forgefield.storage.frames import Frames
@@ -188,7 +189,6 @@ def test_isomers_are_two_molecules(asked: Asked, tmp_path: Path) -> None:
 def test_folders_are_named_by_both_files(
     asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from forgefield.platform.benchmarking import asteroid
 
     taken: list[Path] = []
 
@@ -197,6 +197,6 @@ def test_folders_are_named_by_both_files(
         raise InputError("enough")
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(asteroid, "benchmark_asteroid", stop)
+    monkeypatch.setattr(benchmark, "benchmark_asteroid", stop)
     run(["asteroid", "--ccsd", asked.accurate, "--dft", asked.cheap, "--model", "egnn"])
     assert taken == [Path("benchmarks/asteroid-high-low-egnn")]

@@ -9,14 +9,14 @@ from spring_benchmark import TERMS, bench, rows_of
 from spring_files import RECIPE, Listener
 
 from forgefield.platform.benchmarking.asked import Asked
-from forgefield.platform.benchmarking.asteroid import benchmark_asteroid
-from forgefield.platform.benchmarking.asteroid_chains import followers, trainings
-from forgefield.platform.benchmarking.asteroid_rows import measured
-from forgefield.platform.benchmarking.asteroid_terms import Case, Kind
+from forgefield.platform.benchmarking.asteroid.benchmark import benchmark_asteroid
+from forgefield.platform.benchmarking.asteroid.chains import followers, trainings
+from forgefield.platform.benchmarking.asteroid.rows import measured
+from forgefield.platform.benchmarking.asteroid.terms import Case, Kind
 from forgefield.platform.benchmarking.curve import TUNED, CurveTerms, benchmark_curve
-from forgefield.platform.benchmarking.notes import notes_of
 from forgefield.platform.benchmarking.pace import ALL
-from forgefield.platform.benchmarking.publishing import publish
+from forgefield.platform.benchmarking.publishing.notes import notes_of
+from forgefield.platform.benchmarking.publishing.publish import publish
 from forgefield.platform.benchmarking.results import Results
 from forgefield.platform.benchmarking.running import train_all
 from forgefield.storage.errors import TrainingDiverged

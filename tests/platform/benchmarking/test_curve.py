@@ -15,9 +15,9 @@ from forgefield.platform.benchmarking.curve import (
     CurveTerms,
     benchmark_curve,
 )
-from forgefield.platform.benchmarking.publishing import publish
+from forgefield.platform.benchmarking.publishing.publish import publish
+from forgefield.platform.benchmarking.publishing.tables import distances_of, grids_of
 from forgefield.platform.benchmarking.results import Results
-from forgefield.platform.benchmarking.tables import distances_of, grids_of
 from forgefield.storage.errors import InputError
 from forgefield.storage.frame_store import load_frames
 from forgefield.storage.records import Purpose, Tier

@@ -8,7 +8,7 @@ from itertools import product
 
 import numpy as np
 
-from forgefield.platform.benchmarking.cheap_frames import with_cheap_frames
+from forgefield.platform.benchmarking.asteroid.cheap_frames import with_cheap_frames
 from forgefield.platform.benchmarking.draws import cheap_draw
 from forgefield.platform.benchmarking.preparing import Prepared
 from forgefield.platform.benchmarking.results import LeftOut

@@ -1,0 +1,1 @@
+"""The tables of ASTEROID (arXiv 2306.03109): what is asked, trained and measured for their rows."""
