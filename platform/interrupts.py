@@ -1,9 +1,17 @@
-"""Ctrl-C and SIGTERM while labels run: the first finishes what is in flight, the second leaves."""
+"""Ctrl-C and SIGTERM: what they do, and that none of them is lost.
+
+While labels run the first finishes what is in flight, and the second leaves. Elsewhere Ctrl-C
+raises `KeyboardInterrupt` at once. The interpreter drops one that is raised in a callback (imports
+have some); so it is kept, and long work raises it again.
+"""
 
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+_pressed = threading.Event()
 
 
 class Interrupted(KeyboardInterrupt):
@@ -21,3 +29,29 @@ def signals_to(handler: Callable[[int, FrameType | None], None]) -> Iterator[Non
     finally:
         for number, before in kept.items():
             signal.signal(number, before)
+
+
+@contextmanager
+def ctrl_c_kept() -> Iterator[None]:
+    """Keep a Ctrl-C while inside, in the main thread; elsewhere signals are left alone."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    _pressed.clear()
+    before = signal.signal(signal.SIGINT, _keep)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        _pressed.clear()
+
+
+def leave_if_pressed() -> None:
+    """Raise `KeyboardInterrupt` where Ctrl-C was pressed, and the one that it raised was lost."""
+    if _pressed.is_set():
+        raise KeyboardInterrupt
+
+
+def _keep(_number: int, _frame: FrameType | None) -> None:
+    _pressed.set()
+    raise KeyboardInterrupt

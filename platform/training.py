@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from forgefield.platform.evaluating import Evaluation, evaluate_run
+from forgefield.platform.interrupts import leave_if_pressed
 from forgefield.platform.planning.own_frames import own_frames
 from forgefield.platform.planning.plan import Plan
 from forgefield.platform.repeating import repeating
@@ -81,7 +82,7 @@ def running_stages(
     """Stages under Ray Train into `folder`, on `cores` or all GPUs at hand, with their bars.
 
     Each has `workers` of them, or what there is. `check` is called about once a second and may
-    raise.
+    raise; a Ctrl-C that was lost is raised again then.
     """
     gpus = gpus_at_hand()
     if gpus < gpus_seen():
@@ -95,8 +96,14 @@ def running_stages(
         workers=each,
         gpu=gpus > 0,
     )
+
+    def look() -> None:
+        leave_if_pressed()
+        if check is not None:
+            check()
+
     with progress_bars(settings.progress, folder, reporter):
-        yield lambda chains: run_stages(chains, settings, check)
+        yield lambda chains: run_stages(chains, settings, look)
 
 
 def refuse_untrainable(frames: Frames, target: Tier, budget: str) -> None:

@@ -13,6 +13,7 @@ from forgefield.platform.benchmarking.preparing import Prepared
 from forgefield.platform.benchmarking.stage_plans import STAGES
 from forgefield.platform.benchmarking.waves import Waves, chains_in
 from forgefield.platform.benchmarking.wording import InWords, forecast, in_words, steps_in
+from forgefield.platform.interrupts import leave_if_pressed
 from forgefield.platform.planning.machine import this_machine
 from forgefield.platform.screen.reporter import Once, Reporter
 from forgefield.platform.screen.wording import three_digits
@@ -140,6 +141,7 @@ def _in_turn(chain: Chain, device: str, reporter: Reporter, say_once: Once) -> E
     from forgefield.trainers.stages.running import run_stage
 
     def watch(line: StageProgress) -> None:
+        leave_if_pressed()
         best = three_digits(line.fit.best * KCAL_PER_MOL_PER_EV)
         detail = f"validation {best} kcal/mol/Å" if line.fit.best < float("inf") else ""
         reporter.bar(line.stage, line.fit.step, line.fit.steps, detail)
@@ -173,4 +175,4 @@ def _ray(chains: Sequence[Chain], prepared: Prepared, reporter: Reporter) -> End
         ray_cluster(None, machine),
         progress_bars(settings.progress, folder / STAGES, reporter),
     ):
-        yield from stage_endings(chains, settings)
+        yield from stage_endings(chains, settings, leave_if_pressed)

@@ -43,10 +43,11 @@ RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
 
 def listening(work: "Callable[[Reporter], Result]") -> "Result":
     """Do long work with bars on standard error."""
+    from forgefield.platform.interrupts import ctrl_c_kept
     from forgefield.platform.screen.terminal import Terminal
 
     try:
-        with Terminal(messages).shown() as reporter:
+        with ctrl_c_kept(), Terminal(messages).shown() as reporter:
             return work(reporter)
     except KeyboardInterrupt:
         messages.print("Stopped. The same command goes on from here; nothing paid for is lost.")
