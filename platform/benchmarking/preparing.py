@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from forgefield.platform.benchmarking.asked import Asked, preset_for
@@ -107,8 +107,10 @@ class Prepared:
 def prepare(asked: Asked, train: int, reporter: Reporter) -> Prepared:
     """Read and draw; `train` accurate frames are the most that any row trains on.
 
-    Raises `InputError` for whatever can't be done, before anything is computed.
+    Raises `InputError` for whatever can't be done, before anything is computed. Ray's workers have
+    working folders of their own, so the place for everything is absolute from here on.
     """
+    asked = replace(asked, out=asked.out.absolute())
     preset, device = preset_for(asked), device_of(asked.device)
     parallel = parallel_of(asked.parallel, device)
     _check_counts(asked, parallel)

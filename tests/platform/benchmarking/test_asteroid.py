@@ -11,7 +11,7 @@ from spring_files import Listener
 
 from forgefield.platform.benchmarking.asked import Asked
 from forgefield.platform.benchmarking.asteroid.benchmark import benchmark_asteroid
-from forgefield.platform.benchmarking.asteroid.chains import FIRST, trainings
+from forgefield.platform.benchmarking.asteroid.chains import FIRST, expected, trainings
 from forgefield.platform.benchmarking.asteroid.terms import Case, Kind
 from forgefield.platform.benchmarking.results import Results
 from forgefield.storage.frame_store import load_frames
@@ -62,6 +62,16 @@ def test_every_row_trains_on_what_it_paid_for(asked: Asked, tmp_path: Path) -> N
     assert (heavy[0].c, heavy[0].teacher) == (0.5, chains[FIRST, first][0].output)
     assert counts(heavy[0].frames) == counts(pretrain.frames)
     assert heavy[1].frames == tuned.frames
+
+
+def test_workers_find_everything_from_folders_of_their_own(
+    asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    here = bench(replace(asked, out=Path("benchmarks/ours")))
+    tasks = [task for wave in expected(here) for chain in wave.values() for task in chain]
+    places = {path for task in tasks for path in (task.frames, task.output, *task.sources)}
+    assert all(path.is_relative_to(tmp_path / "benchmarks/ours") for path in places)
 
 
 def test_seeds_draw_other_cheap_frames_and_share_the_accurate_ones(asked: Asked) -> None:
