@@ -46,7 +46,8 @@ class Training:
         """One of so much work, which it says."""
         chains = chains_in(waves)
         steps = _steps(chains)
-        reporter.say(forecast(sum(map(len, chains)), steps))
+        finished = sum(bool(finished_chain([task])) for chain in chains for task in chain)
+        reporter.say(forecast(sum(map(len, chains)), finished, steps))
         return cls(prepared, reporter, Pace(steps))
 
     def run(self, chains: Mapping[Key, Chain]) -> dict[Key, Ending]:

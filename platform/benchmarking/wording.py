@@ -62,9 +62,10 @@ class InWords:
         self._reporter.labels(progress)
 
 
-def forecast(stages: int, steps: int) -> str:
-    """What lies ahead, in a line."""
-    return f"Training: {stages:,} stages, {steps:,} steps; finished ones are found again …"
+def forecast(stages: int, finished: int, steps: int) -> str:
+    """What lies ahead, and what was done before, in a line."""
+    found = f"; {finished:,} of them are finished already" if finished else ""
+    return f"Training: {stages:,} stages, {steps:,} steps{found} …"
 
 
 def steps_in(tasks: Iterable[StageTask]) -> int:

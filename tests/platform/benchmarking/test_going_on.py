@@ -40,9 +40,16 @@ def test_an_interrupted_benchmark_goes_on_with_the_same_numbers(
     assert {path: path.stat().st_mtime_ns for path in trained} == trained
 
 
-def test_what_is_finished_is_found_again_and_written_down(asked: Asked, results: Results) -> None:
+def test_what_is_finished_is_found_again_and_written_down(
+    asked: Asked, results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = {path: path.stat().st_mtime_ns for path in asked.out.rglob("*.npz")}
+    said: list[str] = []
+    monkeypatch.setattr(Listener, "say", lambda _, text: said.append(text))
     again = benchmark_asteroid(asked, TERMS, Listener())
+    (ahead,) = (text for text in said if text.startswith("Training: "))
+    stages = ahead.split()[1]
+    assert f"; {stages} of them are finished already" in ahead
     assert same_numbers(again, results)
     after = {path: path.stat().st_mtime_ns for path in asked.out.rglob("*.npz")}
     assert [path.name for path in before if after[path] != before[path]] == ["labels.npz"]
