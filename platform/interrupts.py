@@ -1,8 +1,9 @@
 """Ctrl-C and SIGTERM: what they do, and that none of them is lost.
 
-While labels run the first finishes what is in flight, and the second leaves. Elsewhere Ctrl-C
-raises `KeyboardInterrupt` at once. The interpreter drops one that is raised in a callback (imports
-have some); so it is kept, and long work raises it again.
+While labels run the first finishes what is in flight, and the second leaves. Elsewhere SIGINT
+raises `KeyboardInterrupt` at once, also in the background of a script, where shells have it
+ignored. The interpreter drops one that is raised in a callback (imports have some); so it is kept,
+and long work raises it again.
 """
 
 import signal
