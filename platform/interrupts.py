@@ -8,7 +8,7 @@ and long work raises it again.
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -20,9 +20,12 @@ class Interrupted(KeyboardInterrupt):
 
 
 @contextmanager
-def signals_to(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Send both signals to `handler` while inside."""
-    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+def signals_to(
+    handler: Callable[[int, FrameType | None], None],
+    numbers: Sequence[signal.Signals] = (signal.SIGINT, signal.SIGTERM),
+) -> Iterator[None]:
+    """Send signals, both unless said otherwise, to `handler` while inside."""
+    kept = {number: signal.getsignal(number) for number in numbers}
     for number in kept:
         signal.signal(number, handler)
     try:
@@ -39,11 +42,10 @@ def ctrl_c_kept() -> Iterator[None]:
         yield
         return
     _pressed.clear()
-    before = signal.signal(signal.SIGINT, _keep)
     try:
-        yield
+        with signals_to(_keep, [signal.SIGINT]):
+            yield
     finally:
-        signal.signal(signal.SIGINT, before)
         _pressed.clear()
 
 

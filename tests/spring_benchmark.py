@@ -1,5 +1,9 @@
 """The small ASTEROID benchmark of `tests/platform`: its terms, and ways to look at it."""
 
+from pathlib import Path
+from typing import Any
+
+import spring_files as springs
 from spring_files import Listener
 
 from forgefield.platform.benchmarking.asked import Asked
@@ -7,10 +11,28 @@ from forgefield.platform.benchmarking.asteroid.terms import Bench, Kind, Terms, 
 from forgefield.platform.benchmarking.preparing import prepare
 from forgefield.platform.benchmarking.results import Results, Row
 from forgefield.storage.frames import Frames
+from forgefield.storage.records import Array
 
 ACCURATE_FRAMES, CHEAP_FRAMES = 80, 60
 TERMS = Terms(budget=20, ratios=(10.0,), c_grid=(0.5, 2.0), temperature=500.0, kinds=tuple(Kind))
 """Every row, the committee too."""
+
+
+def asked_in(folder: Path, accurate: Array, cheap: Array, **more: Any) -> Asked:
+    """Two seeds of a small EGNN, one stage at a time, on geometries (N, A, 3) Å of each method."""
+    (folder / "recipe.toml").write_text(springs.RECIPE)
+    return Asked(
+        accurate=springs.write(folder / "high.npz", accurate, springs.ACCURATE),
+        cheap=springs.write(folder / "low.npz", cheap, springs.CHEAP),
+        test=None,
+        out=folder / "out",
+        model="egnn",
+        recipe=folder / "recipe.toml",
+        seeds=2,
+        parallel=1,
+        device="cpu",
+        **more,
+    )
 
 
 def rows_of(results: Results, kind: Kind) -> list[Row]:

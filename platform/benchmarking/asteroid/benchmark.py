@@ -10,7 +10,7 @@ Called again after a kill it finds finished stages and scores, and goes on with 
 from dataclasses import replace
 
 from forgefield.platform.benchmarking.asked import Asked
-from forgefield.platform.benchmarking.asteroid.chains import expected, followers, trainings
+from forgefield.platform.benchmarking.asteroid.chains import expected, followers
 from forgefield.platform.benchmarking.asteroid.choice_of_c import Found
 from forgefield.platform.benchmarking.asteroid.rows import analytic, measured
 from forgefield.platform.benchmarking.asteroid.terms import (
@@ -65,8 +65,9 @@ def _in_time(bench: Bench, reporter: Reporter) -> Bench:
 
 def _trained(bench: Bench, reporter: Reporter) -> Found:
     """All chains; those that follow the search of c come after it."""
-    training = Training.expecting(expected(bench), bench.prepared, reporter)
-    found = training.run(trainings(bench))
+    waves = expected(bench)
+    training = Training.expecting(waves, bench.prepared, reporter)
+    found = training.run(waves[0])
     return found | training.run(followers(bench, found))
 
 

@@ -40,8 +40,7 @@ def trainings(bench: Bench) -> Chains:
     """All that wait for no choice, the search of c among them, each after what it goes on from."""
     chains: Chains = {}
     for case in bench.cases() if bench.wants(*WEIGHTED) else []:
-        store = _accurate(bench, case, bench.terms.fewer)
-        chains[FIRST, case] = (_course(bench, case).standard(store, FIRST),)
+        chains[FIRST, case] = (_first(bench, case),)
     for case in bench.cases_of(Kind.UNWEIGHTED):
         if bench.wants(Kind.UNWEIGHTED, Kind.COMMITTEE):
             chains[Kind.UNWEIGHTED, case] = _unweighted(bench, case)
@@ -82,12 +81,13 @@ def _weighted_cases(bench: Bench) -> list[Case]:
 
 def _weighted(bench: Bench, case: Case) -> Chain:
     """Pre-training weighted by what stage 1 leaves at the case's c, then fine-tuning."""
-    course = _course(bench, case)
-    teacher = course.standard(_accurate(bench, case, bench.terms.fewer), FIRST)
-    task = course.pretrain(
-        _ladder(bench, case), _name(case, f"c{case.c:g}"), teacher=teacher.output, c=case.c
-    )
+    name, teacher = _name(case, f"c{case.c:g}"), _first(bench, case).output
+    task = _course(bench, case).pretrain(_ladder(bench, case), name, teacher=teacher, c=case.c)
     return _tuned(bench, case, task)
+
+
+def _first(bench: Bench, case: Case) -> StageTask:
+    return _course(bench, case).standard(_accurate(bench, case, bench.terms.fewer), FIRST)
 
 
 def _name(case: Case, what: str) -> str:

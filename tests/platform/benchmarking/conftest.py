@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import spring_files as springs
-from spring_benchmark import ACCURATE_FRAMES, CHEAP_FRAMES, TERMS
-from spring_files import RECIPE, Listener
+from spring_benchmark import ACCURATE_FRAMES, CHEAP_FRAMES, TERMS, asked_in
+from spring_files import Listener
 
 from forgefield.platform.benchmarking.asked import Asked
 from forgefield.platform.benchmarking.asteroid.benchmark import benchmark_asteroid
@@ -17,18 +17,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Asked:
     folder = tmp_path_factory.mktemp("files")
     own = springs.distortions(ACCURATE_FRAMES, 1)
     cheap = np.concatenate([springs.distortions(CHEAP_FRAMES, 2), springs.turned(own)])
-    (folder / "recipe.toml").write_text(RECIPE)
-    return Asked(
-        accurate=springs.write(folder / "high.npz", own, springs.ACCURATE),
-        cheap=springs.write(folder / "low.npz", cheap, springs.CHEAP),
-        test=None,
-        out=folder / "out",
-        model="egnn",
-        recipe=folder / "recipe.toml",
-        seeds=2,
-        parallel=1,
-        device="cpu",
-    )
+    return asked_in(folder, own, cheap)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import spring_files as springs
-from spring_files import RECIPE, Listener
+from spring_benchmark import asked_in
+from spring_files import Listener
 
 from forgefield.platform.benchmarking.asked import Asked
 from forgefield.platform.benchmarking.curve import (
@@ -31,20 +32,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Asked:
     """Two methods on the same geometries in the same order."""
     folder = tmp_path_factory.mktemp("files")
     positions = springs.distortions(FRAMES, 1)
-    (folder / "recipe.toml").write_text(RECIPE)
-    return Asked(
-        accurate=springs.write(folder / "high.npz", positions, springs.ACCURATE),
-        cheap=springs.write(folder / "low.npz", positions, springs.CHEAP),
-        test=None,
-        out=folder / "out",
-        model="egnn",
-        recipe=folder / "recipe.toml",
-        seeds=2,
-        validation=5,
-        test_frames=20,
-        parallel=1,
-        device="cpu",
-    )
+    return asked_in(folder, positions, positions, validation=5, test_frames=20)
 
 
 @pytest.fixture(scope="module")

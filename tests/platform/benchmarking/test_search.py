@@ -7,7 +7,7 @@ import pytest
 from spring_benchmark import TERMS, bench, rows_of
 
 from forgefield.platform.benchmarking.asked import Asked
-from forgefield.platform.benchmarking.asteroid.chains import expected, followers, trainings
+from forgefield.platform.benchmarking.asteroid.chains import Chains, expected, followers, trainings
 from forgefield.platform.benchmarking.asteroid.choice_of_c import Found
 from forgefield.platform.benchmarking.asteroid.terms import Bench, Case, Kind
 from forgefield.platform.benchmarking.results import Results
@@ -49,8 +49,7 @@ def ended(here: Bench, *by_seed: dict[float, float | None]) -> Found:
     return found
 
 
-def weighted(chains: object) -> set[tuple[int, float | None, float | None]]:
-    assert isinstance(chains, dict)
+def weighted(chains: Chains) -> set[tuple[int, float | None, float | None]]:
     return {(case.seed, case.ratio, case.c) for kind, case in chains if kind == Kind.FULL}
 
 
