@@ -22,7 +22,9 @@ from forgefield.storage.ledger import Ledger
 from forgefield.storage.records import Purpose, Tier
 
 SMALL = Path(__file__).with_name("small.toml")
-Buyer = Callable[[str, str], tuple[Plan, RunFolder]]
+Buyer = Callable[[str, int], tuple[Plan, RunFolder]]
+AMPLE = parse_budget("200ccsd")
+"""More than the most labels of a run cost, whatever a busy machine makes of their prices."""
 
 
 class Silent(Reporter):
@@ -36,7 +38,7 @@ class Silent(Reporter):
         self.said.append(text)
 
 
-def recipe_without_patience() -> Recipe:
+def recipe_without_patience(most_target: int) -> Recipe:
     """One slot, few cheap labels, and labels kept that cost next to nothing."""
     recipe = load_recipe(SMALL)
     return recipe.model_copy(
@@ -45,7 +47,7 @@ def recipe_without_patience() -> Recipe:
             "allocation": recipe.allocation.model_copy(
                 update={
                     "cheap_labels": 30,
-                    "most_target": 16,
+                    "most_target": most_target,
                     "least_cost_ratio": 0.1,
                     "fewest_holdout": 2,
                 }
@@ -56,12 +58,12 @@ def recipe_without_patience() -> Recipe:
 
 @pytest.fixture
 def bought(tmp_path: Path) -> Buyer:
-    """Calibrates and labels in a folder, for a budget, and audits it."""
+    """Calibrates and labels in a folder, as many as the recipe allows, and audits it."""
 
-    def buy(name: str, budget: str) -> tuple[Plan, RunFolder]:
+    def buy(name: str, most_target: int) -> tuple[Plan, RunFolder]:
         folder = RunFolder.at(tmp_path / "runs" / name)
         water = find_molecule("water")
-        request = Request(water, parse_budget(budget), recipe_without_patience(), folder)
+        request = Request(water, AMPLE, recipe_without_patience(most_target), folder)
         with driving(request, None, Silent()) as campaign:
             plan = campaign.calibrate(request)
             campaign.label(plan)
@@ -77,8 +79,8 @@ def frames_of(folder: RunFolder, tier: Tier) -> Frames:
 
 
 def test_a_larger_run_in_another_folder_pays_for_nothing_twice(bought: Buyer) -> None:
-    _, first = bought("first", "20ccsd")
-    plan, second = bought("second", "28ccsd")
+    _, first = bought("first", 12)
+    plan, second = bought("second", 16)
     for tier in (Tier.DFT, Tier.CCSD):
         ours, theirs = frames_of(second, tier), frames_of(first, tier)
         paid = Counter(
@@ -87,7 +89,7 @@ def test_a_larger_run_in_another_folder_pays_for_nothing_twice(bought: Buyer) ->
         assert max(paid.values()) == 1, "no geometry is paid in both runs"
         known = {key.tobytes(): at for at, key in enumerate(theirs.key_F)}
         free = np.flatnonzero(ours.cost_F == 0)
-        assert len(free) >= 0.9 * len(theirs), "all that the first run has is used"
+        assert len(free) == len(theirs) < len(ours), "all that the first run has is used"
         for at in free:
             same = known[ours.key_F[at].tobytes()]
             assert ours.energy_F[at] == theirs.energy_F[same]
