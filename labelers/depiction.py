@@ -5,7 +5,6 @@ named by the atom that they sit on, since that is how chemists speak of them.
 """
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -37,14 +36,6 @@ class AtomKinds:
 
     names: tuple[str, ...]
     kind_A: NDArray[np.int64]
-
-
-def formula(numbers: Sequence[int]) -> tuple[tuple[str, str], ...]:
-    """Symbols and counts in Hill's order; the count is "" for one."""
-    counts = Counter(SYMBOLS[number] for number in numbers)
-    first = [symbol for symbol in ("C", "H") if "C" in counts and symbol in counts]
-    rest = sorted(set(counts) - set(first))
-    return tuple((s, str(counts[s]) if counts[s] > 1 else "") for s in (*first, *rest))
 
 
 def kinds_of(molecule: Molecule) -> AtomKinds:

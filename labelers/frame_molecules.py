@@ -14,7 +14,7 @@ from rdkit import rdBase
 from forgefield.labelers.frame_files import Frame
 from forgefield.labelers.periodic import whole_molecules
 from forgefield.labelers.structure_files import connected, perceived
-from forgefield.storage.elements import SYMBOLS
+from forgefield.storage.elements import formula
 from forgefield.storage.records import Array, Configuration, Molecule
 
 
@@ -91,14 +91,3 @@ def _whole(frame: Frame) -> Array:
     if frame.cell_33 is None:
         return frame.positions_A3
     return whole_molecules(frame.numbers, frame.positions_A3, frame.cell_33)
-
-
-def formula(numbers: Sequence[int], charge: int = 0) -> str:
-    """Hill's formula: carbon, hydrogen, then by symbol; the charge at the end (`2-`, `+`)."""
-    counts = Counter(SYMBOLS[number] for number in numbers)
-    first = [symbol for symbol in ("C", "H") if "C" in counts and symbol in counts]
-    symbols = first + sorted(set(counts) - set(first))
-    sign = "+" if charge > 0 else "-"
-    size = str(abs(charge)) if abs(charge) > 1 else ""
-    end = f"{size}{sign}" if charge else ""
-    return "".join(s + (str(counts[s]) if counts[s] > 1 else "") for s in symbols) + end

@@ -6,13 +6,16 @@ ignored. The interpreter drops one that is raised in a callback (imports have so
 and long work raises it again.
 """
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
+STDERR = 2
 _pressed = threading.Event()
+_STOPPING = "\nStopping: workers are being wound up, which can take half a minute …\n"
 
 
 class Interrupted(KeyboardInterrupt):
@@ -56,5 +59,9 @@ def leave_if_pressed() -> None:
 
 
 def _keep(_number: int, _frame: FrameType | None) -> None:
+    """Say so at once, for the end may take a while; a stream that is being written can't."""
+    if not _pressed.is_set():
+        with suppress(OSError):
+            os.write(STDERR, _STOPPING.encode())
     _pressed.set()
     raise KeyboardInterrupt

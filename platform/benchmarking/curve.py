@@ -12,16 +12,11 @@ from itertools import product
 from pathlib import Path
 
 from forgefield.platform.benchmarking.asked import Asked
+from forgefield.platform.benchmarking.describing import draw_notes, length_note
 from forgefield.platform.benchmarking.draws import Index, cheap_draw, each, index_hash
 from forgefield.platform.benchmarking.folders import own_folder
 from forgefield.platform.benchmarking.hours import settled
-from forgefield.platform.benchmarking.preparing import (
-    Prepared,
-    draw_notes,
-    formula,
-    length_note,
-    prepare,
-)
+from forgefield.platform.benchmarking.preparing import Prepared, prepare
 from forgefield.platform.benchmarking.results import (
     LeftOut,
     Results,
@@ -33,6 +28,7 @@ from forgefield.platform.benchmarking.results import (
 from forgefield.platform.benchmarking.running import stages_of, train_all
 from forgefield.platform.benchmarking.stores import Part, accurate_parts
 from forgefield.platform.screen.reporter import Reporter
+from forgefield.storage.elements import formula
 from forgefield.storage.errors import InputError, TrainingDiverged
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 from forgefield.trainers.stages.asteroid_settings import Chain
@@ -147,6 +143,7 @@ class _Curve:
             draws={str(each.seed): each for each in prepared.draws},
             cheap={str(seed): places for seed, places in self.cheap.items()},
             cheap_hash={str(seed): index_hash(places) for seed, places in self.cheap.items()},
+            no_force=prepared.no_force(),
             shared=max(left),
             notes=(*draw_notes(prepared.draws), trained, length_note(prepared.preset)),
             rows=tuple(rows),

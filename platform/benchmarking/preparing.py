@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from forgefield.platform.benchmarking.asked import Asked, preset_for
 from forgefield.platform.benchmarking.devices import device_of, parallel_of
 from forgefield.platform.benchmarking.draws import (
     Draw,
     cheap_pool,
     draw_frames,
-    each,
     index_hash,
     with_test_file,
 )
@@ -24,6 +25,7 @@ from forgefield.platform.foreign_labels.bonds import bonds_of, refuse_isomers
 from forgefield.platform.foreign_labels.files import (
     LabelledFile,
     read_labelled,
+    refuse_missing,
     refuse_unlike_forces,
 )
 from forgefield.platform.foreign_labels.matching import (
@@ -33,9 +35,12 @@ from forgefield.platform.foreign_labels.matching import (
     shared_by,
 )
 from forgefield.platform.screen.reporter import Reporter
-from forgefield.storage.elements import SYMBOLS
 from forgefield.storage.errors import InputError
+from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 from forgefield.trainers.presets import Preset
+
+FEW_CHEAP = 10
+"""Times as many accurate frames as cheap ones let one ask whether the files are swapped."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,6 +95,11 @@ class Prepared:
         """The molecule's name in the paper, or nothing."""
         return name_of(bonds_of(self.accurate).pattern)
 
+    def no_force(self) -> float:
+        """Force MAE, kcal/mol/Å, of predicting none: the mean component of all test frames."""
+        test = sorted({frame for draw in self.draws for frame in draw.test})
+        return float(np.abs(self.test_file.forces_NA3[test]).mean()) * KCAL_PER_MOL_PER_EV
+
     def pool(self, draw: Draw, *, paired: bool = False) -> tuple[int, ...]:
         """Cheap frames that pre-training may take beside the frames of a draw.
 
@@ -114,10 +124,13 @@ def prepare(asked: Asked, train: int, reporter: Reporter) -> Prepared:
     preset, device = preset_for(asked), device_of(asked.device)
     parallel = parallel_of(asked.parallel, device)
     _check_counts(asked, parallel)
+    for file in (asked.accurate, asked.cheap, *([] if asked.test is None else [asked.test])):
+        refuse_missing(file)
     doubts = "" if asked.trust else ", checking units and signs"
     reporter.say(f"Reading {asked.accurate} and {asked.cheap}{doubts} …")
     accurate = read_labelled(asked.accurate, ACCURATE, asked.unit, trust=asked.trust)
     cheap = read_labelled(asked.cheap, CHEAP, asked.cheap_unit or asked.unit, trust=asked.trust)
+    _ask_if_swapped(accurate, cheap, reporter)
     test = None
     if asked.test is not None:
         test = read_labelled(asked.test, ACCURATE, asked.unit, trust=asked.trust)
@@ -145,36 +158,12 @@ def prepare(asked: Asked, train: int, reporter: Reporter) -> Prepared:
     )
 
 
-def draw_notes(draws: Sequence[Draw]) -> tuple[str, ...]:
-    """What a reader of the numbers has to know of the accurate frames."""
-    test, validation = each(len(d.test) for d in draws), each(len(d.validation) for d in draws)
-    unchosen = each(len(d.dropped_validation) for d in draws)
-    unjudged = each(len(d.dropped_test) for d in draws)
-    dropped = (
-        f"Dropped for a geometry that is on another side too: {unchosen} frames of validation, "
-        f"{unjudged} of test."
-    )
-    said = [f"{test} test frames, {validation} validation frames.", dropped]
-    if any(draw.held_back for draw in draws):
-        held = each(draw.held_back for draw in draws)
-        said.append(f"{held} frames are not tested on, so that cheap frames are left to train on.")
-    return tuple(said)
-
-
-def length_note(preset: Preset) -> str:
-    """How long the ways of training are, which a difference between them may come from."""
-    chain = preset.pretrain.steps + preset.finetune.steps
-    return (
-        f"At effort 1 standard training has {preset.standard.steps:,} steps at most, pre-training "
-        f"and fine-tuning have {chain:,} together."
-    )
-
-
-def formula(numbers: Sequence[int]) -> str:
-    """A molecule's formula after Hill: carbon, hydrogen, then the alphabet."""
-    symbols = [SYMBOLS[number] for number in numbers]
-    order = sorted(set(symbols), key=lambda s: (s != "C", s != "H", s) if "C" in symbols else (s,))
-    return "".join(s + (str(symbols.count(s)) if symbols.count(s) > 1 else "") for s in order)
+def _ask_if_swapped(accurate: LabelledFile, cheap: LabelledFile, reporter: Reporter) -> None:
+    if len(accurate) > FEW_CHEAP * len(cheap):
+        reporter.say(
+            f"{accurate.path.name} has {len(accurate):,} frames, {cheap.path.name} {len(cheap):,}. "
+            "Accurate labels are mostly the fewer: are the two files swapped?"
+        )
 
 
 def _check_counts(asked: Asked, parallel: int) -> None:

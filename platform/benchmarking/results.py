@@ -146,6 +146,9 @@ class Results(Document):
     cheap: dict[str, Index]
     cheap_hash: dict[str, str]
     temperature: float | None = Field(default=None, description="K, of score matching")
+    no_force: float | None = Field(
+        default=None, description="force MAE of predicting none, over all draws' test frames"
+    )
     shared: int = Field(description="cheap frames left out for a geometry of the accurate file")
     notes: tuple[str, ...] = ()
     rows: tuple[Row, ...] = ()

@@ -53,7 +53,8 @@ def asteroid(
     rows: Annotated[
         str | None,
         typer.Option(
-            help="Some of standard, untuned, unweighted, committee, full, scores, delta, sgdml. "
+            help="Some of standard, untuned (without fine-tuning), unweighted (without weights), "
+            "committee, full (ASTEROID), scores (score matching), delta (Δ-learning), sgdml. "
             "[default: all but committee]"
         ),
     ] = None,

@@ -82,8 +82,7 @@ class LabelledFile:
 
 def read_labelled(path: Path, tier: Tier, unit: str | None, *, trust: bool = False) -> LabelledFile:
     """Read and doubt a file; `trust` leaves the doubts out. Raises `InputError` with the reason."""
-    if not path.exists():
-        raise InputError(f"There is no file {path}. Check the path.")
+    refuse_missing(path)
     if path.is_dir():
         raise InputError(f"{path} is a folder. Give a file; `platform export` makes one of a run.")
     with options_of_import_named():
@@ -105,6 +104,12 @@ def read_labelled(path: Path, tier: Tier, unit: str | None, *, trust: bool = Fal
         energy_N=frames.energy_F,
         forces_NA3=frames.forces_A3.reshape(atoms),
     )
+
+
+def refuse_missing(path: Path) -> None:
+    """Raise `InputError` where there is nothing at a path."""
+    if not path.exists():
+        raise InputError(f"There is no file {path}. Check the path.")
 
 
 def _believed(path: Path, unit: str | None, *, trust: bool) -> tuple[ForeignFrames, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from forgefield.labelers.depiction import formula, structure
+from forgefield.labelers.depiction import structure
 from forgefield.platform.drawing.figures import drawing, drawn
 from forgefield.platform.reporting.arm_errors import round_arms
 from forgefield.platform.reporting.arms import arms_section
@@ -32,6 +32,7 @@ from forgefield.platform.reporting.timeline import timeline_section
 from forgefield.platform.reporting.training import learning_section, weights_section
 from forgefield.platform.run_folder import RunFolder, write_atomically
 from forgefield.platform.screen.wording import UNIT, digits, duration
+from forgefield.storage.elements import hill
 from forgefield.storage.units import from_micro
 
 TEMPLATE = Path(__file__).with_name("report.html")
@@ -70,7 +71,7 @@ def render(facts: Facts) -> str:
     return template.render(
         title=f"{facts.molecule} · Forgefield",
         molecule=facts.molecule,
-        formula=formula(facts.plan.molecule.numbers) if facts.plan else (),
+        formula=hill(facts.plan.molecule.numbers) if facts.plan else (),
         facts_line=_facts_line(facts),
         structure=_structure(facts),
         verdict=headline(facts.evaluation),

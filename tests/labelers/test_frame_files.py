@@ -13,7 +13,8 @@ from rdkit import Chem
 from rdkit.Chem import AllChem
 
 from forgefield.labelers.frame_files import read_frames
-from forgefield.labelers.frame_molecules import formula, geometries_of
+from forgefield.labelers.frame_molecules import geometries_of
+from forgefield.storage.elements import formula
 from forgefield.storage.errors import InputError
 from forgefield.storage.formats.ase_db import write_ase_db
 from forgefield.storage.formats.sgdml import write_sgdml

@@ -15,16 +15,20 @@ def press() -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
 
+Capture = pytest.CaptureFixture[str]
+
+
 class Thing:
     """Something to die."""
 
 
-def test_ctrl_c_is_raised_at_once_and_forgotten_afterwards() -> None:
+def test_ctrl_c_is_raised_at_once_and_forgotten_afterwards(capfd: Capture) -> None:
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt), ctrl_c_kept():
         press()
     leave_if_pressed()
     assert signal.getsignal(signal.SIGINT) is before
+    assert capfd.readouterr().err.startswith("\nStopping"), "the end may take a while"
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

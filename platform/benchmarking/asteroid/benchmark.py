@@ -22,20 +22,16 @@ from forgefield.platform.benchmarking.asteroid.terms import (
     Terms,
     bench_of,
 )
+from forgefield.platform.benchmarking.describing import draw_notes, length_note
 from forgefield.platform.benchmarking.draws import each, index_hash
 from forgefield.platform.benchmarking.folders import own_folder
 from forgefield.platform.benchmarking.hours import settled
-from forgefield.platform.benchmarking.preparing import (
-    Prepared,
-    draw_notes,
-    formula,
-    length_note,
-    prepare,
-)
+from forgefield.platform.benchmarking.preparing import Prepared, prepare
 from forgefield.platform.benchmarking.results import LeftOut, Results, Row, origin
 from forgefield.platform.benchmarking.running import Training
 from forgefield.platform.benchmarking.waves import Waves
 from forgefield.platform.screen.reporter import Reporter
+from forgefield.storage.elements import formula
 from forgefield.storage.errors import InputError
 
 KIND = "asteroid"
@@ -99,6 +95,7 @@ def _results(bench: Bench, rows: list[Row], left_out: list[LeftOut]) -> Results:
         cheap=cheap,
         cheap_hash={seed: index_hash(places) for seed, places in cheap.items()},
         temperature=bench.terms.temperature if bench.wants(Kind.SCORES) else None,
+        no_force=prepared.no_force(),
         shared=len(prepared.cheap) - pool,
         notes=notes(bench),
         rows=tuple(rows),

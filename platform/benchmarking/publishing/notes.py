@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from forgefield.platform.benchmarking.paper import paper_value
 from forgefield.platform.benchmarking.results import Results, Row
+from forgefield.platform.screen.wording import UNIT, three_digits
 from forgefield.trainers.stages.made import Made
 
 PAPERS = (
@@ -11,6 +12,8 @@ PAPERS = (
     "say where one should be, and are no test of these files."
 )
 UNLIKE = "Errors by distance are in results.json alone: the rows have other bins."
+HARDLY = 0.5
+"""Of the error of predicting nothing; a row above it says nothing about its way of training."""
 Edges = tuple[tuple[float, float], ...]
 
 
@@ -18,7 +21,8 @@ def notes_of(results: Results) -> list[str]:
     """All of them."""
     papers = [PAPERS] if _beside_paper(results) else []
     unlike = [UNLIKE] if len(bins_of(results)) > 1 else []
-    return [*results.notes, *_left_out(results), *_made_elsewhere(results), *unlike, *papers]
+    scale, elsewhere = _beside_no_force(results), _made_elsewhere(results)
+    return [*results.notes, *scale, *_left_out(results), *elsewhere, *unlike, *papers]
 
 
 def bins_of(results: Results) -> set[Edges]:
@@ -30,6 +34,20 @@ def bins_of(results: Results) -> set[Edges]:
 def _beside_paper(results: Results) -> bool:
     asked = results.name, results.budget, results.model
     return any(paper_value(*asked, row.row) is not None for row in results.rows)
+
+
+def _beside_no_force(results: Results) -> list[str]:
+    """What errors are to be seen beside, and the rows that are no better than untrained."""
+    if results.no_force is None:
+        return []
+    said = [f"Predicting no force at all errs by {three_digits(results.no_force)} {UNIT}."]
+    hardly = [row for row in results.rows if row.score.force_mae > HARDLY * results.no_force]
+    if hardly:
+        said.append(
+            f"Hardly trained, with more than half of that: {_listed(map(_name, hardly))}. A larger "
+            "--effort, or more --hours, trains longer."
+        )
+    return said
 
 
 def _left_out(results: Results) -> list[str]:

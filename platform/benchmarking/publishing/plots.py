@@ -27,14 +27,14 @@ from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 
 PANELS = (
     "standard",
-    "sGDML",
     "without weights",
     "committee",
     "ASTEROID",
-    "Δ-learning",
     "fine-tuned",
+    "Δ-learning",
+    "sGDML",
 )
-MOST_PANELS = 3
+MOST_PANELS = 4
 DOTS = 150
 
 
@@ -73,7 +73,7 @@ def parity(results: Results, folder: Path) -> Figure:
         for axes in (upper, lower):
             axes.grid(visible=True)
     grid[0][0].set_ylabel(f"predicted, {UNIT}")
-    grid[1][0].set_ylabel("difference")
+    grid[1][0].set_ylabel(f"difference, {UNIT}")
     figure.suptitle(f"{results.title}: force components of {rows[0].score.frames} test frames")
     return figure
 

@@ -40,28 +40,26 @@ def against_time(results: Results, _: Path) -> Figure:
         for row in [row for row in own if row.seed == own[0].seed and row.history]:
             seconds, errors = np.array(row.history).T
             axes.plot(seconds, errors, lw=0.8, alpha=0.45, color=COLOURS.get(kind, INK), zorder=1)
-    logarithmic(axes, f"training time, s{_paper_figure(axes, results)}")
+    logarithmic(axes, "training time, s")
     axes.set_ylabel(f"force MAE, {UNIT}")
     axes.set_title(f"{results.title}{_effort(results)}: error against training time")
-    keys = _keys(axes, results, ratios)
+    keys = [*_keys(axes, results, ratios), *_paper_figure(axes, results)]
     axes.legend(handles=keys, loc="center left", bbox_to_anchor=(1.01, 0.5))
     return figure
 
 
-def _paper_figure(axes: Axes, results: Results) -> str:
-    """The paper's figure as a line, or as words where it lies far from all that is drawn."""
+def _paper_figure(axes: Axes, results: Results) -> list[Line2D]:
+    """The paper's figure as a line, or in words alone where it lies far from all that is drawn."""
     known = paper_value(results.name, results.budget, results.model, "ASTEROID")
     if not known:
-        return ""
-    words = f"ASTEROID in the paper ({known[1]}, {RATIO:g}:1)"
+        return []
+    words = f"ASTEROID in the paper\n({known[1]}, {RATIO:g}:1): {known[0]:g}"
     errors = [row.score.force_mae for row in results.rows]
     if not min(errors) / FARTHEST < known[0] < max(errors) * FARTHEST:
         side = "below" if known[0] < min(errors) else "above"
-        return f"\n{words}: {known[0]:g}, {side} this plot"
+        return axes.plot([], [], " ", label=f"{words},\n{side} this plot")
     axes.axhline(known[0], color=SOFT, lw=0.9, ls=":")
-    axes.text(0.01, known[0], words, color=SOFT, fontsize=8, va="bottom",
-              transform=axes.get_yaxis_transform())  # fmt: skip
-    return ""
+    return axes.plot([], [], color=SOFT, lw=0.9, ls=":", label=words)
 
 
 def _keys(axes: Axes, results: Results, ratios: Sequence[float]) -> list[Line2D]:
@@ -71,6 +69,8 @@ def _keys(axes: Axes, results: Results, ratios: Sequence[float]) -> list[Line2D]
     for place, ratio in enumerate(ratios if len(ratios) > 1 else []):
         marker = MARKERS[place % len(MARKERS)]
         keys += axes.plot([], [], marker, color=SOFT, mfc="none", label=f"{ratio:g}:1")
+    if ratios and any(row.ratio is None for row in results.rows):
+        keys += axes.plot([], [], "*", color=SOFT, mfc="none", label="no cheap labels")
     keys += axes.plot([], [], "o", color=SOFT, label="markers: test frames")
     if any(row.history for row in results.rows):
         words = "lines: validation frames,\none seed while it trains"

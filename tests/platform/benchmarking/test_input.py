@@ -18,6 +18,7 @@ from forgefield.platform.benchmarking.asteroid import benchmark
 from forgefield.platform.benchmarking.asteroid.benchmark import benchmark_asteroid
 from forgefield.platform.benchmarking.asteroid.chains import trainings
 from forgefield.platform.benchmarking.asteroid.terms import Kind, Terms
+from forgefield.platform.benchmarking.preparing import prepare
 from forgefield.platform.benchmarking.publishing.tables import markdown
 from forgefield.platform.benchmarking.results import Results
 from forgefield.platform.cli import app
@@ -25,6 +26,26 @@ from forgefield.storage.errors import InputError
 from forgefield.storage.frames import Frames
 from forgefield.storage.units import EV_PER_KJ_PER_MOL
 from forgefield.trainers.baselines import sgdml
+
+
+class Unread(Listener):
+    """Fails where files begin to be read."""
+
+    def say(self, text: str) -> None:
+        """The first words are of reading."""
+        pytest.fail(text)
+
+
+class Hears(Listener):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        """Remember it."""
+        self.said.append(text)
 
 
 def no_memory(*_: Frames) -> sgdml.SGDML:
@@ -173,6 +194,23 @@ def test_a_cheap_file_in_another_unit_is_flagged_and_taken(asked: Asked, tmp_pat
     assert bench(replace(asked, cheap=cheap, trust=True)).prepared.cheap.unit == "kcal/mol"
     words = ["asteroid", "--ccsd", asked.accurate, "--dft", cheap, "--dft-unit", "calories"]
     assert "is no unit of energy" in str(run(words).exception)
+
+
+def test_swapped_files_are_asked_about(asked: Asked, tmp_path: Path) -> None:
+    right, swapped = Hears(), Hears()
+    many = springs.write(tmp_path / "many.npz", springs.distortions(550, 3), springs.CHEAP)
+    few = springs.write(tmp_path / "few.npz", springs.distortions(50, 4), springs.ACCURATE)
+    prepare(replace(asked, accurate=many, cheap=few), 20, swapped)
+    assert any("files swapped" in words and "550" in words for words in swapped.said)
+    prepare(replace(asked, accurate=few, cheap=many), 20, right)
+    assert not any("files swapped" in words for words in right.said)
+
+
+def test_a_missing_file_is_named_before_any_is_read(asked: Asked) -> None:
+    gone = asked.cheap.with_name("gone.npz")
+    for changed in (replace(asked, cheap=gone), replace(asked, test=gone)):
+        with pytest.raises(InputError, match=r"no file .*gone\.npz"):
+            prepare(changed, 20, Unread())
 
 
 def test_isomers_are_two_molecules(asked: Asked, tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from spring_benchmark import TERMS, bench, rows_of
 from forgefield.platform.benchmarking.asked import Asked
 from forgefield.platform.benchmarking.asteroid.benchmark import notes
 from forgefield.platform.benchmarking.asteroid.terms import Kind
+from forgefield.platform.benchmarking.describing import draw_notes
 from forgefield.platform.benchmarking.draws import Draw
 from forgefield.platform.benchmarking.paper import MOLECULES, name_of
-from forgefield.platform.benchmarking.preparing import draw_notes
 from forgefield.platform.benchmarking.publishing.best import best_row, best_words
 from forgefield.platform.benchmarking.publishing.notes import PAPERS, UNLIKE, notes_of
 from forgefield.platform.benchmarking.publishing.tables import (
@@ -27,6 +27,7 @@ from forgefield.platform.benchmarking.publishing.time_plot import against_time
 from forgefield.platform.benchmarking.results import LeftOut, Results, Row, spread
 from forgefield.platform.benchmarking.wording import in_words
 from forgefield.platform.foreign_labels.bonds import bonds_between
+from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 from forgefield.trainers.stages.tasks import StageResult
 
 
@@ -198,20 +199,34 @@ def test_tables_and_notes_are_of_the_rows_that_are_there(asked: Asked, results: 
 def test_the_papers_line_is_drawn_where_it_is_near(results: Results) -> None:
     """Springs' errors are far above ethanol's 0.176, or moved beside it."""
     ethanol = results.model_copy(update={"name": "ethanol", "budget": 250})
-    far = against_time(ethanol, Path()).axes[0]
-    assert "0.176, below this plot" in far.get_xlabel()
+    assert any("0.176,\nbelow this plot" in key for key in keys_of(ethanol))
     rows = tuple(
         row.model_copy(update={"score": row.score.model_copy(update={"force_mae": 0.2})})
         for row in results.rows
     )
-    near = against_time(ethanol.model_copy(update={"rows": rows}), Path()).axes[0]
-    assert "paper" not in near.get_xlabel()
-    assert any("paper" in text.get_text() for text in near.texts)
-    legend = near.get_legend()
+    near = keys_of(ethanol.model_copy(update={"rows": rows}))
+    assert any(key.endswith("0.176") for key in near)
+    assert {"markers: test frames", "no cheap labels"} <= set(near)
+    assert "10:1" not in near
+
+
+def keys_of(results: Results) -> list[str]:
+    legend = against_time(results, Path()).axes[0].get_legend()
     assert legend is not None
-    keys = [text.get_text() for text in legend.get_texts()]
-    assert "markers: test frames" in keys
-    assert "10:1" not in keys
+    return [text.get_text() for text in legend.get_texts()]
+
+
+def test_rows_that_are_hardly_trained_are_named(asked: Asked, results: Results) -> None:
+    """Twelve steps leave most rows no better than nothing; sGDML needs none."""
+    test = bench(asked).prepared.accurate.frames(results.draws["0"].test)
+    none = float(np.abs(test.forces_A3).mean()) * KCAL_PER_MOL_PER_EV
+    assert results.no_force == pytest.approx(none)
+    (hardly,) = [note for note in notes_of(results) if note.startswith("Hardly trained")]
+    assert "standard, seed 0" in hardly
+    assert "sGDML" not in hardly
+    solved = results.model_copy(update={"rows": tuple(rows_of(results, Kind.SGDML))})
+    assert not any(note.startswith("Hardly") for note in notes_of(solved))
+    assert any(f"errs by {none:.1f} kcal/mol/Å" in note for note in notes_of(solved))
 
 
 def test_numbers_made_elsewhere_are_named(results: Results) -> None:
