@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from forgefield.platform.commands.campaigns import (
+from forgefield.platform.commands.campaign_options import (
     Asked,
     BudgetText,
     LedgerUrl,

@@ -12,7 +12,7 @@ from spring_campaign import Quiet
 
 from forgefield.labelers.molecules import find_molecule
 from forgefield.platform.campaign import Campaign
-from forgefield.platform.commands.campaigns import Asked, request_for
+from forgefield.platform.commands.campaign_options import Asked, request_for
 from forgefield.platform.planning import target_budget
 from forgefield.platform.planning.budget import parse_budget
 from forgefield.platform.planning.machine import Machine
