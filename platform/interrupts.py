@@ -3,7 +3,7 @@
 While labels run the first finishes what is in flight, and the second leaves. Elsewhere SIGINT
 raises `KeyboardInterrupt` at once, also in the background of a script, where shells have it
 ignored. The interpreter drops one that is raised in a callback (imports have some); so it is kept,
-and long work raises it again.
+and long work raises it again at its next report.
 """
 
 import os
@@ -15,7 +15,7 @@ from types import FrameType
 
 STDERR = 2
 _pressed = threading.Event()
-_STOPPING = "\nStopping: workers are being wound up, which can take half a minute …\n"
+_STOPPING = "\nStopping, which can take half a minute …\n"
 
 
 class Interrupted(KeyboardInterrupt):

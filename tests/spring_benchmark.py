@@ -7,7 +7,8 @@ import spring_files as springs
 from spring_files import Listener
 
 from forgefield.platform.benchmarking.asked import Asked
-from forgefield.platform.benchmarking.asteroid.terms import Bench, Kind, Terms, bench_of
+from forgefield.platform.benchmarking.asteroid.terms import Bench, Terms, bench_of
+from forgefield.platform.benchmarking.kinds import Kind
 from forgefield.platform.benchmarking.preparing import prepare
 from forgefield.platform.benchmarking.results import Results, Row
 from forgefield.storage.frames import Frames

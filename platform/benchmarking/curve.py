@@ -8,6 +8,7 @@ shuffle (`draws`), and no training sees them at any level.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from forgefield.platform.benchmarking.describing import draw_notes, length_note
 from forgefield.platform.benchmarking.draws import Index, cheap_draw, each, index_hash
 from forgefield.platform.benchmarking.folders import own_folder
 from forgefield.platform.benchmarking.hours import settled
+from forgefield.platform.benchmarking.kinds import CurveKind
 from forgefield.platform.benchmarking.preparing import Prepared, prepare
 from forgefield.platform.benchmarking.results import (
     LeftOut,
@@ -26,6 +28,7 @@ from forgefield.platform.benchmarking.results import (
     places_of,
 )
 from forgefield.platform.benchmarking.running import stages_of, train_all
+from forgefield.platform.benchmarking.scoring import Judge
 from forgefield.platform.benchmarking.stores import Part, accurate_parts
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.storage.elements import formula
@@ -36,7 +39,7 @@ from forgefield.trainers.stages.endings import Ending
 from forgefield.trainers.stages.tasks import StageResult, StageTask
 
 KIND = "curve"
-PRETRAINED, STANDARD, TUNED = "pre-trained", "standard", "fine-tuned"
+PRETRAINED = "pre-trained"
 Place = tuple[str, int, float, int]
 """Row, seed, effort, size; 0 of a pre-training, which all sizes share."""
 
@@ -54,13 +57,14 @@ def benchmark_curve(asked: Asked, terms: CurveTerms, reporter: Reporter) -> Resu
     if not terms.sizes or min(terms.sizes) < 1:
         raise InputError(f"{list(terms.sizes)} are no sizes of training sets; say --sizes 25,50.")
     prepared = prepare(asked, max(terms.sizes), reporter)
-    _Curve(prepared, terms)
+    _Curve(prepared, terms).refuse_no_cheap_frames()
     with own_folder(prepared, KIND, None):
         prepared = settled(prepared, lambda at: [_Curve(at, terms).chains()], reporter)
         curve = _Curve(prepared, terms)
         found = train_all(curve.chains(), prepared, reporter)
         reporter.say("Measuring on the test frames …")
-        curve.judges[prepared.draws[0].seed].save_labels()
+        for draw, judge in curve.judges.items():
+            judge.save_labels(draw)
         return curve.results(*curve.rows(found))
 
 
@@ -73,9 +77,16 @@ class _Curve:
             for seed in range(prepared.asked.seeds)
             for pool in [pools[prepared.draw(seed).seed]]
         }
+
+    @cached_property
+    def judges(self) -> dict[int, Judge]:
+        """Who measures, by the seed of the draw."""
+        return {draw.seed: self.prepared.judge(draw) for draw in self.prepared.draws}
+
+    def refuse_no_cheap_frames(self) -> None:
+        """Raise `InputError` where there is nothing to pre-train on."""
         if not min(map(len, self.cheap.values())):
             raise InputError("Every cheap frame has the geometry of a test or validation frame.")
-        self.judges = {draw.seed: prepared.judge(draw) for draw in prepared.draws}
 
     def chains(self) -> dict[Place, Chain]:
         """Pre-training, fine-tuning of it at each size, and standard training at each size."""
@@ -84,14 +95,14 @@ class _Curve:
         places = [(*course, size) for course in courses for size in self.terms.sizes]
         return {
             **{(PRETRAINED, *course, 0): (self._pretrain(*course),) for course in courses},
-            **{(STANDARD, *place): (self._standard(*place),) for place in places},
-            **{(TUNED, *place): (self._finetune(*place),) for place in places},
+            **{(CurveKind.STANDARD, *place): (self._standard(*place),) for place in places},
+            **{(CurveKind.TUNED, *place): (self._finetune(*place),) for place in places},
         }
 
     def rows(self, found: Mapping[Place, Ending]) -> tuple[list[Row], list[LeftOut]]:
         """The points of both curves by what was trained for `chains`, and those that diverged."""
         rows, left_out = [], []
-        for place in [place for kind in (STANDARD, TUNED) for place in found if place[0] == kind]:
+        for place in [place for kind in CurveKind for place in found if place[0] == kind]:
             try:
                 rows.append(self._row(place, self._stages(found, place)))
             except TrainingDiverged as error:
@@ -102,7 +113,7 @@ class _Curve:
 
     def _stages(self, found: Mapping[Place, Ending], place: Place) -> tuple[StageResult, ...]:
         row, seed, effort, _ = place
-        before = stages_of(found, (PRETRAINED, seed, effort, 0)) if row == TUNED else ()
+        before = stages_of(found, (PRETRAINED, seed, effort, 0)) if row == CurveKind.TUNED else ()
         return (*before, *stages_of(found, place))
 
     def _row(self, place: Place, stages: tuple[StageResult, ...]) -> Row:
@@ -114,7 +125,7 @@ class _Curve:
             seed=seed,
             effort=effort,
             accurate=size,
-            cheap=len(self.cheap[seed]) if row == TUNED else 0,
+            cheap=len(self.cheap[seed]) if row == CurveKind.TUNED else 0,
             score=self.judges[self.prepared.draw(seed).seed].stage(last),
             validation=None if known is None else known * KCAL_PER_MOL_PER_EV,
             seconds=seconds,

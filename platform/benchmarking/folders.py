@@ -2,9 +2,10 @@
 
 Stages are named by row, ratio and seed alone, so another benchmark in the same folder would replace
 them. What makes a benchmark another one is noted in `benchmark.json`; seeds, efforts, ratios, rows
-and what is measured may change.
+and what is measured may change. Notes of older versions lack some of it, and what they lack agrees.
 """
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,7 +52,7 @@ class PassingLock(FileLock):
 
 
 class Identity(Document):
-    """Which benchmark a folder is of: files by their sha256."""
+    """Which benchmark a folder is of: files by their sha256, units as they were read."""
 
     kind: str
     model: str
@@ -59,6 +60,10 @@ class Identity(Document):
     accurate: str
     cheap: str
     test: str | None
+    recipe: str | None = None
+    units: tuple[str, str] = ("", "")
+    validation: int | None = None
+    redraw: bool = False
 
 
 @contextmanager
@@ -67,7 +72,8 @@ def own_folder(prepared: Prepared, kind: str, budget: int | None) -> Iterator[No
 
     Raises `InputError` where it is another one's, `RunBusy` where another process works in it.
     """
-    folder = prepared.asked.out
+    asked, folder = prepared.asked, prepared.asked.out
+    recipe = asked.recipe
     identity = Identity(
         kind=kind,
         model=prepared.preset.model.kind,
@@ -75,6 +81,10 @@ def own_folder(prepared: Prepared, kind: str, budget: int | None) -> Iterator[No
         accurate=prepared.accurate.sha256,
         cheap=prepared.cheap.sha256,
         test=None if prepared.test is None else prepared.test.sha256,
+        recipe=None if recipe is None else hashlib.sha256(recipe.read_bytes()).hexdigest(),
+        units=(prepared.accurate.unit, prepared.cheap.unit),
+        validation=asked.validation,
+        redraw=asked.redraw,
     )
     _refuse_another(folder, identity)
     with PassingLock(folder / LOCK):
@@ -90,8 +100,8 @@ def _refuse_another(folder: Path, identity: Identity) -> None:
         return
     except (UnicodeDecodeError, ValidationError) as error:
         raise InputError(f"{folder / IDENTITY} can't be read. Give another --out.") from error
-    ours, theirs = identity.model_dump(), found.model_dump()
-    other = [name for name in ours if ours[name] != theirs[name]]
+    ours, theirs = identity.model_dump(), found.model_dump(exclude_unset=True)
+    other = [name for name in theirs if ours[name] != theirs[name]]
     if other:
         said = ", ".join(
             f"{name} {_short(theirs[name])} not {_short(ours[name])}" for name in other

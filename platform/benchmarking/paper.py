@@ -6,6 +6,8 @@ Source: arXiv 2306.03109, Tables 3 and 4, at the cost of 250 coupled-cluster lab
 
 from collections.abc import Mapping
 
+from forgefield.platform.benchmarking.kinds import Kind
+
 RATIO, BUDGET = 40.0, 250
 MOLECULES: Mapping[str, tuple[str, ...]] = {
     "aspirin": ("5ce9e3d59da729f1",),
@@ -16,12 +18,12 @@ MOLECULES: Mapping[str, tuple[str, ...]] = {
 }
 """Patterns of bonds (`bonds.Bonds.pattern`) in the order of the columns; keto and enol are one."""
 _GEMNET: Mapping[str, tuple[float | None, ...]] = {
-    "standard": (1.554, 0.074, 0.776, 0.566, 0.351),
-    "without fine-tuning": (4.670, 3.252, 2.726, 3.342, 5.107),
-    "without weights": (1.095, 0.064, 0.347, 0.309, 0.183),
-    "ASTEROID": (0.908, 0.059, 0.338, 0.306, 0.176),
-    "Δ-learning": (0.801, None, 0.182, 0.350, None),
-    "sGDML": (1.727, 0.097, 0.923, 0.478, 0.902),
+    Kind.STANDARD: (1.554, 0.074, 0.776, 0.566, 0.351),
+    Kind.UNTUNED: (4.670, 3.252, 2.726, 3.342, 5.107),
+    Kind.UNWEIGHTED: (1.095, 0.064, 0.347, 0.309, 0.183),
+    Kind.FULL: (0.908, 0.059, 0.338, 0.306, 0.176),
+    Kind.DELTA: (0.801, None, 0.182, 0.350, None),
+    Kind.SGDML: (1.727, 0.097, 0.923, 0.478, 0.902),
 }
 _EGNN_STANDARD = (1.897, 0.297, 1.466, 0.777, 0.840)
 
@@ -35,12 +37,12 @@ def paper_value(name: str, budget: int | None, model: str, row: str) -> tuple[fl
     if name not in MOLECULES or budget != BUDGET:
         return None
     place = list(MOLECULES).index(name)
-    if model == "egnn" and row == "standard":
+    if model == "egnn" and row == Kind.STANDARD:
         return _EGNN_STANDARD[place], "EGNN"
     value = _GEMNET.get(row, (None,) * len(MOLECULES))[place]
     if value is None:
         return None
-    return value, "" if row == "sGDML" else "GemNet"
+    return value, "" if row == Kind.SGDML else "GemNet"
 
 
 def name_of(pattern: str) -> str:

@@ -96,15 +96,20 @@ class LeftOut(Document):
 
     @property
     def name(self) -> str:
-        """`ASTEROID, seed 1, 40:1`."""
-        words = [
-            self.row,
-            "" if self.seed is None else f"seed {self.seed}",
-            "" if self.effort in {None, 1.0} else f"effort {self.effort:g}",
-            "" if self.ratio is None else f"{self.ratio:g}:1",
-            "" if self.accurate is None else f"{self.accurate} labels",
-        ]
-        return ", ".join(word for word in words if word)
+        """As people read it."""
+        return named(self, self.accurate)
+
+
+def named(row: Row | LeftOut, accurate: int | None) -> str:
+    """`ASTEROID, seed 1, 40:1`; `accurate` labels where these tell rows apart."""
+    words = [
+        row.row,
+        "" if row.seed is None else f"seed {row.seed}",
+        "" if row.effort in {None, 1.0} else f"effort {row.effort:g}",
+        "" if row.ratio is None else f"{row.ratio:g}:1",
+        "" if accurate is None else f"{accurate} labels",
+    ]
+    return ", ".join(word for word in words if word)
 
 
 class FileFacts(Document):
@@ -153,6 +158,10 @@ class Results(Document):
     notes: tuple[str, ...] = ()
     rows: tuple[Row, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+
+    def name_of(self, row: Row) -> str:
+        """What tells a row from all others, in words."""
+        return named(row, row.accurate if self.kind == "curve" else None)
 
     @property
     def title(self) -> str:

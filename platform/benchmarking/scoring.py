@@ -26,6 +26,11 @@ Predict = Callable[[], tuple[Array, Array]]
 """Energies (F,) eV and forces (A, 3) eV/Å of the test frames."""
 
 
+def labels_name(draw: int) -> str:
+    """Of the file of a draw's labels."""
+    return LABELS if draw == 0 else f"{LABELS}-draw{draw}"
+
+
 class _Kept(Document):
     key: str
     seconds: float
@@ -104,9 +109,9 @@ class Judge:
         write(self.folder / f"{name}.json", kept.model_dump_json(indent=1) + "\n")
         return score
 
-    def save_labels(self) -> None:
-        """The test labels in the form of predictions, for plots."""
-        self._save(LABELS, self.test.energy_F, self.test.forces_A3)
+    def save_labels(self, draw: int) -> None:
+        """The test labels of a draw in the form of predictions, for plots."""
+        self._save(labels_name(draw), self.test.energy_F, self.test.forces_A3)
 
     def _key(self, key: str) -> str:
         return f"{key} on {self.name}"

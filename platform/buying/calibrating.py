@@ -39,12 +39,16 @@ def measurable(
 
 
 def _fresh(order: Order, pool: Pool, ledger: LedgerClient, count: int) -> list[Job]:
-    """Jobs from the end of the pool that no other run has bought; fewer where it is short."""
+    """Jobs from the end of the pool that no other run has bought; fewer where it is short.
+
+    Those that this run has bought come first: it was killed after it, and the pool has grown since.
+    """
     if not count:
         return []
-    last = len(pool.of(order.tier))
-    offered = min(last - len(order.jobs), 10 * count + 10)
-    start = last - offered
-    jobs = list(pool.jobs(order.jobs[0].method, Purpose.CALIBRATION, start, offered))[::-1]
-    elsewhere = {known.key for known in ledger.known_labels(jobs) if not known.own}
-    return [job for job in jobs if job.key() not in elsewhere][:count]
+    begin, method = len(order.jobs), order.jobs[0].method
+    beyond = len(pool.of(order.tier)) - begin
+    jobs = list(pool.jobs(method, Purpose.CALIBRATION, begin, beyond))[::-1]
+    own_by_key = {known.key: known.own for known in ledger.known_labels(jobs)}
+    ours = [job for job in jobs if own_by_key.get(job.key())]
+    unknown = [job for job in jobs if job.key() not in own_by_key]
+    return [*ours, *unknown][:count]

@@ -77,6 +77,9 @@ CoresPerNode = Annotated[
     ),
 ]
 
+FLAGS = ("molecule", "budget", "target", "charge", "multiplicity", "recipe")
+"""What a plan says by itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -92,9 +95,13 @@ class Asked:
 
     def refuse_beside(self, plan: Path | None) -> None:
         """Raise `InputError` where a plan already says what is wanted."""
-        said = (self.molecule, self.budget, self.target, self.recipe)
-        if plan is not None and any(each is not None for each in said):
-            raise InputError("Give a plan or --molecule with --budget or --target, not both.")
+        said = [name for name in FLAGS if getattr(self, name) is not None]
+        if plan is not None and said:
+            flags = " and ".join(f"--{name}" for name in said)
+            raise InputError(
+                f"{plan} says what is wanted. Leave {flags} out, or give --molecule with --budget "
+                "or --target alone, not both."
+            )
 
 
 def request_for(asked: Asked) -> "Request":

@@ -153,9 +153,9 @@ def run(
     from forgefield.platform.showing.console import show_result
 
     asked = Asked(molecule, budget, target, charge, multiplicity, recipe, workdir)
-    asked.refuse_beside(plan)
     if molecule is None:
         plan = plan or workdir
+    asked.refuse_beside(plan)
     request = request_for(asked) if plan is None else request_of_plan(plan, workdir)
     book = with_book(request.recipe, labels, none=no_labels)
     request = replace(request, ledger=ledger, recipe=book)

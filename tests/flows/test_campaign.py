@@ -246,6 +246,8 @@ def test_a_signal_to_the_whole_job_ends_it_at_once(tmp_path: Path) -> None:
         (["plan", "-m", "methanol", "-b", "3ccsd", "--no-calibrate"], 2, "at least"),
         (["plan", "-m", "methanol", "-b", "3ccsd"], 2, "at least"),
         (["run", "nowhere.json"], 2, "platform plan"),
+        (["run", "--workdir", "there", "-b", "40ccsd"], 2, "Leave --budget out"),
+        (["run", "plan.json", "--charge", "1", "--multiplicity", "2"], 2, "--charge and --mult"),
         (["status", "nowhere"], 2, "not a run folder"),
         (["export", "nowhere", "-o", "x.xyz"], 2, "not a run folder"),
         (["plan", "-m", "water", "-b", "20ccsd", "--recipe", "nowhere.toml"], 2, "nowhere.toml"),

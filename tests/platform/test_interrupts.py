@@ -31,6 +31,17 @@ def test_ctrl_c_is_raised_at_once_and_forgotten_afterwards(capfd: Capture) -> No
     assert capfd.readouterr().err.startswith("\nStopping"), "the end may take a while"
 
 
+def test_one_that_the_shell_had_ignored_is_heard() -> None:
+    """As in the background of a script."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with pytest.raises(KeyboardInterrupt), ctrl_c_kept():
+            press()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_one_that_a_callback_lost_is_raised_again() -> None:
     """As in imports, which end with callbacks on locks that die."""

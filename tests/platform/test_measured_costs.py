@@ -40,6 +40,21 @@ def test_calibration_found_on_another_machine_is_replaced(
         np.testing.assert_array_equal(order.jobs[2].configuration.positions_A3, last)
 
 
+def test_a_replacement_is_bought_once_though_the_pool_grows(desks: tuple[Desk, Desk]) -> None:
+    """As after a kill between the growth of the pool and the plan that counts on it."""
+    a, b = desks
+    pool = pool_of(30)
+    jobs = list(pool.jobs(CCSD, Purpose.CALIBRATION, 0, 2))
+    a.buy(jobs, 70.0, host="elsewhere")
+    first, again = order_of(jobs), order_of(jobs)
+    measurable([first], pool, b.client, 2)
+    fresh = list(first.jobs)[2:]
+    assert len(fresh) == 2
+    b.buy(fresh, 20.0)
+    measurable([again], pool_of(40), b.client, 2)
+    assert {job.key() for job in list(again.jobs)[2:]} == {job.key() for job in fresh}
+
+
 def test_only_paid_labels_and_measurements_of_this_machine_make_the_cost() -> None:
     def row(tier: Tier, bought: int, adopted: int, mean: float) -> TierTally:
         known = mean, float("nan"), bought, adopted

@@ -18,7 +18,6 @@ from forgefield.platform.benchmarking.asteroid.terms import (
     WEIGHTED,
     Bench,
     Case,
-    Kind,
     Terms,
     bench_of,
 )
@@ -26,6 +25,7 @@ from forgefield.platform.benchmarking.describing import draw_notes, length_note
 from forgefield.platform.benchmarking.draws import each, index_hash
 from forgefield.platform.benchmarking.folders import own_folder
 from forgefield.platform.benchmarking.hours import settled
+from forgefield.platform.benchmarking.kinds import Kind
 from forgefield.platform.benchmarking.preparing import Prepared, prepare
 from forgefield.platform.benchmarking.results import LeftOut, Results, Row, origin
 from forgefield.platform.benchmarking.running import Training
@@ -44,7 +44,8 @@ def benchmark_asteroid(asked: Asked, terms: Terms, reporter: Reporter) -> Result
         bench = _in_time(bench, reporter)
         found = _trained(bench, reporter)
         reporter.say("Measuring on the test frames …")
-        bench.prepared.judge(bench.prepared.draws[0]).save_labels()
+        for draw in bench.prepared.draws:
+            bench.prepared.judge(draw).save_labels(draw.seed)
         rows, lost = measured(bench, found)
         more, lacking = _analytic(bench, reporter)
         return _results(bench, rows + more, [*bench.left_out, *lost, *lacking])

@@ -19,7 +19,8 @@ from forgefield.platform.benchmarking.asteroid.choice_of_c import (
     is_searched,
     searched,
 )
-from forgefield.platform.benchmarking.asteroid.terms import WEIGHTED, Bench, Case, Kind
+from forgefield.platform.benchmarking.asteroid.terms import WEIGHTED, Bench, Case
+from forgefield.platform.benchmarking.kinds import Kind
 from forgefield.platform.benchmarking.stage_plans import Course
 from forgefield.platform.benchmarking.stores import (
     Part,

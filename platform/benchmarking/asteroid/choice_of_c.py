@@ -9,7 +9,8 @@ same c is best for another seed or fewer cheap frames isn't shown.
 from collections.abc import Mapping
 from dataclasses import replace
 
-from forgefield.platform.benchmarking.asteroid.terms import Bench, Case, Kind
+from forgefield.platform.benchmarking.asteroid.terms import Bench, Case
+from forgefield.platform.benchmarking.kinds import Kind
 from forgefield.storage.errors import TrainingDiverged
 from forgefield.trainers.stages.endings import Ending
 

@@ -13,8 +13,9 @@ import numpy as np
 
 from forgefield.platform.benchmarking.asteroid.chains import FIRST
 from forgefield.platform.benchmarking.asteroid.choice_of_c import Found, best_c, errors_by_c
-from forgefield.platform.benchmarking.asteroid.terms import Bench, Case, Kind
+from forgefield.platform.benchmarking.asteroid.terms import Bench, Case
 from forgefield.platform.benchmarking.draws import Draw, index_hash
+from forgefield.platform.benchmarking.kinds import Kind
 from forgefield.platform.benchmarking.results import LeftOut, Row, history, places_of
 from forgefield.platform.benchmarking.running import stages_of
 from forgefield.platform.benchmarking.scoring import Judge

@@ -3,32 +3,19 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from itertools import product
 
 import numpy as np
 
 from forgefield.platform.benchmarking.asteroid.cheap_frames import with_cheap_frames
 from forgefield.platform.benchmarking.draws import cheap_draw
+from forgefield.platform.benchmarking.kinds import Kind
 from forgefield.platform.benchmarking.preparing import Prepared
 from forgefield.platform.benchmarking.results import LeftOut
 from forgefield.platform.foreign_labels.matching import Paired, paired_labels
 from forgefield.storage.errors import InputError
 
 CHEAP_SHARE = 0.2
-
-
-class Kind(StrEnum):
-    """A row of the table."""
-
-    STANDARD = "standard"
-    UNTUNED = "without fine-tuning"
-    UNWEIGHTED = "without weights"
-    COMMITTEE = "committee"
-    FULL = "ASTEROID"
-    SCORES = "score matching"
-    DELTA = "Δ-learning"
-    SGDML = "sGDML"
 
 
 ON_CHEAP = (Kind.UNTUNED, Kind.UNWEIGHTED, Kind.COMMITTEE, Kind.FULL, Kind.SCORES)
@@ -170,6 +157,12 @@ def _check(terms: Terms) -> None:
     for words, values in (("Cost ratios", terms.ratios), ("Values of c", terms.c_grid)):
         if not values or not all(0 < value < math.inf for value in values):
             raise InputError(f"{words} {list(values)}: all must be above 0, at least one.")
+    empty = [r for r in terms.ratios if not (terms.cheap(r) and terms.paired(r))]
+    if empty:
+        raise InputError(
+            f"A cost ratio of {empty[0]:g} buys no cheap label at a budget of {terms.budget}; say "
+            "a larger --cost-ratio or --budget-ccsd."
+        )
     if terms.temperature is not None and not 0 < terms.temperature < math.inf:
         raise InputError(f"A temperature of {terms.temperature} K; say one above 0, as 500.")
     if terms.members < 2:

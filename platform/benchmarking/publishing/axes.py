@@ -3,7 +3,7 @@
 Units: kcal/mol/Å. Means over seeds; bars are standard deviations over seeds.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,20 +11,21 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from forgefield.platform.benchmarking.kinds import CurveKind, Kind
 from forgefield.platform.benchmarking.results import Row, spread
 from forgefield.platform.drawing.figures import INK, plain_numbers
 from forgefield.platform.screen.wording import UNIT, three_digits
 
-COLOURS = {
-    "standard": "#d55e00",
-    "without fine-tuning": "#8c959d",
-    "without weights": "#56b4e9",
-    "committee": "#7a5195",
-    "ASTEROID": "#0072b2",
-    "fine-tuned": "#0072b2",
-    "score matching": "#e69f00",
-    "Δ-learning": "#009e73",
-    "sGDML": "#cc79a7",
+COLOURS: Mapping[str, str] = {
+    Kind.STANDARD: "#d55e00",
+    Kind.UNTUNED: "#8c959d",
+    Kind.UNWEIGHTED: "#56b4e9",
+    Kind.COMMITTEE: "#7a5195",
+    Kind.FULL: "#0072b2",
+    CurveKind.TUNED: "#0072b2",
+    Kind.SCORES: "#e69f00",
+    Kind.DELTA: "#009e73",
+    Kind.SGDML: "#cc79a7",
 }
 MARKERS = "osD^v"
 

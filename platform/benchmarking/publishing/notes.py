@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 
+from forgefield.platform.benchmarking.kinds import Kind
 from forgefield.platform.benchmarking.paper import paper_value
-from forgefield.platform.benchmarking.results import Results, Row
+from forgefield.platform.benchmarking.results import Results
 from forgefield.platform.screen.wording import UNIT, three_digits
 from forgefield.trainers.stages.made import Made
 
@@ -14,6 +15,9 @@ PAPERS = (
 UNLIKE = "Errors by distance are in results.json alone: the rows have other bins."
 HARDLY = 0.5
 """Of the error of predicting nothing; a row above it says nothing about its way of training."""
+UNTRAINED = (Kind.SGDML, Kind.UNTUNED)
+"""What longer training doesn't change: sGDML is solved, and without fine-tuning the cheap method's
+own error stays."""
 Edges = tuple[tuple[float, float], ...]
 
 
@@ -37,15 +41,17 @@ def _beside_paper(results: Results) -> bool:
 
 
 def _beside_no_force(results: Results) -> list[str]:
-    """What errors are to be seen beside, and the rows that are no better than untrained."""
+    """What errors are to be seen beside, and the rows whose training was too short to tell."""
     if results.no_force is None:
         return []
     said = [f"Predicting no force at all errs by {three_digits(results.no_force)} {UNIT}."]
-    hardly = [row for row in results.rows if row.score.force_mae > HARDLY * results.no_force]
+    trained = [row for row in results.rows if row.row not in UNTRAINED]
+    hardly = [row for row in trained if row.score.force_mae > HARDLY * results.no_force]
     if hardly:
         said.append(
-            f"Hardly trained, with more than half of that: {_listed(map(_name, hardly))}. A larger "
-            "--effort, or more --hours, trains longer."
+            "Hardly trained, with more than half of that: "
+            f"{_listed(map(results.name_of, hardly))}. A larger --effort, or more --hours, trains "
+            "longer."
         )
     return said
 
@@ -66,7 +72,7 @@ def _made_elsewhere(results: Results) -> list[str]:
     rows: dict[str, list[str]] = {}
     for row in results.rows:
         for words in dict.fromkeys(_otherwise(results, made) for made in row.made):
-            rows.setdefault(words, []).append(_name(row))
+            rows.setdefault(words, []).append(results.name_of(row))
     return [
         f"Trained {words}, and so are the seconds: {_listed(names)}."
         for words, names in rows.items()
@@ -83,12 +89,8 @@ def _otherwise(results: Results, made: Made | None) -> str:
         f"{name} {was}" for name, was in made.versions.items() if was != here.versions.get(name)
     ]
     device = "" if made.device == here.device else f"on {made.device}"
-    return ", ".join(word for word in (device, "with " + " and ".join(other)) if word != "with ")
-
-
-def _name(row: Row) -> str:
-    ratio = "" if row.ratio is None else f", {row.ratio:g}:1"
-    return f"{row.row}, seed {row.seed}{ratio}"
+    versions = f"with {' and '.join(other)}" if other else ""
+    return ", ".join(word for word in (device, versions) if word)
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from forgefield.platform.benchmarking.kinds import CurveKind, Kind
 from forgefield.platform.benchmarking.paper import RATIO
 from forgefield.platform.benchmarking.publishing.axes import (
     COLOURS,
@@ -19,20 +20,20 @@ from forgefield.platform.benchmarking.publishing.axes import (
 )
 from forgefield.platform.benchmarking.publishing.time_plot import against_time
 from forgefield.platform.benchmarking.results import Results, Row
-from forgefield.platform.benchmarking.scoring import LABELS
+from forgefield.platform.benchmarking.scoring import labels_name
 from forgefield.platform.drawing.figures import INK, SOFT, drawing
 from forgefield.platform.screen.wording import UNIT
 from forgefield.storage.records import Array
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 
 PANELS = (
-    "standard",
-    "without weights",
-    "committee",
-    "ASTEROID",
-    "fine-tuned",
-    "Δ-learning",
-    "sGDML",
+    Kind.STANDARD,
+    Kind.UNWEIGHTED,
+    Kind.COMMITTEE,
+    Kind.FULL,
+    CurveKind.TUNED,
+    Kind.DELTA,
+    Kind.SGDML,
 )
 MOST_PANELS = 4
 DOTS = 150
@@ -54,7 +55,8 @@ def draw_plots(results: Results, folder: Path) -> list[Path]:
 def parity(results: Results, folder: Path) -> Figure:
     """Predicted against reference force components, and their differences below, of one seed."""
     rows = _panels(results)
-    labels_K = _forces(folder / "predictions" / f"{LABELS}.npz")
+    draw = rows[0].seed if len(results.draws) > 1 else 0
+    labels_K = _forces(folder / "predictions" / f"{labels_name(draw)}.npz")
     figure = blank(2.6 * max(2, len(rows)) + 0.6, 4.6)
     grid = figure.subplots(2, len(rows), sharex=True, squeeze=False, height_ratios=(3, 2))
     differences = [_forces(folder / row.score.predictions) - labels_K for row in rows]

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from forgefield.platform.benchmarking.draws import each
+from forgefield.platform.benchmarking.kinds import Kind
 from forgefield.platform.benchmarking.paper import RATIO, paper_value
 from forgefield.platform.benchmarking.publishing.best import best_words
 from forgefield.platform.benchmarking.publishing.notes import bins_of, notes_of
@@ -19,8 +20,6 @@ from forgefield.platform.screen.wording import UNIT, duration, three_digits
 DASH = "–"
 WIDE = ("energy, kcal/mol", "validation", "search", "c", "95 % over frames", "by element")
 """Columns that only the document has."""
-ANALYTIC = "sGDML"
-"""The row that is solved, whatever the effort."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +34,28 @@ class Grid:
 
 def grids_of(results: Results) -> list[Grid]:
     """All tables of a benchmark."""
-    efforts = efforts_of(results)
     errors = _curve_errors if results.kind == "curve" else _asteroid_errors
     grids = []
-    for effort in efforts:
-        suffix = "" if efforts == [1.0] else f", effort {effort:g}"
-        rows = [row for row in results.rows if row.effort == effort or row.row == ANALYTIC]
+    for rows, suffix in _by_effort(results):
         grids += [errors(results, rows, suffix), _details(rows, suffix)]
     return grids
 
 
+def _by_effort(results: Results) -> list[tuple[list[Row], str]]:
+    """The rows of each effort, sGDML's with all of them, and what a title says of it."""
+    efforts = efforts_of(results)
+    return [
+        (
+            [row for row in results.rows if row.effort == effort or row.row == Kind.SGDML],
+            "" if efforts == [1.0] else f", effort {effort:g}",
+        )
+        for effort in efforts
+    ]
+
+
 def efforts_of(results: Results) -> list[float]:
-    """Efforts of what was trained; the analytic row has none."""
-    return sorted({row.effort for row in results.rows if row.row != ANALYTIC}) or [1.0]
+    """Efforts of what was trained; sGDML is solved and has none."""
+    return sorted({row.effort for row in results.rows if row.row != Kind.SGDML}) or [1.0]
 
 
 def mean_and_spread(values: Sequence[float]) -> str:
@@ -142,22 +150,31 @@ def distances_of(results: Results) -> list[Grid]:
 
     They haven't where every seed draws frames of its own.
     """
-    rows = [row for row in results.rows if row.score.by_distance]
     edges = bins_of(results)
     if len(edges) != 1:
         return []
     (bins,) = edges
     columns = [f"{three_digits(low)}–{three_digits(high)} Å" for low, high in bins]
-    lines = []
-    for group in _grouped(rows):
-        errors = [[row.score.by_distance[n].force_mae for row in group] for n in range(len(bins))]
-        lines.append((group[0].row, _count(group[0]), *map(mean_and_spread, errors)))
     drawn = each(len(draw.train) for draw in results.draws.values())
     title = (
-        f"Force MAE in {UNIT} by distance from the nearest of the {drawn} accurate frames drawn to "
-        "train on, of which a row may have fewer"
+        f" in {UNIT} by distance from the nearest of the {drawn} accurate frames drawn to train "
+        "on, of which a row may have fewer"
     )
-    return [Grid(title, ("row", "labels", *columns), tuple(lines), left=2)]
+    return [
+        Grid(
+            f"Force MAE{suffix}{title}", ("row", "labels", *columns), _distance_lines(rows), left=2
+        )
+        for rows, suffix in _by_effort(results)
+    ]
+
+
+def _distance_lines(rows: Sequence[Row]) -> tuple[tuple[str, ...], ...]:
+    lines = []
+    for group in _grouped([row for row in rows if row.score.by_distance]):
+        bins = range(len(group[0].score.by_distance))
+        errors = [[row.score.by_distance[n].force_mae for row in group] for n in bins]
+        lines.append((group[0].row, _count(group[0]), *map(mean_and_spread, errors)))
+    return tuple(lines)
 
 
 def _at(rows: Sequence[Row], ratio: float | None) -> str:

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from forgefield.platform.benchmarking.kinds import Kind
 from forgefield.platform.benchmarking.paper import RATIO, paper_value
 from forgefield.platform.benchmarking.publishing.axes import (
     COLOURS,
@@ -50,7 +51,7 @@ def against_time(results: Results, _: Path) -> Figure:
 
 def _paper_figure(axes: Axes, results: Results) -> list[Line2D]:
     """The paper's figure as a line, or in words alone where it lies far from all that is drawn."""
-    known = paper_value(results.name, results.budget, results.model, "ASTEROID")
+    known = paper_value(results.name, results.budget, results.model, Kind.FULL)
     if not known:
         return []
     words = f"ASTEROID in the paper\n({known[1]}, {RATIO:g}:1): {known[0]:g}"

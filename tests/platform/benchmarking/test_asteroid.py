@@ -12,7 +12,8 @@ from spring_files import Listener
 from forgefield.platform.benchmarking.asked import Asked
 from forgefield.platform.benchmarking.asteroid.benchmark import benchmark_asteroid
 from forgefield.platform.benchmarking.asteroid.chains import FIRST, expected, trainings
-from forgefield.platform.benchmarking.asteroid.terms import Case, Kind
+from forgefield.platform.benchmarking.asteroid.terms import Case
+from forgefield.platform.benchmarking.kinds import Kind
 from forgefield.platform.benchmarking.results import Results
 from forgefield.storage.frame_store import load_frames
 from forgefield.storage.records import Purpose, Tier

@@ -11,7 +11,8 @@ from spring_files import Listener
 from forgefield.platform.benchmarking.asked import Asked
 from forgefield.platform.benchmarking.asteroid.benchmark import benchmark_asteroid, notes
 from forgefield.platform.benchmarking.asteroid.chains import trainings
-from forgefield.platform.benchmarking.asteroid.terms import Case, Kind, Terms, kinds_of
+from forgefield.platform.benchmarking.asteroid.terms import Case, Terms, kinds_of
+from forgefield.platform.benchmarking.kinds import Kind
 from forgefield.platform.benchmarking.publishing.best import best_row
 from forgefield.platform.benchmarking.publishing.tables import grids_of
 from forgefield.platform.benchmarking.results import Results, Row

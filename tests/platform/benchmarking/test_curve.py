@@ -10,12 +10,8 @@ from spring_benchmark import asked_in
 from spring_files import Listener
 
 from forgefield.platform.benchmarking.asked import Asked
-from forgefield.platform.benchmarking.curve import (
-    STANDARD,
-    TUNED,
-    CurveTerms,
-    benchmark_curve,
-)
+from forgefield.platform.benchmarking.curve import CurveTerms, benchmark_curve
+from forgefield.platform.benchmarking.kinds import CurveKind
 from forgefield.platform.benchmarking.publishing.publish import publish
 from forgefield.platform.benchmarking.publishing.tables import distances_of, grids_of
 from forgefield.platform.benchmarking.results import Results
@@ -43,8 +39,8 @@ def results(asked: Asked) -> Results:
 def test_every_size_is_trained_both_ways(results: Results) -> None:
     found = sorted((row.row, row.seed, row.accurate, row.cheap) for row in results.rows)
     assert found == sorted(
-        (kind, seed, size, FRAMES - 25 if kind == TUNED else 0)
-        for kind in (STANDARD, TUNED)
+        (kind, seed, size, FRAMES - 25 if kind == CurveKind.TUNED else 0)
+        for kind in (CurveKind.STANDARD, CurveKind.TUNED)
         for seed in (0, 1)
         for size in SIZES
     )
@@ -103,7 +99,8 @@ def test_more_sizes_later_count_distances_of_all_rows_from_the_same_frames(
     assert "nearest of the 12 accurate frames" in grid.title
     assert len(grid.rows) == 4
     old = few.rows[0].score
-    (same,) = (row.score for row in found.rows if (row.row, row.accurate) == (STANDARD, 4))
+    standard = [row for row in found.rows if row.row == CurveKind.STANDARD]
+    (same,) = (row.score for row in standard if row.accurate == 4)
     assert same.force_mae == old.force_mae
     assert same.by_distance != old.by_distance
 

@@ -12,8 +12,9 @@ from forgefield.platform.benchmarking.asked import Asked
 from forgefield.platform.benchmarking.asteroid.benchmark import benchmark_asteroid
 from forgefield.platform.benchmarking.asteroid.chains import followers, trainings
 from forgefield.platform.benchmarking.asteroid.rows import measured
-from forgefield.platform.benchmarking.asteroid.terms import Case, Kind
-from forgefield.platform.benchmarking.curve import TUNED, CurveTerms, benchmark_curve
+from forgefield.platform.benchmarking.asteroid.terms import Case
+from forgefield.platform.benchmarking.curve import CurveTerms, benchmark_curve
+from forgefield.platform.benchmarking.kinds import CurveKind, Kind
 from forgefield.platform.benchmarking.pace import ALL
 from forgefield.platform.benchmarking.publishing.notes import notes_of
 from forgefield.platform.benchmarking.publishing.publish import publish
@@ -122,5 +123,8 @@ def test_a_curve_without_pretraining_keeps_its_standard_points(
     once = replace(spoiled(asked, tmp_path, "pretrain"), seeds=1, test_frames=20)
     found = benchmark_curve(once, CurveTerms((4, 8)), Ears())
     assert [(row.row, row.accurate) for row in found.rows] == [("standard", 4), ("standard", 8)]
-    assert [(left.row, left.accurate) for left in found.left_out] == [(TUNED, 4), (TUNED, 8)]
+    assert [(left.row, left.accurate) for left in found.left_out] == [
+        (CurveKind.TUNED, 4),
+        (CurveKind.TUNED, 8),
+    ]
     publish(found, tmp_path)

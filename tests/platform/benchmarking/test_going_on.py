@@ -1,5 +1,6 @@
 """A benchmark that was interrupted, and whose folder its files are kept in."""
 
+import json
 import threading
 import time
 from contextlib import suppress
@@ -7,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import pytest
 import spring_files as springs
 from spring_benchmark import TERMS, bench, rows_of, same_numbers
@@ -14,9 +16,10 @@ from spring_files import Listener
 
 from forgefield.platform.benchmarking.asked import Asked
 from forgefield.platform.benchmarking.asteroid.benchmark import benchmark_asteroid
-from forgefield.platform.benchmarking.asteroid.terms import Kind
 from forgefield.platform.benchmarking.curve import CurveTerms, benchmark_curve
 from forgefield.platform.benchmarking.folders import PassingLock, own_folder
+from forgefield.platform.benchmarking.kinds import Kind
+from forgefield.platform.benchmarking.publishing.plots import parity
 from forgefield.platform.benchmarking.publishing.publish import publish
 from forgefield.platform.benchmarking.results import Results
 from forgefield.storage.errors import InputError, RunBusy
@@ -89,9 +92,43 @@ def test_a_folder_is_of_one_benchmark(asked: Asked, results: Results) -> None:
     other = springs.write(asked.out.parent / "other.npz", springs.distortions(60, 3), springs.CHEAP)
     with pytest.raises(InputError, match=r"holds another benchmark.*cheap"):
         benchmark_asteroid(replace(asked, cheap=other), TERMS, Listener())
+    recipe = asked.out.parent / "other.toml"
+    recipe.write_text(springs.RECIPE.replace("steps = 8", "steps = 9"))
+    for changed, name in (
+        (replace(asked, recipe=recipe), "recipe"),
+        (replace(asked, validation=3), "validation none not 3"),
+        (replace(asked, redraw=True), "redraw False not True"),
+    ):
+        with pytest.raises(InputError, match=f"holds another benchmark.*{name}"):
+            benchmark_asteroid(changed, TERMS, Listener())
     assert {path: path.stat().st_mtime_ns for path in asked.out.rglob("stage.json")} == before
     more = replace(TERMS, kinds=(Kind.STANDARD,))
     assert len(rows_of(benchmark_asteroid(asked, more, Listener()), Kind.STANDARD)) == 2
+
+
+def test_what_an_older_version_noted_less_of_is_the_same_benchmark(
+    asked: Asked, tmp_path: Path
+) -> None:
+    prepared = bench(replace(asked, out=tmp_path)).prepared
+    with own_folder(prepared, "asteroid", 20):
+        pass
+    noted = json.loads((tmp_path / "benchmark.json").read_text())
+    older = {name: noted[name] for name in ("kind", "model", "budget", "accurate", "cheap", "test")}
+    (tmp_path / "benchmark.json").write_text(json.dumps(older))
+    with own_folder(prepared, "asteroid", 20):
+        assert json.loads((tmp_path / "benchmark.json").read_text()) == noted
+
+
+def test_redrawn_frames_are_plotted_beside_their_own_labels(asked: Asked, tmp_path: Path) -> None:
+    """Where the first seed's trainings are lost, panels are of the second's draw."""
+    redrawn = replace(asked, redraw=True, out=tmp_path / "out")
+    found = benchmark_asteroid(redrawn, replace(TERMS, kinds=(Kind.STANDARD,)), Listener())
+    second = found.model_copy(update={"rows": found.rows[1:]})
+    (row,) = second.rows
+    panel = parity(second, redrawn.out).axes[0]
+    (points,) = (line for line in panel.lines if line.get_linestyle() == "None")
+    reference, predicted = np.asarray(points.get_xdata()), np.asarray(points.get_ydata())
+    assert np.abs(predicted - reference).mean() == pytest.approx(row.score.force_mae, rel=1e-5)
 
 
 def test_one_process_at_a_time(asked: Asked, tmp_path: Path) -> None:

@@ -11,9 +11,11 @@ from spring_files import RECIPE, Listener
 from forgefield.platform.benchmarking import hours
 from forgefield.platform.benchmarking.asked import Asked
 from forgefield.platform.benchmarking.asteroid.benchmark import benchmark_asteroid
-from forgefield.platform.benchmarking.asteroid.chains import expected
-from forgefield.platform.benchmarking.asteroid.terms import Bench, Kind
-from forgefield.platform.benchmarking.hours import effort_for, settled, trial
+from forgefield.platform.benchmarking.asteroid.chains import expected, trainings
+from forgefield.platform.benchmarking.asteroid.terms import Bench
+from forgefield.platform.benchmarking.hours import effort_for, settled
+from forgefield.platform.benchmarking.kinds import Kind
+from forgefield.platform.benchmarking.trial import WavesOf, trial, work_in
 from forgefield.platform.benchmarking.waves import in_turn
 from forgefield.platform.benchmarking.wording import steps_in
 from forgefield.platform.commands.benchmark_options import USUAL_HOURS, Shared
@@ -33,7 +35,7 @@ class Ears(Listener):
 
 
 FEW = replace(TERMS, kinds=(Kind.STANDARD, Kind.FULL), c_grid=(1.0,))
-STEPS = 400
+STEPS, BATCH = 400, 8
 
 
 @pytest.fixture
@@ -67,15 +69,16 @@ def test_starting_stages_takes_time_too(monkeypatch: pytest.MonkeyPatch) -> None
     assert effort_for(1.0, 40, 500_000, 0.01) == 0.36
 
 
-def waves_of(here: Bench) -> hours.WavesOf:
+def waves_of(here: Bench) -> WavesOf:
     return lambda prepared: expected(replace(here, prepared=prepared))
 
 
 def test_a_step_is_timed_and_the_trial_leaves_nothing(longer: Asked) -> None:
     here = bench(longer, FEW)
-    step_s = trial(here.prepared, waves_of(here))
-    assert step_s is not None
-    assert 1e-4 < step_s < 1
+    timed = trial(here.prepared, waves_of(here))
+    assert timed is not None
+    assert 1e-4 < timed.step_s < 1
+    assert timed.frame_s == pytest.approx(timed.step_s / BATCH)
     assert not (longer.out / "trial").exists()
     assert not (longer.out / "stages").exists()
 
@@ -86,14 +89,46 @@ def test_hours_settle_the_effort_once_for_all(longer: Asked) -> None:
     first = settled(here.prepared, waves_of(here), ears)
     (effort,) = first.asked.efforts
     kept = json.loads((longer.out / "hours.json").read_text())
-    steps = 3 * STEPS + 8
-    assert effort == kept["effort"] == effort_for(1e-4, 4, steps, kept["step_s"]) < 1
+    frames = BATCH * (3 * STEPS + 8)
+    assert effort == kept["effort"] == effort_for(1e-4, 4, frames, kept["step_s"] / BATCH) < 1
     assert any(line.startswith(f"At effort {effort:g} training takes about") for line in ears.said)
     (longer.out / "hours.json").write_text(json.dumps({**kept, "effort": 0.5}))
     again = settled(here.prepared, waves_of(here), Ears())
     assert again.asked.efforts == (0.5,)
     day = bench(replace(longer, hours=24.0), FEW)
     assert settled(day.prepared, waves_of(day), Ears()).asked.efforts == (1.0,)
+
+
+def test_stages_count_by_their_frames_and_scores_for_more(longer: Asked) -> None:
+    """EGNN's batches of pre-training are twice as wide, and forces of scores are derived again."""
+    here = bench(longer, replace(TERMS, kinds=(Kind.SCORES,)))
+    scores, tuned = trainings(here)[Kind.SCORES, here.cases_of(Kind.SCORES)[0]]
+    assert work_in(tuned) == BATCH * STEPS
+    assert work_in(scores) == 2.5 * BATCH * STEPS
+    (phase,) = tuned.phases
+    wide = phase.model_copy(update={"fit": phase.fit.model_copy(update={"batch": 2 * BATCH})})
+    assert work_in(tuned.model_copy(update={"phases": (wide,)})) == 2 * BATCH * STEPS
+
+
+def test_what_is_finished_at_effort_1_makes_no_other_effort_larger(longer: Asked) -> None:
+    """Its stages have other names than those of shorter trainings."""
+    few = replace(FEW, kinds=(Kind.STANDARD,))
+    whole = replace(few, kinds=(Kind.STANDARD, Kind.UNWEIGHTED))
+    benchmark_asteroid(longer, few, Listener())
+    here = bench(replace(longer, hours=1e-4), whole)
+    (effort,) = settled(here.prepared, waves_of(here), Ears()).asked.efforts
+    step_s = json.loads((longer.out / "hours.json").read_text())["step_s"]
+    assert effort == effort_for(1e-4, 3, BATCH * (2 * STEPS + 8), step_s / BATCH) < 1
+
+
+def test_few_steps_are_timed_too_where_hours_are_short(
+    longer: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hours, "FEW_STEPS", 10_000)
+    for asked_for, timed in ((None, False), (24.0, False), (1e-4, True)):
+        ears, here = Ears(), bench(replace(longer, hours=asked_for), FEW)
+        settled(here.prepared, waves_of(here), ears)
+        assert any("Timing" in line for line in ears.said) == timed
 
 
 def test_what_waits_takes_its_time_however_many_cores_there_are(longer: Asked) -> None:
@@ -105,7 +140,8 @@ def test_what_waits_takes_its_time_however_many_cores_there_are(longer: Asked) -
     many = replace(here.prepared, parallel=100)
     (effort,) = settled(many, waves_of(here), Ears()).asked.efforts
     step_s = json.loads((longer.out / "hours.json").read_text())["step_s"]
-    assert effort == effort_for(1e-4, 5, STEPS + 2 * chain, step_s) < 1
+    frames = BATCH * (STEPS + 2 * chain)
+    assert effort == effort_for(1e-4, 5, frames, step_s / BATCH) < 1
 
 
 def test_the_same_command_finds_its_stages_again(longer: Asked) -> None:

@@ -17,7 +17,8 @@ from forgefield.platform.benchmarking.asked import Asked
 from forgefield.platform.benchmarking.asteroid import benchmark
 from forgefield.platform.benchmarking.asteroid.benchmark import benchmark_asteroid
 from forgefield.platform.benchmarking.asteroid.chains import trainings
-from forgefield.platform.benchmarking.asteroid.terms import Kind, Terms
+from forgefield.platform.benchmarking.asteroid.terms import Terms
+from forgefield.platform.benchmarking.kinds import Kind
 from forgefield.platform.benchmarking.preparing import prepare
 from forgefield.platform.benchmarking.publishing.tables import markdown
 from forgefield.platform.benchmarking.results import Results
@@ -96,6 +97,7 @@ def run(arguments: Sequence[str | Path]) -> Any:
         *[(["--cost-ratio", word], "above 0") for word in ("nan", "20,inf", "0")],
         *[(["--c", word], "above 0") for word in ("nan", "inf", "1,-inf")],
         *[(["--effort", word], "above 0") for word in ("nan", "inf", "0")],
+        (["--budget-ccsd", "20", "--cost-ratio", "0.1"], "0.1 buys no cheap label"),
         (["--budget-ccsd", "20", "--temperature", "inf"], "temperature"),
         (["--model", "resnet"], "is no model"),
         (["--seeds", "2000"], "2000 seeds were asked for; 1 to 1000"),

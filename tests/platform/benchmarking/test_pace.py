@@ -9,7 +9,7 @@ from spring_files import Listener
 
 from forgefield.platform.benchmarking.asked import Asked
 from forgefield.platform.benchmarking.asteroid.benchmark import benchmark_asteroid
-from forgefield.platform.benchmarking.asteroid.terms import Kind
+from forgefield.platform.benchmarking.kinds import Kind
 from forgefield.platform.benchmarking.pace import ALL, Pace, WithTimeLeft
 
 Heard = list[tuple[str, int, int, str]]

@@ -11,7 +11,8 @@ from spring_files import Listener
 from forgefield.platform.benchmarking.asked import Asked
 from forgefield.platform.benchmarking.asteroid.benchmark import notes
 from forgefield.platform.benchmarking.asteroid.chains import trainings
-from forgefield.platform.benchmarking.asteroid.terms import ON_CHEAP, Case, Kind, Terms
+from forgefield.platform.benchmarking.asteroid.terms import ON_CHEAP, Case, Terms
+from forgefield.platform.benchmarking.kinds import Kind
 from forgefield.platform.benchmarking.preparing import prepare
 from forgefield.storage.errors import InputError
 from forgefield.storage.frame_store import load_frames

@@ -9,7 +9,8 @@ from spring_benchmark import TERMS, bench, rows_of
 from forgefield.platform.benchmarking.asked import Asked
 from forgefield.platform.benchmarking.asteroid.chains import Chains, expected, followers, trainings
 from forgefield.platform.benchmarking.asteroid.choice_of_c import Found
-from forgefield.platform.benchmarking.asteroid.terms import Bench, Case, Kind
+from forgefield.platform.benchmarking.asteroid.terms import Bench, Case
+from forgefield.platform.benchmarking.kinds import Kind
 from forgefield.platform.benchmarking.results import Results
 from forgefield.storage.errors import TrainingDiverged
 from forgefield.trainers.stages.endings import Ending

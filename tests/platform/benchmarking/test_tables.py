@@ -11,9 +11,9 @@ from spring_benchmark import TERMS, bench, rows_of
 
 from forgefield.platform.benchmarking.asked import Asked
 from forgefield.platform.benchmarking.asteroid.benchmark import notes
-from forgefield.platform.benchmarking.asteroid.terms import Kind
 from forgefield.platform.benchmarking.describing import draw_notes
 from forgefield.platform.benchmarking.draws import Draw
+from forgefield.platform.benchmarking.kinds import Kind
 from forgefield.platform.benchmarking.paper import MOLECULES, name_of
 from forgefield.platform.benchmarking.publishing.best import best_row, best_words
 from forgefield.platform.benchmarking.publishing.notes import PAPERS, UNLIKE, notes_of
@@ -72,6 +72,11 @@ def test_an_effort_has_a_table_where_something_was_trained(results: Results) -> 
     assert [line[0] for line in grids[0].rows] == [kind.value for kind in Kind]
     alone = results.model_copy(update={"rows": tuple(rows_of(results, Kind.SGDML))})
     assert [line[0] for line in grids_of(alone)[0].rows] == ["sGDML"]
+    both = results.model_copy(update={"rows": (*results.rows, *rows)})
+    assert [grid.title.split(" in ")[0] for grid in distances_of(both)] == [
+        "Force MAE, effort 0.1",
+        "Force MAE, effort 1",
+    ]
 
 
 def test_the_document_has_intervals_elements_and_distances(results: Results) -> None:
@@ -224,6 +229,9 @@ def test_rows_that_are_hardly_trained_are_named(asked: Asked, results: Results) 
     (hardly,) = [note for note in notes_of(results) if note.startswith("Hardly trained")]
     assert "standard, seed 0" in hardly
     assert "sGDML" not in hardly
+    assert "without fine-tuning" not in hardly, "its error is that of the cheap method"
+    curve = results.model_copy(update={"kind": "curve"})
+    assert any("standard, seed 0, 20 labels" in note for note in notes_of(curve))
     solved = results.model_copy(update={"rows": tuple(rows_of(results, Kind.SGDML))})
     assert not any(note.startswith("Hardly") for note in notes_of(solved))
     assert any(f"errs by {none:.1f} kcal/mol/Å" in note for note in notes_of(solved))
@@ -248,6 +256,10 @@ def test_numbers_made_elsewhere_are_named(results: Results) -> None:
     name = f"{first.row}, seed {first.seed}"
     assert f"Trained on cuda: NVIDIA H200, with torch 2.0, and so are the seconds: {name}." in said
     assert any("by a version that didn't note where" in note for note in said)
+    later = made.model_copy(update={"versions": {**made.versions, "torch": "2.0"}})
+    upgraded = (first.model_copy(update={"made": (later,)}), second, *others)
+    said = notes_of(results.model_copy(update={"rows": upgraded}))
+    assert f"Trained with torch 2.0, and so are the seconds: {name}." in said
 
 
 def test_stages_of_before_are_read(results: Results) -> None:
