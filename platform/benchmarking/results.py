@@ -55,10 +55,10 @@ class Row(Document):
     `ratio` is what an accurate label costs in cheap ones (null where none are bought), `accurate`
     and `cheap` the labels trained on, `validation` the force MAE on the validation frames.
     `seconds` are those of the fits alone that it went through, `search_seconds` of all that were
-    tried where c was searched; of an interrupted fit they count up to its last checkpoint. `gamma`
-    = `c` · `median_bias`. A committee's `members` share labels; its seconds are their sum. `made`
-    says where its stages were trained, each place once; null is an older version that didn't note
-    it.
+    tried for this row where c was searched, but for those that diverged; of an interrupted fit
+    they count up to its last checkpoint. `gamma` = `c` · `median_bias`. A committee's `members`
+    share labels; its seconds are their sum. `made` says where its stages were trained, each place
+    once; null is an older version that didn't note it.
     """
 
     row: str

@@ -34,7 +34,7 @@ def with_recipe(plan: Plan, recipe: Recipe) -> Plan:
 
 
 def _threads(plan: Plan, recipe: Recipe) -> dict[str, Any]:
-    """All places where a plan says how labels share the machine."""
+    """How labels share the machine; `wall` and `memory` stay what was quoted before."""
     memory = max(quote.memory_bytes for quote in plan.tiers)
     target = recipe.methods.of(TARGET)
     choice = choose_slots(_machine(plan), memory, recipe.labels.threads, target)

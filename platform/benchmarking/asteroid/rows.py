@@ -5,9 +5,8 @@ Units: kcal/mol/Å for people; stages count in eV/Å.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -79,20 +78,48 @@ def _committee(bench: Bench, found: Found, case: Case, judge: Judge) -> Row:
 
 def _full(bench: Bench, found: Found, case: Case, judge: Judge) -> Row:
     """ASTEROID with the c that validation chose."""
-    stages, facts = _chosen(bench, found, case)
-    return _row(Kind.FULL, case, stages, judge, **facts)
+    stages, search = _chosen(bench, found, case)
+    cheap = bench.terms.cheap(case.ratio or 0.0)
+    row = _row(Kind.FULL, case, stages, judge, accurate=bench.terms.fewer, cheap=cheap)
+    return search.noted_in(row)
 
 
 def _untuned(bench: Bench, found: Found, case: Case, judge: Judge) -> Row:
     """The same before its fine-tuning."""
-    stages, facts = _chosen(bench, found, case)
-    return _row(Kind.UNTUNED, case, stages[:-1], judge, **facts)
+    stages, search = _chosen(bench, found, case)
+    cheap = bench.terms.cheap(case.ratio or 0.0)
+    row = _row(Kind.UNTUNED, case, stages[:-1], judge, accurate=bench.terms.fewer, cheap=cheap)
+    return search.noted_in(row)
 
 
-def _chosen(
-    bench: Bench, found: Found, case: Case
-) -> tuple[tuple[StageResult, ...], dict[str, Any]]:
-    """The three stages of the best c, or the only one tried, and what is noted of them."""
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """The c that a row took, what it makes of the bias, and validation errors of all it tried.
+
+    Units: kcal/mol/Å, seconds. A c that diverged has no error, and its seconds aren't known.
+    """
+
+    c: float
+    gamma: float | None
+    median_bias: float | None
+    tried: Mapping[str, float | None]
+    seconds: float
+
+    def noted_in(self, row: Row) -> Row:
+        """The row with all of it."""
+        return row.model_copy(
+            update={
+                "c": self.c,
+                "gamma": self.gamma,
+                "median_bias": self.median_bias,
+                "tried": dict(self.tried),
+                "search_seconds": self.seconds,
+            }
+        )
+
+
+def _chosen(bench: Bench, found: Found, case: Case) -> tuple[tuple[StageResult, ...], _Search]:
+    """The three stages of the best c, or the only one tried."""
     errors = errors_by_c(bench, found, case)
     c = best_c(bench, found, case)
     (first,) = stages_of(found, (FIRST, Case(case.seed, case.effort)))
@@ -102,15 +129,14 @@ def _chosen(
         for each, error in errors.items()
         if error is not None
     ]
-    return (first, pretrained, tuned), {
-        "accurate": bench.terms.fewer,
-        "cheap": bench.terms.cheap(case.ratio or 0.0),
-        "c": c,
-        "gamma": _in_kcal(pretrained.phases[0].gamma),
-        "median_bias": _in_kcal(pretrained.phases[0].median_bias),
-        "tried": {f"{each:g}": _in_kcal(error) for each, error in errors.items()},
-        "search_seconds": first.wall_s + sum(stage.wall_s for chain in chains for stage in chain),
-    }
+    search = _Search(
+        c=c,
+        gamma=_in_kcal(pretrained.phases[0].gamma),
+        median_bias=_in_kcal(pretrained.phases[0].median_bias),
+        tried={f"{each:g}": _in_kcal(error) for each, error in errors.items()},
+        seconds=first.wall_s + sum(stage.wall_s for chain in chains for stage in chain),
+    )
+    return (first, pretrained, tuned), search
 
 
 def _delta(bench: Bench, found: Found, case: Case, judge: Judge) -> Row:
@@ -130,25 +156,25 @@ def _row(
     stages: Sequence[StageResult],
     judge: Judge,
     *,
+    accurate: int,
+    cheap: int = 0,
     add: tuple[Array, Array] | None = None,
-    **facts: Any,  # noqa: ANN401
 ) -> Row:
     last, seconds = stages[-1], sum(stage.wall_s for stage in stages)
-    return Row.model_validate(
-        {
-            "row": kind.value,
-            "seed": case.seed,
-            "effort": case.effort,
-            "ratio": case.ratio,
-            "score": judge.stage(last, add=add),
-            "validation": _in_kcal(last.validation),
-            "seconds": seconds,
-            "search_seconds": seconds,
-            "force_field": last.output,
-            "made": places_of(stages),
-            "history": history(stages),
-            **facts,
-        }
+    return Row(
+        row=kind.value,
+        seed=case.seed,
+        effort=case.effort,
+        ratio=case.ratio,
+        accurate=accurate,
+        cheap=cheap,
+        score=judge.stage(last, add=add),
+        validation=_in_kcal(last.validation),
+        seconds=seconds,
+        search_seconds=seconds,
+        force_field=last.output,
+        made=places_of(stages),
+        history=history(stages),
     )
 
 
