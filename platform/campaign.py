@@ -50,7 +50,11 @@ from forgefield.storage.run_lock import RunLock
 
 
 def quote(request: Request) -> Plan:
-    """A plan from estimated costs alone; nothing is computed or spent."""
+    """A plan from estimated costs alone; nothing is computed or spent.
+
+    Raises `InputError` where the folder is another run's already.
+    """
+    known_plan(request)
     plan = request.plan(estimated_costs(request.molecule, request.recipe), this_machine())
     refuse_short_replay(request.molecule, plan)
     return plan

@@ -21,6 +21,8 @@ from forgefield.trainers.stages.progress import PROGRESS, unfinished
 
 RATE_WINDOW_S = 600.0
 FAILURES_SHOWN = 5
+TRAINING_EVENTS = ("training began", "training ended")
+LABELLING_BEGAN = ("calibration began", "labelling began")
 
 
 class TierStatus(Document):
@@ -69,7 +71,8 @@ class Status(Document):
 
     `found` labels came from the label book and have cost `saved` where they were bought. `round`
     is null where the run doesn't go in rounds, or none has ended. Without a plan `budget` is
-    what calibration may take.
+    what calibration may take. `training_s` is how long the last training has gone on by now,
+    `training_quoted_s` how long it was to take; `seconds_to_go` are those of labelling or of it.
     """
 
     folder: str
@@ -90,6 +93,8 @@ class Status(Document):
     saved: float = 0.0
     round: RoundStatus | None = None
     training: tuple[StageStatus, ...] = ()
+    training_s: float | None = None
+    training_quoted_s: float | None = None
 
 
 def status_of(folder: RunFolder) -> Status:
@@ -103,8 +108,13 @@ def status_of(folder: RunFolder) -> Status:
     running = RunLock(folder.root).is_held()
     step = _step(folder)
     buying = any(row.in_flight for row in tiers)
-    rate = _rate(entries) if running and buying else None
+    rate = _rate(entries, _labelling_since(folder)) if running and buying else None
     unspent = from_micro(balance.cap_micro - balance.spent_micro)
+    trained_s = _training_s(folder) if running else None
+    quoted_s = plan.training_time.wall_s if plan and plan.training_time else None
+    to_go_s = _rest(quoted_s, trained_s)
+    if rate and plan:
+        to_go_s = _core_seconds_to_buy(tiers, plan, unspent) / rate
     return Status(
         folder=str(folder.root),
         molecule=plan.molecule.name if plan else _claimed(folder),
@@ -118,7 +128,7 @@ def status_of(folder: RunFolder) -> Status:
         left=from_micro(balance.left_micro),
         tiers=tiers,
         rate=rate,
-        seconds_to_go=_core_seconds_to_buy(tiers, plan, unspent) / rate if rate and plan else None,
+        seconds_to_go=to_go_s,
         failures=tuple(
             f"{row.method.tier}: {row.failure.kind}: {row.failure.message}"
             for row in failures[-FAILURES_SHOWN:]
@@ -127,7 +137,23 @@ def status_of(folder: RunFolder) -> Status:
         saved=shared.core_seconds,
         round=_round(folder),
         training=tuple(_stages(folder)) if running else (),
+        training_s=trained_s,
+        training_quoted_s=None if trained_s is None else quoted_s,
     )
+
+
+def _training_s(folder: RunFolder) -> float | None:
+    """How long the last training has gone on since its last start, where it goes on."""
+    events = [e for e in folder.events() if e["event"] in TRAINING_EVENTS]
+    going = bool(events) and events[-1]["event"] == TRAINING_EVENTS[0]
+    return time.time() - float(events[-1]["time"]) if going else None
+
+
+def _rest(quoted_s: float | None, gone_s: float | None) -> float | None:
+    """What a quote leaves; None once it is exceeded."""
+    if quoted_s is None or gone_s is None or gone_s > quoted_s:
+        return None
+    return quoted_s - gone_s
 
 
 def _not_made_good(ledger: Ledger) -> list[FailureRow]:
@@ -185,9 +211,15 @@ def _tier_status(tier: Tier, tally: Sequence[TierTally], plan: Plan | None) -> T
     )
 
 
-def _rate(entries: Sequence[Entry]) -> float | None:
+def _labelling_since(folder: RunFolder) -> float:
+    """When the present labelling began: before it there may have been none for a while."""
+    began = [e["time"] for e in folder.events() if e["event"] in LABELLING_BEGAN]
+    return float(began[-1]) if began else 0.0
+
+
+def _rate(entries: Sequence[Entry], began: float) -> float | None:
     """Core-seconds bought a second over the last minutes; None where too little is known."""
-    since = time.time() - RATE_WINDOW_S
+    since = max(time.time() - RATE_WINDOW_S, began)
     spent = [e for e in entries if e.kind in (EntryKind.LABEL, EntryKind.FAILED) and e.at > since]
     reserved = [e.at for e in entries if e.kind == EntryKind.RESERVE and e.at > since]
     if not spent or not reserved:

@@ -101,7 +101,8 @@ def plan(
     show_plan(screen, made)
     if before and before != said_shortly(made):
         screen.print(f"It replaces the plan of {before} in {out}.", markup=False)
-    screen.print(f"Written to {out}. {next_step(made, out)}", markup=False)
+    written_to = " and ".join(map(str, written))
+    screen.print(f"Written to {written_to}. {next_step(made, out)}", markup=False)
 
 
 def plan_there(path: Path) -> str:

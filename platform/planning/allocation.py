@@ -189,8 +189,8 @@ def _too_small(core_seconds: float, terms: _Terms) -> str:
         f"The budget is worth {core_seconds / price:.3g} target-tier labels; the least "
         f"campaign needs {fewest} of them ({settings.calibration_labels} calibration, "
         f"{settings.fewest_train} training, {settings.fewest_validation} validation, "
-        f"{settings.fewest_holdout} hold-out) and cheaper ones beside them. "
-        f"Give at least {least}ccsd = {hours:g}cpuh."
+        f"{settings.fewest_holdout} hold-out) and cheaper ones beside them that cost as much as "
+        f"{least - fewest} more. Give at least {least}ccsd = {hours:g}cpuh."
     )
 
 

@@ -20,7 +20,10 @@ def load_plan(path: str | Path) -> Plan:
         ) from error
     except (ValidationError, UnicodeDecodeError) as error:
         said = describe(error) if isinstance(error, ValidationError) else str(error)
-        raise InputError(f"{path} is not a plan; it has {said}") from error
+        raise InputError(
+            f"{path} is not a plan; it has {said.rstrip('.')}. Mend that, or make another with "
+            "`platform plan`."
+        ) from error
     if plan.format != FORMAT:
         raise InputError(f"{path} has plan format {plan.format}; this version reads {FORMAT}.")
     refuse_inconsistency(plan, path)

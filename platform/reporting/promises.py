@@ -20,6 +20,8 @@ from forgefield.storage.units import from_micro
 from forgefield.trainers.evaluation.intervals import students_quantile
 
 LABELLING = frozenset({"calibration", "labelling"})
+TRAINING = "training"
+"""The last one; those of rounds belong to labelling."""
 
 
 class Unit(StrEnum):
@@ -84,7 +86,7 @@ def promises(facts: Facts, plan: Plan) -> tuple[Promise, ...]:
                 Ends(from_micro(facts.balance.spent_micro)),
             )
         )
-        found += _labelling_time(facts, plan)
+        found += [*_labelling_time(facts, plan), *_training_time(facts, plan)]
     return tuple(each for each in found if each.found.value > 0)
 
 
@@ -161,6 +163,16 @@ def _labelling_time(facts: Facts, plan: Plan) -> list[Promise]:
     if not quoted or any(plan.recipe.is_priced(tier) for tier in Tier):
         return []
     return [Promise("labelling time", Unit.TIME, Ends(quoted), Ends(labelling_s(facts)))]
+
+
+def _training_time(facts: Facts, plan: Plan) -> list[Promise]:
+    """Of the last training; fits that stop early make it shorter."""
+    took, quoted = [span for span in facts.spans if span.name == TRAINING], plan.training_time
+    if quoted is None or not any(span.finished for span in took):
+        return []
+    ends = Ends(quoted.wall_s, quoted.wall_s / quoted.factor, quoted.wall_s * quoted.factor)
+    seconds = sum(end - start for start, end in merged(took))
+    return [Promise("training time", Unit.TIME, ends, Ends(seconds), "90 %")]
 
 
 def labelling_s(facts: Facts) -> float:

@@ -1,5 +1,6 @@
 """Screens: the state of a run and its result, drawn with rich."""
 
+import shlex
 import time
 
 from rich.console import Console, RenderableType
@@ -37,13 +38,12 @@ def watch_status(console: Console, folder: RunFolder, every_s: float) -> None:
 
 def status_panel(status: Status) -> Panel:
     """A run's state as a panel."""
-    doing = "running" if status.running else "not running"
     facts = grid(
         [
             ("run", status.folder),
             ("molecule", status.molecule),
             ("budget", status.budget),
-            ("state", status.step if status.step == "finished" else f"{doing}; {status.step}"),
+            ("state", _state(status)),
             ("money", _money(status)),
             ("rate", _rate(status)),
             *_training(status),
@@ -55,6 +55,14 @@ def status_panel(status: Status) -> Panel:
     if status.failures:
         parts.append(Text("Last failures:\n" + "\n".join(status.failures), style="yellow"))
     return panel("Status", *parts)
+
+
+def _state(status: Status) -> str:
+    if status.step == "finished":
+        return status.step
+    if status.running:
+        return f"running; {status.step}"
+    return f"stopped; {status.step}. Go on with: platform run {shlex.quote(status.folder)}"
 
 
 def _money(status: Status) -> str:
@@ -71,7 +79,16 @@ def _training(status: Status) -> list[tuple[str, RenderableType]]:
         + ("" if stage.error is None else f", {three_digits(stage.error)} kcal/mol/Å so far")
         for stage in status.training
     ]
-    return [("training", "\n".join(lines))] if lines else []
+    return [*_training_time(status), *([("training", "\n".join(lines))] if lines else [])]
+
+
+def _training_time(status: Status) -> list[tuple[str, RenderableType]]:
+    """The last training so far, beside what was quoted for it."""
+    if status.training_s is None:
+        return []
+    quoted = status.training_quoted_s
+    said = "" if quoted is None else f", quoted {duration(quoted)} in all"
+    return [("last training", f"{duration(status.training_s)} since its start here{said}")]
 
 
 def _rounds(status: Status) -> list[tuple[str, RenderableType]]:
@@ -155,7 +172,7 @@ def show_evaluation(console: Console, found: Evaluation) -> None:
     """Errors of force field and baseline."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("")
-    for name in ("force MAE", "95 % interval", "force RMSE", "energy MAE"):
+    for name in ("force MAE", "95 % interval", "force RMSE", "energy MAE*"):
         table.add_column(name, justify="right", no_wrap=True)
     for errors in (found.force_field, found.baseline):
         table.add_row(
@@ -167,6 +184,7 @@ def show_evaluation(console: Console, found: Evaluation) -> None:
         )
     note = (
         f"kcal/mol/Å and kcal/mol against {found.method} on {found.frames} {found.test_set} frames."
+        " * Of energies less their mean."
     )
     if found.imitates:
         note += f" The force field imitates {found.imitates}."

@@ -223,7 +223,7 @@ def test_tiers_in_another_order(refused: Refused) -> None:
 @pytest.mark.parametrize(
     ("molecule", "recipe", "what"),
     [
-        ("ethanol", Recipe(), "another molecule"),
+        ("ethanol", Recipe(), "of ethanol, not of methanol"),
         ("methanol", Recipe.model_validate({"methods": {"dft": "PBE0/def2-SVP"}}), "methods"),
     ],
 )
@@ -235,7 +235,9 @@ def test_a_folder_of_another_run(
     claim_folder(Request(find_molecule(molecule), parse_budget("40ccsd"), recipe, folder))
     Path("plan.json").write_text(json.dumps(plan_document()))
     assert what in refused("run", "plan.json")
-    assert what in refused("plan", "-m", "methanol", "-b", "40ccsd", "--workdir", "run")
+    ask = ("plan", "-m", "methanol", "-b", "40ccsd", "--workdir", "run")
+    assert what in refused(*ask)
+    assert what in refused(*ask, "--no-calibrate"), "its plan could not be run"
 
 
 def test_a_target_tier_that_does_not_fit_into_memory(

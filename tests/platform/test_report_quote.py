@@ -12,8 +12,9 @@ from scipy.special import stdtrit
 from forgefield.platform.forecasting.outcomes import Kind
 from forgefield.platform.planning.plan import Plan
 from forgefield.platform.planning.plan_files import load_plan
+from forgefield.platform.planning.quote_parts import TrainingTime
 from forgefield.platform.reporting.errors_seen import errors_seen
-from forgefield.platform.reporting.facts import Facts, Span, read_facts
+from forgefield.platform.reporting.facts import Facts, Span, merged, read_facts
 from forgefield.platform.reporting.promises import Ends, Promise, Unit, labelling_s, promises
 from forgefield.platform.reporting.quote import quote_section
 from forgefield.platform.reporting.report import write_report
@@ -95,6 +96,19 @@ def test_labels_at_a_stated_price_prove_nothing_of_costs(facts: Facts) -> None:
     assert {"ccsd label", "labelling time"} & names == set()
     assert {"xtb label", "all labels"} <= names
     assert labelling_share(replace(facts, plan=stated)) is None
+
+
+def test_the_last_training_is_held_against_its_quote(facts: Facts) -> None:
+    """All its starts together; those of rounds belong to labelling."""
+    spans = [span for span in facts.spans if span.name == "training"]
+    seconds = sum(end - start for start, end in merged(spans))
+    for quoted_s, kept in ((seconds * 1.2, True), (seconds * 2, False)):
+        took = TrainingTime(core_seconds=1.0, wall_s=quoted_s, factor=1.5)
+        plan = plan_of(facts).model_copy(update={"training_time": took})
+        (found,) = (each for each in promises(facts, plan) if each.name == "training time")
+        assert (found.found.value, found.kept) == (pytest.approx(seconds), kept)
+    cut_off = replace(facts, spans=tuple(replace(span, finished=False) for span in facts.spans))
+    assert "training time" not in {each.name for each in promises(cut_off, plan)}
 
 
 def test_labels_planned_and_done(facts: Facts, page: Page) -> None:
