@@ -1,10 +1,10 @@
 """A compared campaign as a user gets it: its labels, and the mean of several networks on them.
 
-    python tests/benchmarks/planning/compare_delivered.py compare ethanol 0 --budgets 105 180
+    python tests/benchmarks/planning/compare_delivered.py compare ethanol 0 --fixed
 
 `compare.py` trains one network in every arm, so that nothing but labels differs. Here the chosen
-way of a finished campaign is trained again from other weights, and the
-mean of all is tested on the same frames. Prints a line for each.
+way of a finished campaign is trained again from other weights, and the mean of all is tested on the
+same frames; with `--fixed` that of the fixed split too. Prints a line for each.
 """
 
 import argparse
@@ -12,13 +12,13 @@ from pathlib import Path
 
 import torch
 from compare_arms import Drawn, Place, draw_of
-from compare_recipes import PAIRS
+from compare_recipes import MIDDLES, PAIRS, TARGETS
 
 from forgefield.platform.planning.allocation import MIDDLE
 from forgefield.platform.run_folder import RunFolder
 from forgefield.trainers.evaluation import evaluate
 from forgefield.trainers.force_field import ForceField
-from forgefield.trainers.stages.asteroid import TrainingOutcome, plain_runner
+from forgefield.trainers.stages.asteroid import TrainingOutcome, plain_runner, train
 from forgefield.trainers.stages.committee import committee
 from forgefield.trainers.stages.ladder import Ladder, way_to
 from forgefield.trainers.uncertainty.committee import of_folders
@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("seed", type=int)
     parser.add_argument("--budgets", nargs="*", default=["180"])
     parser.add_argument("--members", type=int, default=3)
+    parser.add_argument("--fixed", action="store_true", help="the fixed split's networks too")
     options = parser.parse_args()
     torch.set_num_threads(1)
     (pair,) = (pair for pair in PAIRS if pair.name == options.system)
@@ -39,14 +40,23 @@ def main() -> None:
     seen = draw_of(place, pair)
     for budget in options.budgets:
         run = RunFolder.at(root / f"run-{budget}ccsd")
-        found = _errors(seen, place, run.frames, run.training, options.members)
+        outcome = TrainingOutcome.model_validate_json(run.outcome.read_text("utf-8"))
+        found = _errors(seen, outcome, _ladder(place, run.frames, run.training), options.members)
         print(f"{root.name} {budget}ccsd: {found}", flush=True)
+    if options.fixed:
+        store, folder = seen.store(TARGETS, MIDDLES), root / "fixed"
+        settings = place.recipe.training
+        outcome = train(store, folder, settings, plain_runner(), cheap_tiers=[MIDDLE])
+        found = _errors(seen, outcome, _ladder(place, store, folder), options.members)
+        print(f"{root.name} fixed: {found}", flush=True)
 
 
-def _errors(seen: Drawn, place: Place, frames: Path, folder: Path, members: int) -> str:
+def _ladder(place: Place, frames: Path, folder: Path) -> Ladder:
+    return Ladder(frames, folder, place.recipe.training, (MIDDLE,))
+
+
+def _errors(seen: Drawn, outcome: TrainingOutcome, ladder: Ladder, members: int) -> str:
     """Errors of one network and of the means of more, in words."""
-    outcome = TrainingOutcome.model_validate_json((folder / "outcome.json").read_text("utf-8"))
-    ladder = Ladder(frames, folder, place.recipe.training, (MIDDLE,))
     climbs = ladder.climbs(outcome.baseline.output)
     (way,) = (
         way_to(rung, climbs)
