@@ -1,7 +1,7 @@
 """The state of a run, read from its ledger and timeline without disturbing who drives it."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from forgefield.platform.buying.saved_labels import saved_labels
 from forgefield.platform.planning.plan import Plan
@@ -10,18 +10,16 @@ from forgefield.platform.planning.request import claim_in
 from forgefield.platform.rounds.documents import Band, Course, ended_rounds
 from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.screen.wording import three_digits
+from forgefield.platform.training_status import StageStatus, rest_of, stages_of, training_s
 from forgefield.storage.documents import Document
 from forgefield.storage.ledger import Ledger
 from forgefield.storage.ledger.entries import Entry, EntryKind, FailureRow, State, TierTally
 from forgefield.storage.records import Tier
 from forgefield.storage.run_lock import RunLock
 from forgefield.storage.units import from_micro
-from forgefield.trainers.stages.names import in_words
-from forgefield.trainers.stages.progress import PROGRESS, unfinished
 
 RATE_WINDOW_S = 600.0
 FAILURES_SHOWN = 5
-TRAINING_EVENTS = ("training began", "training ended")
 LABELLING_BEGAN = ("calibration began", "labelling began")
 
 
@@ -52,18 +50,6 @@ class RoundStatus(Document):
     ahead: Band | None
     decision: Course
     why: str
-
-
-class StageStatus(Document):
-    """A stage that trains now: steps, and its best error so far in kcal/mol/Å on validation frames.
-
-    It has made no step while it loads and compiles.
-    """
-
-    name: str
-    step: int
-    steps: int
-    error: float | None
 
 
 class Status(Document):
@@ -110,9 +96,9 @@ def status_of(folder: RunFolder) -> Status:
     buying = any(row.in_flight for row in tiers)
     rate = _rate(entries, _labelling_since(folder)) if running and buying else None
     unspent = from_micro(balance.cap_micro - balance.spent_micro)
-    trained_s = _training_s(folder) if running else None
+    trained_s = training_s(folder) if running else None
     quoted_s = plan.training_time.wall_s if plan and plan.training_time else None
-    to_go_s = _rest(quoted_s, trained_s)
+    to_go_s = rest_of(quoted_s, trained_s)
     if rate and plan:
         to_go_s = _core_seconds_to_buy(tiers, plan, unspent) / rate
     return Status(
@@ -136,24 +122,10 @@ def status_of(folder: RunFolder) -> Status:
         found=shared.labels,
         saved=shared.core_seconds,
         round=_round(folder),
-        training=tuple(_stages(folder)) if running else (),
+        training=tuple(stages_of(folder)) if running else (),
         training_s=trained_s,
         training_quoted_s=None if trained_s is None else quoted_s,
     )
-
-
-def _training_s(folder: RunFolder) -> float | None:
-    """How long the last training has gone on since its last start, where it goes on."""
-    events = [e for e in folder.events() if e["event"] in TRAINING_EVENTS]
-    going = bool(events) and events[-1]["event"] == TRAINING_EVENTS[0]
-    return time.time() - float(events[-1]["time"]) if going else None
-
-
-def _rest(quoted_s: float | None, gone_s: float | None) -> float | None:
-    """What a quote leaves; None once it is exceeded."""
-    if quoted_s is None or gone_s is None or gone_s > quoted_s:
-        return None
-    return quoted_s - gone_s
 
 
 def _not_made_good(ledger: Ledger) -> list[FailureRow]:
@@ -183,18 +155,6 @@ def _round(folder: RunFolder) -> RoundStatus | None:
         decision=last.decision,
         why=last.why,
     )
-
-
-def _stages(folder: RunFolder) -> Iterator[StageStatus]:
-    """What trains, in a round or at the end."""
-    for place in (*sorted(folder.rounds.glob("*/training")), folder.training):
-        for name, line in unfinished(place / PROGRESS, place):
-            yield StageStatus(
-                name=in_words(name),
-                step=line.fit.step,
-                steps=line.fit.steps,
-                error=line.best_kcal,
-            )
 
 
 def _tier_status(tier: Tier, tally: Sequence[TierTally], plan: Plan | None) -> TierStatus:

@@ -17,7 +17,8 @@ from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.request import Request, claim_folder
 from forgefield.platform.run_folder import RunFolder, write_atomically
 from forgefield.platform.showing.console import show_status
-from forgefield.platform.status import StageStatus, Status, _core_seconds_to_buy, _rate, status_of
+from forgefield.platform.status import Status, _core_seconds_to_buy, _rate, status_of
+from forgefield.platform.training_status import StageStatus
 from forgefield.storage.errors import InputError
 from forgefield.storage.ledger import Ledger
 from forgefield.storage.ledger.entries import Entry, EntryKind
@@ -113,7 +114,7 @@ def test_the_last_training_stands_beside_its_quote(
         folder.note("training began")
         with monkeypatch.context() as later:
             now = time.time() + gone_s
-            later.setattr("forgefield.platform.status.time.time", lambda now=now: now)
+            later.setattr("forgefield.platform.training_status.time.time", lambda now=now: now)
             status = status_of(folder)
         assert status.training_s == pytest.approx(gone_s, abs=5)
         assert status.seconds_to_go == (None if to_go_s is None else pytest.approx(to_go_s, abs=5))
