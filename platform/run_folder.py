@@ -34,19 +34,19 @@ class RunFolder:
     def existing(cls, path: str | Path) -> "RunFolder":
         """An existing run; raises `InputError` if `path` holds none."""
         folder = cls.at(path)
-        if not folder.has_ledger and folder.request.exists():
+        if folder.has_ledger:
+            return folder
+        if folder.request.exists():
             raise InputError(
                 f"The run in {path} has bought nothing yet: its configurations are being sampled, "
                 "or it was stopped before. Look again once it labels, or go on with "
                 f"`platform run {path}`."
             )
-        if not folder.has_ledger:
-            raise InputError(
-                f"{path} is not a run folder (it has no {folder.ledger.name}). "
-                "Name the folder that `platform run` printed, such as runs/ethanol-20ccsd, or one "
-                "that `platform import` made."
-            )
-        return folder
+        raise InputError(
+            f"{path} is not a run folder (it has no {folder.ledger.name}). "
+            "Name the folder that `platform run` printed, such as runs/ethanol-20ccsd, or one "
+            "that `platform import` made."
+        )
 
     @classmethod
     def campaign(cls, path: str | Path) -> "RunFolder":

@@ -10,7 +10,7 @@ from forgefield.platform.planning.request import claim_in
 from forgefield.platform.rounds.documents import Band, Course, ended_rounds
 from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.screen.wording import three_digits
-from forgefield.platform.training_status import StageStatus, rest_of, stages_of, training_s
+from forgefield.platform.training_status import Events, StageStatus, rest_of, stages_of, training_s
 from forgefield.storage.documents import Document
 from forgefield.storage.ledger import Ledger
 from forgefield.storage.ledger.entries import Entry, EntryKind, FailureRow, State, TierTally
@@ -92,11 +92,11 @@ def status_of(folder: RunFolder) -> Status:
         shared = saved_labels(ledger)
     tiers = tuple(_tier_status(tier, tally, plan) for tier in Tier)
     running = RunLock(folder.root).is_held()
-    step = _step(folder)
+    events = folder.events()
     buying = any(row.in_flight for row in tiers)
-    rate = _rate(entries, _labelling_since(folder)) if running and buying else None
+    rate = _rate(entries, _labelling_since(events)) if running and buying else None
     unspent = from_micro(balance.cap_micro - balance.spent_micro)
-    trained_s = training_s(folder) if running else None
+    trained_s = training_s(events) if running else None
     quoted_s = plan.training_time.wall_s if plan and plan.training_time else None
     to_go_s = rest_of(quoted_s, trained_s)
     if rate and plan:
@@ -106,7 +106,7 @@ def status_of(folder: RunFolder) -> Status:
         molecule=plan.molecule.name if plan else _claimed(folder),
         budget=plan.budget if plan else f"{three_digits(from_micro(balance.cap_micro) / 3600)}cpuh",
         unit_core_seconds=plan.unit_core_seconds if plan else 3600.0,
-        step=step,
+        step=_step(events),
         running=running,
         cap=from_micro(balance.cap_micro),
         spent=from_micro(balance.spent_micro),
@@ -171,9 +171,9 @@ def _tier_status(tier: Tier, tally: Sequence[TierTally], plan: Plan | None) -> T
     )
 
 
-def _labelling_since(folder: RunFolder) -> float:
+def _labelling_since(events: Events) -> float:
     """When the present labelling began: before it there may have been none for a while."""
-    began = [e["time"] for e in folder.events() if e["event"] in LABELLING_BEGAN]
+    began = [e["time"] for e in events if e["event"] in LABELLING_BEGAN]
     return float(began[-1]) if began else 0.0
 
 
@@ -195,7 +195,6 @@ def _core_seconds_to_buy(tiers: Sequence[TierStatus], plan: Plan, unspent: float
     return min(planned, unspent)
 
 
-def _step(folder: RunFolder) -> str:
-    events = folder.events()
+def _step(events: Events) -> str:
     last = str(events[-1]["event"]) if events else "nothing has begun"
     return "finished" if last == "report ended" else last

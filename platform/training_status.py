@@ -1,13 +1,16 @@
 """What trains in a run now, and for how long, read without disturbing it."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.documents import Document
 from forgefield.trainers.stages.names import in_words
 from forgefield.trainers.stages.progress import PROGRESS, unfinished
 
+Events = Sequence[Mapping[str, Any]]
+"""A run's timeline, as `RunFolder.events` reads it."""
 BEGAN, ENDED = "training began", "training ended"
 """Of the last training in a run's timeline; those of rounds belong to labelling."""
 
@@ -36,11 +39,11 @@ def stages_of(folder: RunFolder) -> Iterator[StageStatus]:
             )
 
 
-def training_s(folder: RunFolder) -> float | None:
+def training_s(events: Events) -> float | None:
     """How long the last training has gone on since its last start, where it goes on."""
-    events = [e for e in folder.events() if e["event"] in (BEGAN, ENDED)]
-    going = bool(events) and events[-1]["event"] == BEGAN
-    return time.time() - float(events[-1]["time"]) if going else None
+    turns = [e for e in events if e["event"] in (BEGAN, ENDED)]
+    going = bool(turns) and turns[-1]["event"] == BEGAN
+    return time.time() - float(turns[-1]["time"]) if going else None
 
 
 def rest_of(quoted_s: float | None, gone_s: float | None) -> float | None:

@@ -83,3 +83,15 @@ class Listener:
 
     def labels(self, progress: Any) -> None:
         """Nothing is labelled here."""
+
+
+class Ears(Listener):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        """Keep it."""
+        self.said.append(text)

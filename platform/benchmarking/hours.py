@@ -54,7 +54,7 @@ def settled(prepared: Prepared, waves_of: WavesOf, reporter: Reporter) -> Prepar
         return prepared
     if hours is not None and kept is None:
         prepared, timed = _chosen(prepared, waves_of, hours, timed)
-    seconds = _seconds(prepared, waves_of, timed, _work_left)
+    seconds = _seconds_left(prepared, waves_of, timed)
     reporter.say(
         f"At {_efforts(prepared)} training takes about {duration(seconds)}: {timed.step_s:.2g} s a "
         f"step, {prepared.parallel} at a time (--hours or --effort change it)."
@@ -86,8 +86,8 @@ def _chosen(
     What is finished at effort 1 is of no use at another one, and counts for effort 1 alone.
     """
     effort = 1.0
-    if _seconds(_at(prepared, 1.0), waves_of, timed, _work_left) > hours * 3600:
-        whole = _stages(prepared, waves_of, work_in), _in_turn(prepared, waves_of, work_in)
+    if _seconds_left(_at(prepared, 1.0), waves_of, timed) > hours * 3600:
+        whole = _in_turn(prepared, waves_of, work_in)
         effort = effort_for(hours, *whole, timed.frame_s)
         if effort < 1:
             timed = trial(_at(prepared, effort), waves_of) or timed
@@ -97,19 +97,17 @@ def _chosen(
     return _at(prepared, effort), timed
 
 
-def _seconds(prepared: Prepared, waves_of: WavesOf, timed: Timed, size: Size) -> float:
-    """What lies one after another takes so long."""
-    work = _in_turn(prepared, waves_of, size)
-    return work * timed.frame_s + _stages(prepared, waves_of, size) * STAGE_S
+def _seconds_left(prepared: Prepared, waves_of: WavesOf, timed: Timed) -> float:
+    """What isn't finished takes so long."""
+    stages, work = _in_turn(prepared, waves_of, _work_left)
+    return work * timed.frame_s + stages * STAGE_S
 
 
-def _in_turn(prepared: Prepared, waves_of: WavesOf, size: Size) -> int:
-    return in_turn(waves_of(prepared), prepared.parallel, size)
-
-
-def _stages(prepared: Prepared, waves_of: WavesOf, size: Size) -> int:
-    """Stages of some size that lie one after another."""
-    return _in_turn(prepared, waves_of, lambda task: int(size(task) > 0))
+def _in_turn(prepared: Prepared, waves_of: WavesOf, size: Size) -> tuple[int, int]:
+    """Stages of some size that lie one after another, and their sizes together."""
+    waves, parallel = waves_of(prepared), prepared.parallel
+    stages = in_turn(waves, parallel, lambda task: int(size(task) > 0))
+    return stages, in_turn(waves, parallel, size)
 
 
 def _work_left(task: StageTask) -> int:

@@ -87,8 +87,9 @@ def refuse_foreign_folder(request: Request) -> None:
     """Raise `InputError` if the folder was claimed for another molecule or other methods."""
     found, mine = claim_in(request.folder), _claim_of(request)
     if found is not None and (found.molecule, found.methods) != (mine.molecule, mine.methods):
-        other = f", not of {request.molecule.name}"
-        what = other if found.molecule != mine.molecule else " with other methods"
+        what = " with other methods"
+        if found.molecule != mine.molecule:
+            what = f", not of {request.molecule.name}"
         raise InputError(
             f"{request.folder.root} holds a run of {found.molecule.name}{what}. "
             "Choose a new --workdir, or resume that run with "

@@ -76,20 +76,13 @@ def _committee(bench: Bench, found: Found, case: Case, judge: Judge) -> Row:
     )
 
 
-def _full(bench: Bench, found: Found, case: Case, judge: Judge) -> Row:
-    """ASTEROID with the c that validation chose."""
+def _weighted(bench: Bench, found: Found, case: Case, judge: Judge, kind: Kind) -> Row:
+    """ASTEROID with the c that validation chose, or the same before its fine-tuning."""
     stages, search = _chosen(bench, found, case)
+    if kind == Kind.UNTUNED:
+        stages = stages[:-1]
     cheap = bench.terms.cheap(case.ratio or 0.0)
-    row = _row(Kind.FULL, case, stages, judge, accurate=bench.terms.fewer, cheap=cheap)
-    return search.noted_in(row)
-
-
-def _untuned(bench: Bench, found: Found, case: Case, judge: Judge) -> Row:
-    """The same before its fine-tuning."""
-    stages, search = _chosen(bench, found, case)
-    cheap = bench.terms.cheap(case.ratio or 0.0)
-    row = _row(Kind.UNTUNED, case, stages[:-1], judge, accurate=bench.terms.fewer, cheap=cheap)
-    return search.noted_in(row)
+    return search.noted_in(_row(kind, case, stages, judge, accurate=bench.terms.fewer, cheap=cheap))
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,10 +173,10 @@ def _row(
 
 _MAKERS: Mapping[Kind, Callable[[Bench, Found, Case, Judge], Row]] = {
     Kind.STANDARD: _standard,
-    Kind.UNTUNED: _untuned,
+    Kind.UNTUNED: partial(_weighted, kind=Kind.UNTUNED),
     Kind.UNWEIGHTED: partial(_tuned, kind=Kind.UNWEIGHTED),
     Kind.COMMITTEE: _committee,
-    Kind.FULL: _full,
+    Kind.FULL: partial(_weighted, kind=Kind.FULL),
     Kind.SCORES: partial(_tuned, kind=Kind.SCORES),
     Kind.DELTA: _delta,
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from spring_benchmark import TERMS, bench
-from spring_files import RECIPE, Listener
+from spring_files import RECIPE, Ears, Listener
 
 from forgefield.platform.benchmarking import hours
 from forgefield.platform.benchmarking.asked import Asked
@@ -20,19 +20,6 @@ from forgefield.platform.benchmarking.waves import in_turn
 from forgefield.platform.benchmarking.wording import steps_in
 from forgefield.platform.commands.benchmark_options import USUAL_HOURS, Shared
 from forgefield.storage.errors import InputError
-
-
-class Ears(Listener):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.said: list[str] = []
-
-    def say(self, text: str) -> None:
-        """Keep it."""
-        self.said.append(text)
-
 
 FEW = replace(TERMS, kinds=(Kind.STANDARD, Kind.FULL), c_grid=(1.0,))
 STEPS, BATCH = 400, 8

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import spring_files as springs
 from spring_benchmark import TERMS, bench
-from spring_files import Listener
+from spring_files import Ears, Listener
 from typer.testing import CliRunner
 
 from forgefield.platform.benchmarking.asked import Asked
@@ -35,18 +35,6 @@ class Unread(Listener):
     def say(self, text: str) -> None:
         """The first words are of reading."""
         pytest.fail(text)
-
-
-class Hears(Listener):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.said: list[str] = []
-
-    def say(self, text: str) -> None:
-        """Remember it."""
-        self.said.append(text)
 
 
 def no_memory(*_: Frames) -> sgdml.SGDML:
@@ -199,7 +187,7 @@ def test_a_cheap_file_in_another_unit_is_flagged_and_taken(asked: Asked, tmp_pat
 
 
 def test_swapped_files_are_asked_about(asked: Asked, tmp_path: Path) -> None:
-    right, swapped = Hears(), Hears()
+    right, swapped = Ears(), Ears()
     many = springs.write(tmp_path / "many.npz", springs.distortions(550, 3), springs.CHEAP)
     few = springs.write(tmp_path / "few.npz", springs.distortions(50, 4), springs.ACCURATE)
     prepare(replace(asked, accurate=many, cheap=few), 20, swapped)
