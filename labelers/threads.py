@@ -10,6 +10,8 @@ from functools import lru_cache
 
 from threadpoolctl import ThreadpoolController
 
+from forgefield.labelers.products import fast_products
+
 
 @lru_cache(maxsize=1)
 def _controller(loaded: int) -> ThreadpoolController:  # noqa: ARG001
@@ -34,11 +36,11 @@ def limited_threads(threads: int) -> Iterator[None]:
 
 @contextmanager
 def pyscf_threads(threads: int) -> Iterator[None]:
-    """`limited_threads`, and PySCF's own setting, which its C code asks for."""
+    """`limited_threads`, PySCF's own setting, which its C code asks for, and fast products."""
     from pyscf import lib
 
     before = lib.num_threads()
-    with limited_threads(threads):
+    with limited_threads(threads), fast_products():
         lib.num_threads(threads)
         try:
             yield
