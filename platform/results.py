@@ -64,9 +64,10 @@ def _why_fewer(folder: RunFolder, plan: Plan) -> dict[Tier, str]:
 
 
 def _bought(row: TierStatus, why_fewer: str) -> str:
-    """`ccsd 12`, or `dft 13 of 30 planned: …` where the plan was not reached."""
+    """`ccsd 12`, `ccsd 15, 12 planned`, or `dft 13 of 30 planned (…)`."""
     if row.done >= row.planned:
-        return f"{row.tier} {row.done:,}"
+        more = f", {row.planned:,} planned" if row.done > row.planned > 0 else ""
+        return f"{row.tier} {row.done:,}{more}"
     why = f"{row.failed} failed" if row.failed else why_fewer
     return f"{row.tier} {row.done:,} of {row.planned:,} planned ({why})"
 

@@ -133,7 +133,10 @@ def _tier_states(status: Status) -> Table:
         )
         for row in status.tiers
     )
-    return tier_table(names, rows)
+    table = tier_table(names, rows)
+    if any(row.wasted for row in status.tiers):
+        table.caption = "wasted: core-hours of attempts that failed or were cut off"
+    return table
 
 
 def _done(done: int, planned: int) -> str:

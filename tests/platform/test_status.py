@@ -62,6 +62,14 @@ def test_what_trains_and_what_came_on_top_of_the_plan(reported: RunFolder) -> No
     assert " 17 + 20 " in said
 
 
+def test_what_was_wasted_is_explained_where_something_was(reported: RunFolder) -> None:
+    status = status_of(reported)
+    for wasted, explained in ((0.0, False), (3.6, True)):
+        tiers = tuple(t.model_copy(update={"wasted": wasted, "failed": 0}) for t in status.tiers)
+        said = shown(status.model_copy(update={"tiers": tiers}))
+        assert ("failed or were cut off" in said) is explained
+
+
 def test_labelling_ends_with_the_money_or_the_plan(reported: RunFolder) -> None:
     """Where labels were dearer than quoted, not all of the plan's can still be bought."""
     plan, status = load_plan(reported.plan), status_of(reported)
@@ -78,7 +86,7 @@ def test_all_columns_fit_on_eighty(reported: RunFolder) -> None:
     many = {"done": 2000, "planned": 2000, "spent": 4.4}
     wide = tuple(tier.model_copy(update=many) for tier in status.tiers)
     lines = shown(status.model_copy(update={"tiers": wide})).splitlines()
-    (head,) = (line for line in lines if "core-hours" in line)
+    (head,) = (line for line in lines if "running" in line and "failed" in line)
     assert head.rstrip(" │").endswith("wasted")
     assert sum(" 2,000/2,000 " in line for line in lines) == len(wide)
 
