@@ -6,7 +6,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from forgefield.platform.planning.plan_files import load_plan
-from forgefield.platform.planning.recipe import DEFAULT_BOOK, LabelSettings, Recipe, describe
+from forgefield.platform.planning.problems import describe
+from forgefield.platform.planning.recipe import DEFAULT_BOOK, LabelSettings, Recipe
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.errors import InputError
 from forgefield.storage.label_book.runs import SILENCE_S

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from forgefield.platform.planning.recipe import describe
+from forgefield.platform.planning.problems import describe
 from forgefield.storage.errors import InputError
 from forgefield.trainers.presets import SCHEDULES, Preset, preset_of, with_changes
 

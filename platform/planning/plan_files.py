@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from forgefield.platform.planning.plan import FORMAT, Plan
 from forgefield.platform.planning.plan_checks import refuse_inconsistency
-from forgefield.platform.planning.recipe import describe
+from forgefield.platform.planning.problems import describe
 from forgefield.storage.errors import InputError
 
 
@@ -19,7 +19,7 @@ def load_plan(path: str | Path) -> Plan:
             f"Can't read the plan {path}: {error.strerror}. Make one with `platform plan`."
         ) from error
     except (ValidationError, UnicodeDecodeError) as error:
-        said = describe(error) if isinstance(error, ValidationError) else str(error)
+        said = describe(error, Plan) if isinstance(error, ValidationError) else str(error)
         raise InputError(
             f"{path} is not a plan; it has {said.rstrip('.')}. Mend that, or make another with "
             "`platform plan`."

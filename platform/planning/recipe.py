@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import (
-    BaseModel,
     Field,
     NonNegativeFloat,
     PositiveFloat,
@@ -27,6 +26,7 @@ from forgefield.platform.forecasting.error_model import ErrorModelSettings
 from forgefield.platform.forecasting.stopping import StopRules
 from forgefield.platform.planning.allocation import AllocationSettings
 from forgefield.platform.planning.budget import Prices
+from forgefield.platform.planning.problems import describe
 from forgefield.platform.planning.round_settings import RoundSettings
 from forgefield.platform.stand_in_names import at_its_tier, is_posing, is_real, is_replayed
 from forgefield.platform.stand_ins.settings import (
@@ -190,27 +190,4 @@ def load_recipe(path: str | Path | None) -> Recipe:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"The recipe {path} is not TOML: {error}.") from error
     except ValidationError as error:
-        raise InputError(f"The recipe {path} has {describe(error)}") from error
-
-
-def describe(error: ValidationError) -> str:
-    """A pydantic error in one line a problem, without its web links."""
-    problems = [
-        f"{_place(problem['loc'], problem['input'])}: {_plain(problem['msg'])}"
-        for problem in error.errors(include_url=False)
-    ]
-    return f"{len(problems)} problem(s): " + "; ".join(problems)
-
-
-def _place(location: tuple[int | str, ...], value: object) -> str:
-    """The key, and what was written there; of the whole or a section that would be too much."""
-    if not location:
-        return "the whole"
-    given = "" if isinstance(value, dict | BaseModel) else f" = {str(value)[:60]}"
-    return ".".join(map(str, location)) + given
-
-
-def _plain(message: str) -> str:
-    """Pydantic's message as the middle of a sentence."""
-    bare = message.removeprefix("Value error, ")
-    return bare[:1].lower() + bare[1:] if bare[1:2].islower() else bare
+        raise InputError(f"The recipe {path} has {describe(error, Recipe)}") from error

@@ -61,6 +61,13 @@ def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Refused:
 @pytest.mark.parametrize(
     ("recipe", "key"),
     [
+        ("[training]\nmember = 2", "there is no such setting; did you mean members?"),
+        ("[prices]\nbread = 2", "there is no such setting; prices has core_hour, "),
+        ("trainning = 2", "did you mean training?"),
+        ("[training]\nmembers = 0", "1 problem: training.members = 0: must be at least 1"),
+        ('[training]\nmembers = "two"\n[labels]\nthreads = 0', "2 problems: "),
+        ('[labels]\nthreads = "two"', "labels.threads = two: must be a whole number"),
+        ("[allocation]\nvalidation_share = 0.7", "must be below 0.5"),
         ("[prices]\ncore_hour = inf", "prices.core_hour = inf"),
         ("[training]\nmodel = 3", "training.model = 3"),
         ('[training]\nmodel = "egn"', "egnn"),

@@ -157,7 +157,7 @@ def test_a_recipe_for_another_model_is_refused(asked: Asked) -> None:
     [
         ("[finetune]\nrtae = 1", r"what there isn't: rtae in \[finetune\]"),
         ("[tune]\nrate = 1", r"what there isn't: table \[tune\]"),
-        ("[finetune]\nrate = -1", r"finetune.rate = -1: input should be greater than 0"),
+        ("[finetune]\nrate = -1", r"finetune.rate = -1: must be above 0"),
     ],
 )
 def test_a_recipe_that_is_wrong_hears_what_it_may_have(
