@@ -9,6 +9,8 @@ from forgefield.platform.distance_errors import errors_by_distance
 from forgefield.platform.evaluation_frames import read_frames
 from forgefield.platform.evaluation_results import Errors, Evaluation, verdict
 from forgefield.platform.planning.allocation import TARGET
+from forgefield.platform.planning.own_frames import is_own
+from forgefield.platform.planning.plan_files import load_plan
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.errors import InputError
 from forgefield.storage.frame_store import load_frames
@@ -48,7 +50,8 @@ def evaluate_run(
         )
     if file is None:
         holdout = load_frames(folder.frames, purposes=(Purpose.HOLDOUT,)).of_tier(TARGET)
-        predicted, seen = predict(folder, holdout, "hold-out"), 0
+        own = holdout.select(is_own(holdout, load_plan(folder.plan).methods))
+        predicted, seen = predict(folder, own, "hold-out"), 0
     else:
         frames = read_frames(file)
         predicted, seen = predict(folder, frames, file.name), _seen(frames, folder)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from forgefield.platform.run_timeline import append_event, read_events
 from forgefield.storage.errors import InputError
 from forgefield.storage.frame_store.durable_store import replace_file
 from forgefield.storage.ledger import addresses
@@ -165,9 +166,7 @@ class RunFolder:
 
     def note(self, event: str, **facts: object) -> None:
         """Append an event to the timeline."""
-        line = json.dumps({"time": time.time(), "event": event, **facts})
-        with self.timeline.open("a") as file:
-            file.write(line + "\n")
+        append_event(self.timeline, {"event": event, **facts})
 
     @contextmanager
     def timed(self, step: str) -> Iterator[None]:
@@ -178,14 +177,8 @@ class RunFolder:
         self.note(f"{step} ended", wall_s=round(time.time() - start, 2))
 
     def events(self) -> list[dict[str, Any]]:
-        """The timeline so far; a torn last line is left out."""
-        if not self.timeline.exists():
-            return []
-        lines = self.timeline.read_text().splitlines(keepends=True)
-        try:
-            return [json.loads(line) for line in lines if line.endswith("\n")]
-        except ValueError as error:
-            raise InputError(f"{self.timeline} is damaged: {error}. Move it away.") from error
+        """The timeline so far; lines that a crash or a full disk tore are left out."""
+        return read_events(self.timeline)
 
 
 def default_folder(molecule: str, budget: str) -> Path:

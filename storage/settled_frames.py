@@ -1,7 +1,7 @@
 """Settled labels: frames on their way from the ledger's inbox into the frame store."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 
 import numpy as np
@@ -14,8 +14,11 @@ from forgefield.storage.records import (
     Configuration,
     Job,
     Label,
+    Method,
+    Molecule,
     Provenance,
     Purpose,
+    Tier,
     geometry_key,
     job_key,
     rounded,
@@ -23,6 +26,8 @@ from forgefield.storage.records import (
 from forgefield.storage.units import from_micro, to_micro
 
 _NO_BOX = np.full((3, 3), np.nan)
+_NOWHERE = Provenance("none", "0", "", 0, 0.0, 0.0)
+_NO_METHOD = Method(Tier.EMPIRICAL, "unlabelled")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,6 +71,14 @@ def from_stored(stored: Sequence[StoredFrame]) -> Frames:
         molecules=molecules,
         provenance=_provenance(stored),
     )
+
+
+def bare_frames(molecule: Molecule, positions_FA3: Array) -> Frames:
+    """Frames of one molecule without labels, to be predicted or compared; hashes mean nothing."""
+    job = Job(molecule.at(molecule.positions_A3), _NO_METHOD, Purpose.TRAIN)
+    one = from_stored([StoredFrame(1, job, Label(np.nan, None, _NOWHERE), 0)])
+    many = one.select(np.zeros(len(positions_FA3), dtype=np.int64))
+    return replace(many, positions_A3=positions_FA3.reshape(-1, 3))
 
 
 def to_stored(frames: Frames, at: int) -> StoredFrame:

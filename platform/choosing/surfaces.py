@@ -12,38 +12,19 @@ Legend: `W` geometries, `A` atoms. Å, eV, eV/Å.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from forgefield.storage.errors import InputError
 from forgefield.storage.frames import Frames
-from forgefield.storage.records import (
-    Array,
-    Job,
-    Label,
-    Method,
-    Molecule,
-    Provenance,
-    Purpose,
-    Tier,
-)
-from forgefield.storage.settled_frames import StoredFrame, from_stored
+from forgefield.storage.records import Array, Molecule, Purpose
+from forgefield.storage.settled_frames import bare_frames
 from forgefield.trainers.force_field import ForceField
 from forgefield.trainers.uncertainty import Committee
 
-_NOWHERE = Provenance("none", "0", "", 0, 0.0, 0.0)
-_NO_METHOD = Method(Tier.EMPIRICAL, "unlabelled")
 SURE = 0.9
 """Quantile of the disagreement on validation frames that the alarm is a multiple of."""
-
-
-def bare_frames(molecule: Molecule, positions_WA3: Array) -> Frames:
-    """Frames without labels, to be predicted; their hashes mean nothing."""
-    job = Job(molecule.at(molecule.positions_A3), _NO_METHOD, Purpose.TRAIN)
-    one = from_stored([StoredFrame(1, job, Label(np.nan, None, _NOWHERE), 0)])
-    many = one.select(np.zeros(len(positions_WA3), dtype=np.int64))
-    return replace(many, positions_A3=positions_WA3.reshape(-1, 3))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

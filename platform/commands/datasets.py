@@ -187,10 +187,11 @@ def import_(
     if as_json:
         print_json(done)
         return
+    judging = f"{done.judging} have geometries that the run is judged by, " if done.judging else ""
     screen.print(
         f"{done.imported} of {done.frames} frames imported into {done.folder} "
         f"({', '.join(done.methods)}; from {done.energy_unit} and {done.length_unit}); "
-        f"{done.already_there} were there already, {done.duplicates} repeat others of the file, "
-        f"{done.near_duplicates} are near another frame.",
+        f"{judging}{done.already_there} were there already, {done.duplicates} repeat others of the "
+        f"file, {done.near_duplicates} are near another frame.",
         markup=False,
     )

@@ -11,6 +11,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from pydantic import Field
+
+from forgefield.platform.data_sets.judging_frames import judging_frames, left_to_train_on
 from forgefield.platform.foreign_labels.judging import (
     Judged,
     Question,
@@ -46,6 +49,7 @@ class ImportReport(Document):
     frames: int
     imported: int
     already_there: int
+    judging: int = Field(0, description="left out: the run is judged or chosen by their geometry")
     duplicates: int
     near_duplicates: int
     methods: list[str]
@@ -74,7 +78,8 @@ def import_file(
         check_against(judged, known)
         repeats, near = _compare(labels, labels_of(known), question.file, skip=skip_duplicates)
         again = {repeat.again - len(known) for repeat in repeats}
-        new = [each for place, each in enumerate(labels) if place not in again]
+        first = [each for place, each in enumerate(labels) if place not in again]
+        new = left_to_train_on(first, judging_frames(folder, known))
         _refuse_in_flight(ledger, new)
         _book(ledger, store, new, _source(judged), reporter)
     in_store = sum(repeat.first < len(known) for repeat in repeats)
@@ -85,6 +90,7 @@ def import_file(
         frames=len(labels),
         imported=len(new),
         already_there=in_store,
+        judging=len(first) - len(new),
         duplicates=len(repeats) - in_store,
         near_duplicates=near,
         methods=sorted({method.name for method in judged.methods}),

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from forgefield.platform.book_places import book_place
 from forgefield.platform.planning.plan import Plan
+from forgefield.platform.pools.fresh import More, longer, unlabelled
 from forgefield.platform.pools.pool import Pool, load_pool, save_pool
 from forgefield.platform.pools.sampled import (
     larger_pool,
@@ -40,11 +41,9 @@ def grown_pool(folder: RunFolder, plan: Plan, reporter: Reporter) -> Pool:
     pool = load_pool(plan.molecule.to_record(), folder.pool)
     size = pool_size(plan)
     if len(pool) < size and not plan.recipe.replay.tiers:
-        settings = plan.recipe.sampling.model_copy(update={"frames": size})
         reporter.say(f"Sampling {size - len(pool)} more configurations for the plan …")
         with folder.timed("sampling"):
-            book = book_place(folder, plan.recipe.labels)
-            pool, note = larger_pool(pool, settings, _bar(reporter), book)
+            pool, note = longer(pool, size, folder, _more(folder, plan, reporter))
         save_pool(pool, folder.pool)
         if note:
             reporter.say(note)
@@ -63,13 +62,27 @@ def refuse_short_replay(molecule: Molecule, plan: Plan) -> None:
 def _sampled(
     folder: RunFolder, molecule: Molecule, plan: Plan, reporter: Reporter
 ) -> tuple[Pool, str]:
-    settings = plan.recipe.sampling.model_copy(
-        update={"frames": max(plan.recipe.sampling.frames, pool_size(plan))}
-    )
-    reporter.say(f"Sampling {settings.frames} configurations with OpenMM …")
+    size = max(plan.recipe.sampling.frames, pool_size(plan))
+    settings = plan.recipe.sampling.model_copy(update={"frames": size})
+    reporter.say(f"Sampling {size} configurations with OpenMM …")
     with folder.timed("sampling"):
         book = book_place(folder, plan.recipe.labels)
-        return sample_pool(molecule, settings, _bar(reporter), book)
+        sampled, note = sample_pool(molecule, settings, _bar(reporter), book)
+        pool = unlabelled(sampled, folder)
+        if len(pool) == len(sampled):
+            return pool, note
+        return longer(pool, size, folder, _more(folder, plan, reporter))
+
+
+def _more(folder: RunFolder, plan: Plan, reporter: Reporter) -> More:
+    """Further configurations behind those of a pool, by the plan's sampling."""
+    book = book_place(folder, plan.recipe.labels)
+
+    def more(pool: Pool, size: int) -> tuple[Pool, str]:
+        settings = plan.recipe.sampling.model_copy(update={"frames": size})
+        return larger_pool(pool, settings, _bar(reporter), book)
+
+    return more
 
 
 def _bar(reporter: Reporter) -> Callable[[int, int], None]:

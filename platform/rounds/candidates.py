@@ -129,12 +129,13 @@ def _chosen_arm(
         if job.key() in scene.taken
     ]
     known = [*_geometries(fitted), *(each.positions_A3 for each in drawn)]
+    judging = _geometries(scene.frames.of_purpose(Purpose.VALIDATION))
     picks = choose(
         _features(scene, explored.positions_FA3),
         explored.disagreement_F,
         _features(scene, known),
         count,
-        barred_HD=_features(scene, [*scene.supply.kept, *taken]),
+        barred_HD=_features(scene, [*scene.supply.kept, *judging, *taken]),
     )
     return [
         Wanted(

@@ -13,10 +13,11 @@ from forgefield.platform.choosing.candidates import Explored, Source
 from forgefield.platform.choosing.exploring import ExploreSettings, explore
 from forgefield.platform.choosing.picking import choose
 from forgefield.platform.choosing.shapes import nearest, shape_features
-from forgefield.platform.choosing.surfaces import Surface, bare_frames, calibrated_alarm
+from forgefield.platform.choosing.surfaces import Surface, calibrated_alarm
 from forgefield.storage.errors import InputError
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import Array, Molecule, Purpose
+from forgefield.storage.settled_frames import bare_frames
 from forgefield.trainers.force_field import ForceField, Metadata
 from forgefield.trainers.model_settings import EGNNSettings, NequIPSettings
 from forgefield.trainers.references import force_scale, reference_energies
