@@ -8,7 +8,7 @@ count in what is best, and fewer of their tier are bought.
 """
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -23,6 +23,7 @@ from forgefield.platform.planning.allocation_settings import (
     fewest_target_labels,
 )
 from forgefield.platform.planning.budget import rounded_up
+from forgefield.platform.planning.split_terms import Terms
 from forgefield.storage.errors import BudgetTooSmall
 from forgefield.storage.records import Purpose, Tier
 from forgefield.storage.units import CORE_SECONDS_PER_CORE_HOUR
@@ -58,54 +59,6 @@ class Allocation:
         return sum(n * label_cost[tier] for (tier, _), n in self.counts.items())
 
 
-@dataclass(frozen=True, slots=True)
-class _Terms:
-    """What a split goes by: core-seconds a label, the recipe, and training labels at hand."""
-
-    cost: Mapping[Tier, float]
-    settings: AllocationSettings
-    imported: Mapping[Tier, int]
-
-    def there(self, tier: Tier) -> int:
-        """Training labels of a tier that cost nothing."""
-        return self.imported.get(tier, 0)
-
-    @property
-    def is_middle_dear(self) -> bool:
-        """Whether the middle tier is hardly cheaper than the target, as for water."""
-        return self.cost[TARGET] < self.settings.least_cost_ratio * self.cost[MIDDLE]
-
-    def cheap(self, core_seconds: float, tier: Tier) -> int:
-        """Labels of a cheap tier to buy for training."""
-        wanted = max(0, self.settings.cheap_labels - self.there(tier))
-        return min(wanted, int(self.settings.cheap_cost_share * core_seconds / self.cost[tier]))
-
-    def beside_cheap(self, core_seconds: float) -> float:
-        """What is left for the middle and the target tier."""
-        left = core_seconds * (1 - self.settings.spare_share)
-        for tier in CHEAP:
-            bought = self.cheap(core_seconds, tier) + self.settings.calibration(tier)
-            left -= bought * self.cost[tier]
-        return left
-
-    def middle_beside_fewest(self, core_seconds: float) -> int:
-        """Middle-tier labels beside the fewest target ones; negative where those cost more."""
-        left = self.beside_cheap(core_seconds)
-        fewest = fewest_target_labels(self.settings) * self.cost[TARGET]
-        return int((left - fewest) // self.cost[MIDDLE])
-
-    def most_middle(self, left: float) -> int:
-        """The most where the target tier gets all of `left` that these leave."""
-        least = self.settings.calibration_labels
-        if self.is_middle_dear:
-            return least
-        each = self.settings.middle_per_target
-        for_imports = each * self.there(TARGET) - self.there(MIDDLE)
-        price = self.cost[TARGET] + each * self.cost[MIDDLE]
-        target = max(0.0, (left - for_imports * self.cost[MIDDLE]) / price)
-        return max(least, int(each * target + for_imports))
-
-
 def calibration_core_seconds(
     label_cost: Mapping[Tier, float], settings: AllocationSettings
 ) -> float:
@@ -119,12 +72,14 @@ def allocate(
     settings: AllocationSettings,
     posterior: Posterior,
     imported: Mapping[Tier, int] = NOTHING,
+    learnt: Collection[Tier] = tuple(Tier),
 ) -> Allocation:
     """Split `core_seconds` between the tiers; raises `BudgetTooSmall` naming the least budget.
 
-    `imported` are training labels that are there at no cost.
+    `imported` are training labels that are there at no cost. Of a middle tier that is not `learnt`
+    nothing is bought beyond calibration.
     """
-    terms = _Terms(label_cost, settings, imported)
+    terms = Terms(label_cost, settings, imported, learnt)
     cheap = {tier: terms.cheap(core_seconds, tier) for tier in CHEAP}
     left = terms.beside_cheap(core_seconds)
     middle = terms.middle_beside_fewest(core_seconds)
@@ -136,9 +91,7 @@ def allocate(
     return Allocation(_purposes(target, middle, cheap, settings))
 
 
-def _best_middle(
-    posterior: Posterior, left: float, terms: _Terms, cheap: Mapping[Tier, int]
-) -> int:
+def _best_middle(posterior: Posterior, left: float, terms: Terms, cheap: Mapping[Tier, int]) -> int:
     """Middle-tier labels to buy for the best split.
 
     A training label of the target tier costs its share of validation and hold-out with it, until
@@ -163,18 +116,18 @@ def _best_middle(
     return split.beyond(limits.have).middle
 
 
-def _limits(fewest: Counts, cheap: Mapping[Tier, int], terms: _Terms) -> Limits:
+def _limits(fewest: Counts, cheap: Mapping[Tier, int], terms: Terms) -> Limits:
     """Of labels in all, those at hand included; cheap ones are settled and count as at hand."""
     settings = terms.settings
-    all_cheap = sum(cheap[tier] + terms.there(tier) for tier in CHEAP)
+    all_cheap = sum(cheap[tier] + terms.there(tier) for tier in CHEAP if tier in terms.learnt)
     have = Counts(terms.there(TARGET), terms.there(MIDDLE), all_cheap)
     target = have.target + settings.most_target
-    middle = 0 if terms.is_middle_dear else int(settings.middle_per_target * target)
+    middle = int(settings.middle_per_target * target) if terms.is_middle_worth else 0
     least = have.plus(fewest)
     return Limits(least, Counts(target, middle, all_cheap).at_least(least), have)
 
 
-def _too_small(core_seconds: float, terms: _Terms) -> str:
+def _too_small(core_seconds: float, terms: Terms) -> str:
     settings = terms.settings
     fewest, price = fewest_target_labels(settings), terms.cost[TARGET]
     begin = int(fewest + settings.calibration_labels * terms.cost[MIDDLE] / price)

@@ -18,7 +18,7 @@ from forgefield.platform.planning.allocation import (
     Allocation,
     allocate,
 )
-from forgefield.platform.planning.fitted import fitted_counts
+from forgefield.platform.planning.fitted import fitted_counts, learnt_tiers
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.training_length import last_training
 from forgefield.storage.errors import BudgetTooSmall
@@ -60,8 +60,8 @@ class Outlook:
     def split(self, core_seconds: float) -> Allocation:
         """Labels that so much money buys, best for the training it deserves; `BudgetTooSmall`."""
         posterior = self.at(core_seconds)
-        settings = self.recipe.allocation
-        return allocate(core_seconds, self.label_cost, settings, posterior, self.imported)
+        settings, learnt = self.recipe.allocation, learnt_tiers(self.recipe)
+        return allocate(core_seconds, self.label_cost, settings, posterior, self.imported, learnt)
 
     def counts(self, allocation: Allocation) -> Counts:
         """The labels that a training sees: of an allocation, and imported ones."""

@@ -47,7 +47,8 @@ def _words(problem: Mapping[str, Any], document: type[BaseModel] | None) -> str:
     kind = problem["type"]
     if kind in LIMITS:
         words, name = LIMITS[kind]
-        return f"{words} {problem['ctx'][name]:g}"
+        limit = problem["ctx"][name]
+        return f"{words} {limit:,}" if isinstance(limit, int) else f"{words} {limit:g}"
     if kind == "extra_forbidden":
         return f"there is no such setting{_instead(problem['loc'], document)}"
     return KINDS.get(kind) or _as_middle(problem["msg"])

@@ -14,6 +14,8 @@ from forgefield.platform.planning.allocation import (
     allocate,
     calibration_core_seconds,
 )
+from forgefield.platform.planning.outlook import Outlook
+from forgefield.platform.planning.recipe import Recipe
 from forgefield.storage.errors import BudgetTooSmall
 from forgefield.storage.records import Purpose, Tier
 
@@ -141,3 +143,14 @@ def test_calibration_is_part_of_the_allocation() -> None:
     allocation = allocate(20 * METHANOL[TARGET], METHANOL, SETTINGS, PRIOR)
     cost = sum(METHANOL[tier] * allocation.of(tier, Purpose.CALIBRATION) for tier in Tier)
     assert cost == pytest.approx(calibration_core_seconds(METHANOL, SETTINGS))
+
+
+def test_a_middle_tier_that_no_training_reads_is_not_bought() -> None:
+    """Nor is it counted on: the money goes to the target tier."""
+    recipe = Recipe.model_validate({"training": {"pretrain": [{"tiers": ["xtb"], "fit": {}}]}})
+    both = [Outlook.before_any_training(6, METHANOL, each) for each in (Recipe(), recipe)]
+    usual, without = (outlook.split(250 * METHANOL[TARGET]) for outlook in both)
+    assert usual.of(MIDDLE) > 100
+    assert without.of(MIDDLE) == SETTINGS.calibration_labels
+    assert without.of(TARGET) > usual.of(TARGET)
+    assert both[1].counts(without).middle == 0

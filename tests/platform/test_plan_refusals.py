@@ -144,7 +144,7 @@ def set_at(document: Document, path: str, value: object) -> None:
         ({"tiers.3.labels.validation": 0}, "0 ccsd labels are for validation"),
         ({"tiers.3.labels.calibration": 0}, "by its recipe 2"),
         ({"tiers.0.labels.calibration": 2}, "by its recipe 20"),
-        ({"tiers.3.labels.train": 10**400}, "less than or equal to 1000000000"),
+        ({"tiers.3.labels.train": 10**400}, "must be at most 1,000,000,000"),
         ({"recipe.allocation.most_target": 12}, "more than its recipe's 12"),
         ({"recipe.allocation.most_target": 3}, "most_target = 3"),
         ({"wall.0.seconds": -5.0}, "take -5 s"),

@@ -4,6 +4,7 @@ import pytest
 
 from forgefield.platform.forecasting.outcomes import Training
 from forgefield.platform.planning.allocation import allocate
+from forgefield.platform.planning.fitted import learnt_tiers
 from forgefield.platform.planning.outlook import Outlook
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.training_length import LONGEST, training_effort
@@ -52,7 +53,9 @@ def test_the_split_is_the_best_for_the_training_that_the_budget_deserves() -> No
     dear = SECONDS | {Tier.DFT: 10.0, Tier.CCSD: 400.0}
     outlook = Outlook.before_any_training(21, dear, Recipe())
     core_seconds = 250 * dear[Tier.CCSD]
-    short = allocate(core_seconds, dear, outlook.recipe.allocation, outlook.posterior)
+    learnt = learnt_tiers(outlook.recipe)
+    settings = outlook.recipe.allocation
+    short = allocate(core_seconds, dear, settings, outlook.posterior, learnt=learnt)
     split = outlook.split(core_seconds)
     assert split.of(Tier.DFT) > 1.2 * short.of(Tier.DFT)
     counts = [outlook.counts(each) for each in (short, split)]
@@ -60,5 +63,5 @@ def test_the_split_is_the_best_for_the_training_that_the_budget_deserves() -> No
     assert by_short - by_long > 0.02
     little = 20 * SECONDS[Tier.CCSD]
     plain = Outlook.before_any_training(21, SECONDS, Recipe())
-    settings = plain.recipe.allocation
-    assert plain.split(little) == allocate(little, SECONDS, settings, plain.posterior), "no longer"
+    same = allocate(little, SECONDS, settings, plain.posterior, learnt=learnt)
+    assert plain.split(little) == same, "no longer"
