@@ -1,8 +1,9 @@
 """Which labels measure what a label costs here, where some of them need not be bought.
 
 A calibration label that is in the book is taken at no cost. What it cost elsewhere counts as a
-measurement only if it was made on this host with as many threads as labels have here; for every
-other one, a configuration from the end of the pool is bought in its place.
+measurement only if it was made on this host with as many threads as labels have here, and was paid
+for there (one that a run took over from a book cost it nothing); for every other one, a
+configuration from the end of the pool is bought in its place.
 """
 
 import platform
@@ -30,7 +31,8 @@ def measurable(
     measured = {}
     for order in orders:
         known = [k for k in ledger.known_labels(list(order.jobs)) if not k.own]
-        here = [k for k in known if (k.host, k.threads) == (platform.node(), threads)]
+        own = platform.node(), threads
+        here = [k for k in known if (k.host, k.threads) == own and k.core_seconds > 0]
         measured[order.tier] = tuple(each.core_seconds for each in here)
         fresh = _fresh(order, pool, ledger, len(known) - len(here))
         order.jobs.extend(fresh)

@@ -138,10 +138,8 @@ def _estimated(name: str, guess: Estimate, known: Sequence[Measured]) -> TierCos
 
 
 def _measured(estimate: TierCost, own: Measured, others: Sequence[Measured]) -> TierCost:
-    if estimate.source == STATED:
-        low, high = min(estimate.low, own.core_seconds), max(estimate.high, own.core_seconds)
-        stated = Scaled(own.core_seconds, low, high)
-        return _cost(stated, estimate.memory_bytes, own.labels, STATED)
+    if estimate.source == STATED:  # of a batch with failures these pay what labels are short of
+        return replace(estimate, measured=own.labels)
     source = f"measured here ({counted(own.labels, 'label')})"
     return _cost(measured_cost(own, others), estimate.memory_bytes, own.labels, source)
 

@@ -13,6 +13,7 @@ from forgefield.platform.planning.allocation import TARGET
 from forgefield.platform.planning.plan import Plan
 from forgefield.platform.planning.quote_parts import ErrorForecast
 from forgefield.platform.results import Result
+from forgefield.platform.run_spans import seconds_of, spans_of
 from forgefield.platform.status import Status
 from forgefield.storage.documents import Document
 from forgefield.storage.records import Tier
@@ -85,7 +86,7 @@ def lessons(
 
     `real_effort` is the length of the training in the run that this one rehearses.
     """
-    posing = plan.recipe.posing.of(TARGET)
+    posing, spans = plan.recipe.posing.of(TARGET), spans_of(events)
     return Rehearsed(
         target=plan.tier(TARGET).method,
         own_costs=posing is None or posing.price is None,
@@ -94,19 +95,13 @@ def lessons(
         planned_cost=plan.cost,
         spent=status.spent,
         planned_wall_s=plan.wall[0].seconds if plan.wall else None,
-        wall_s=max(time_in(events, LABELLING) - trained_s, 0.0),
-        training_s=time_in(events, TRAINING) + trained_s,
+        wall_s=max(seconds_of(spans, LABELLING) - trained_s, 0.0),
+        training_s=seconds_of(spans, TRAINING) + trained_s,
         effort=plan.training_effort,
         real_effort=real_effort,
         error=_error(plan, result),
         result=result,
     )
-
-
-def time_in(events: Sequence[Mapping[str, Any]], steps: Sequence[str]) -> float:
-    """Wall time of these steps by the timeline, of all drivers; cut-off ones don't count."""
-    ended = {f"{step} ended" for step in steps}
-    return sum(float(e.get("wall_s", 0.0)) for e in events if e["event"] in ended)
 
 
 def _tier(tier: Tier, plan: Plan, status: Status) -> TierLesson:

@@ -13,7 +13,8 @@ from forgefield.platform.forecasting.error_model import Percentiles, on_frames
 from forgefield.platform.planning.cost_scaling import Scaled, range_of_mean
 from forgefield.platform.planning.plan import Plan
 from forgefield.platform.planning.tier_quotes import TierQuote
-from forgefield.platform.reporting.facts import Facts, merged
+from forgefield.platform.reporting.facts import Facts
+from forgefield.platform.run_spans import seconds_of
 from forgefield.storage.ledger.entries import TierTally
 from forgefield.storage.records import Purpose, Tier
 from forgefield.storage.units import from_micro
@@ -171,14 +172,13 @@ def _training_time(facts: Facts, plan: Plan) -> list[Promise]:
     if quoted is None or not any(span.finished for span in took):
         return []
     ends = Ends(quoted.wall_s, quoted.wall_s / quoted.factor, quoted.wall_s * quoted.factor)
-    seconds = sum(end - start for start, end in merged(took))
+    seconds = seconds_of(took, {TRAINING})
     return [Promise("training time", Unit.TIME, ends, Ends(seconds), "90 %")]
 
 
 def labelling_s(facts: Facts) -> float:
     """Wall time of calibration and labelling, the rounds' trainings included."""
-    spans = merged([span for span in facts.spans if span.name in LABELLING])
-    return sum(end - start for start, end in spans)
+    return seconds_of(facts.spans, LABELLING)
 
 
 def planned_and_bought(facts: Facts, quote: TierQuote) -> tuple[int, int, int]:

@@ -14,12 +14,13 @@ from forgefield.platform.drawing.figures import (
     blank,
     picture,
 )
-from forgefield.platform.reporting.facts import Facts, Span
+from forgefield.platform.reporting.facts import Facts
 from forgefield.platform.reporting.parts import (
     Section,
     percent,
     time_unit,
 )
+from forgefield.platform.run_spans import Span
 from forgefield.platform.screen.wording import duration
 from forgefield.storage.records import Purpose, Tier
 from forgefield.storage.units import from_micro

@@ -159,11 +159,12 @@ def limits_of(plan: Plan, counts: Counts, offered: Counts) -> Limits:
     costs less than the target.
     """
     kept = plan.labels(TARGET, Purpose.HOLDOUT) + plan.labels(TARGET, Purpose.VALIDATION)
-    target = max(counts.target, plan.recipe.allocation.most_target - kept)
+    most = plan.recipe.allocation.most_target + plan.imported.get(TARGET, 0)
+    target = max(counts.target, most - kept)
     worth = plan.labels(MIDDLE, Purpose.TRAIN) > 0 and MIDDLE in learnt_tiers(plan.recipe)
     middle = int(plan.recipe.allocation.middle_per_target * target) if worth else counts.middle
-    most = Counts(target, middle, counts.cheap).at_most(counts.plus(offered))
-    return Limits(Counts(0), most.at_least(counts), counts)
+    top = Counts(target, middle, counts.cheap).at_most(counts.plus(offered))
+    return Limits(Counts(0), top.at_least(counts), counts)
 
 
 def costs_since(plan: Plan, tally: Sequence[TierTally]) -> Costs:

@@ -90,7 +90,7 @@ def top_up(
 
     `counts` are training labels at hand. What is bought already takes no room twice.
     """
-    done = sum(row.done for row in tally if row.tier == TARGET)
+    done = sum(row.done for row in tally if row.tier == TARGET) - plan.imported.get(TARGET, 0)
     pool = Counts(len(supply.jobs[TARGET]), len(supply.jobs[MIDDLE]))
     middle = limits_of(plan, counts, pool).top.middle - counts.middle
     room = {TARGET: max(0, plan.recipe.allocation.most_target - done), MIDDLE: middle}

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from report_runs import TIMELINE, Page, buy, copy_of, note, read, toy_plan
 
-from forgefield.platform.reporting.facts import spans_of
 from forgefield.platform.reporting.report import write_report
 from forgefield.platform.run_folder import RunFolder
+from forgefield.platform.run_spans import spans_of
 from forgefield.storage.errors import InputError
 from forgefield.storage.ledger import Ledger
 

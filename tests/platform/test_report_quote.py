@@ -14,12 +14,13 @@ from forgefield.platform.planning.plan import Plan
 from forgefield.platform.planning.plan_files import load_plan
 from forgefield.platform.planning.quote_parts import TrainingTime
 from forgefield.platform.reporting.errors_seen import errors_seen
-from forgefield.platform.reporting.facts import Facts, Span, merged, read_facts
+from forgefield.platform.reporting.facts import Facts, read_facts
 from forgefield.platform.reporting.promises import Ends, Promise, Unit, labelling_s, promises
 from forgefield.platform.reporting.quote import quote_section
 from forgefield.platform.reporting.report import write_report
 from forgefield.platform.reporting.timeline import labelling_share
 from forgefield.platform.run_folder import RunFolder
+from forgefield.platform.run_spans import Span, merged
 from forgefield.platform.stand_ins.settings import Posed
 from forgefield.storage.frame_store import load_frames
 from forgefield.storage.records import Purpose, Tier

@@ -18,9 +18,10 @@ from forgefield.platform.planning.request import Request
 from forgefield.platform.replaying import lessons as lessons_module
 from forgefield.platform.replaying.casting import cast as cast_for
 from forgefield.platform.replaying.casting import rehearsal_folder, rehearsal_of
-from forgefield.platform.replaying.lessons import _error, time_in
+from forgefield.platform.replaying.lessons import _error
 from forgefield.platform.replaying.parts import Lead
 from forgefield.platform.run_folder import RunFolder
+from forgefield.platform.run_spans import seconds_of, spans_of
 from forgefield.platform.showing.rehearsal import error_words, training_words
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Tier
@@ -100,15 +101,22 @@ def test_the_forecast_is_held_against_the_measured_error(
     assert "no forecast" in error_words(without)
 
 
-def test_wall_time_is_that_of_all_drivers() -> None:
-    events = [
-        {"event": "labelling began"},
-        {"event": "labelling ended", "wall_s": 3.0},
-        {"event": "training ended", "wall_s": 50.0},
-        {"event": "labelling began"},
-        {"event": "labelling ended", "wall_s": 4.5},
-    ]
-    assert time_in(events, ("labelling",)) == 7.5
+def timeline(*steps: tuple[str, float, float | None]) -> list[dict[str, object]]:
+    """Events of steps by begin and end; one without an end was cut off by the next driver."""
+    events: list[dict[str, object]] = []
+    for name, begin, end in steps:
+        events += [{"time": begin, "event": "ray is up"}, {"time": begin, "event": f"{name} began"}]
+        if end is not None:
+            events.append({"time": end, "event": f"{name} ended"})
+    return events
+
+
+def test_wall_time_is_that_of_all_drivers_those_that_were_killed_too() -> None:
+    events = timeline(
+        ("labelling", 0.0, 3.0), ("labelling", 100.0, None), ("labelling", 200.0, 204.5)
+    )
+    events.insert(5, {"time": 140.0, "event": "round 1 trained"})
+    assert seconds_of(spans_of(events), ("labelling",)) == 3.0 + 40.0 + 4.5
 
 
 def test_trainings_of_rounds_are_no_labelling(tmp_path: Path) -> None:
@@ -118,8 +126,7 @@ def test_trainings_of_rounds_are_no_labelling(tmp_path: Path) -> None:
     plan = runs.toy_plan(folder)
     quotes = [SimpleNamespace(tier=tier, done=1, failed=0, spent=1.0) for tier in Tier]
     status = SimpleNamespace(tiers=quotes, spent=4.0)
-    events = [{"event": "labelling ended", "wall_s": 100.0}]
-    events += [{"event": "training ended", "wall_s": 7.0}]
+    events = timeline(("labelling", 0.0, 100.0), ("training", 100.0, 107.0))
     errors = {"force_mae": 1.0, "low": 0.5, "high": 2.0}
     result = SimpleNamespace(
         evaluation=SimpleNamespace(force_field=SimpleNamespace(**errors), frames=9)
