@@ -54,7 +54,7 @@ def ray_cluster(address: str | None, machine: Machine) -> Iterator[Cluster]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         context = _join(address) if address else _start(machine)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # a node that starts too slowly is a bare one
         raise InputError(_no_ray(address, error)) from error
     try:
         with nullcontext() if address else _ending_with_ray():

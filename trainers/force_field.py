@@ -86,7 +86,10 @@ class ForceField:
         except FileNotFoundError as missing:
             raise InputError(f"{folder} holds no force field: {missing}") from missing
         except SafetensorError as damaged:
-            raise InputError(f"{folder / WEIGHTS} is damaged: {damaged}") from damaged
+            raise InputError(
+                f"{folder / WEIGHTS} is damaged: {damaged}. Restore it from a copy, or delete "
+                f"{folder}, and the command that made it trains it again."
+            ) from damaged
         metadata = _metadata(text, folder)
         network = build(metadata.model).to(device)
         network.to(next(iter(weights.values())).dtype)

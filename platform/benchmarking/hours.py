@@ -26,6 +26,8 @@ FEW_STEPS, SLOWEST_S = 5000, 2.0
 """So few steps aren't worth a trial where the slowest ones end in the hours too."""
 STAGE_S = 45.0
 """What a stage takes beside its steps: a worker, loading, compiling."""
+EXCEEDED = 1.2
+"""Times the hours that were asked for are said to be exceeded."""
 LEAST = 0.01
 """Effort below which a table says nothing; the hours are exceeded instead."""
 Size = Callable[[StageTask], int]
@@ -59,6 +61,12 @@ def settled(prepared: Prepared, waves_of: WavesOf, reporter: Reporter) -> Prepar
         f"At {_efforts(prepared)} training takes about {duration(seconds)}: {timed.step_s:.2g} s a "
         f"step, {prepared.parallel} at a time (--hours or --effort change it)."
     )
+    if hours is not None and seconds > EXCEEDED * hours * 3600:
+        reporter.say(
+            f"That is longer than the {hours:g} h of --hours: no effort is below {LEAST:g}, and an "
+            "effort that a folder was begun with is kept. Fewer --rows, --seeds, --cost-ratio or "
+            "--c take less."
+        )
     return prepared
 
 

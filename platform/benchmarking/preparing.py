@@ -39,7 +39,7 @@ from forgefield.storage.errors import InputError
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 from forgefield.trainers.presets import Preset
 
-FEW_CHEAP = 10
+FEW_CHEAP = 3
 """Times as many accurate frames as cheap ones let one ask whether the files are swapped."""
 
 
@@ -130,6 +130,7 @@ def prepare(asked: Asked, train: int, reporter: Reporter) -> Prepared:
     reporter.say(f"Reading {asked.accurate} and {asked.cheap}{doubts} …")
     accurate = read_labelled(asked.accurate, ACCURATE, asked.unit, trust=asked.trust)
     cheap = read_labelled(asked.cheap, CHEAP, asked.cheap_unit or asked.unit, trust=asked.trust)
+    _refuse_the_same(accurate, cheap)
     _ask_if_swapped(accurate, cheap, reporter)
     test = None
     if asked.test is not None:
@@ -156,6 +157,14 @@ def prepare(asked: Asked, train: int, reporter: Reporter) -> Prepared:
         device=device,
         parallel=parallel,
     )
+
+
+def _refuse_the_same(accurate: LabelledFile, cheap: LabelledFile) -> None:
+    if accurate.sha256 == cheap.sha256:
+        raise InputError(
+            f"{accurate.path} and {cheap.path} are the same file: its labels can't be accurate and "
+            "cheap. Name a file of cheaper labels."
+        )
 
 
 def _ask_if_swapped(accurate: LabelledFile, cheap: LabelledFile, reporter: Reporter) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from forgefield.storage.errors import InputError
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import Array, Method, Purpose, Tier
+from forgefield.storage.splitting import COLUMN, SPLITS
 from forgefield.trainers.force_field import ForceField
 from forgefield.trainers.graphs import GraphSet
 from forgefield.trainers.references import reference_sums, relative_energies
@@ -42,12 +43,17 @@ def chosen(frames: Frames, selection: Selection, *, labelled: bool = True) -> Fr
         raise InputError("training may not read the hold-out; select other purposes")
     parts = [frames.of_tier(tier) for tier in selection.tiers]
     pool = Frames.concatenate(parts).of_purpose(*selection.purposes)
-    pool = of_molecules(pool, selection.molecules)
+    pool = of_split(of_molecules(pool, selection.molecules), selection.split)
     if labelled:
         pool = pool.select(with_forces(pool))
     if not len(pool):
         names = ", ".join(selection.tiers)
-        raise InputError(f"no frames with forces of {names} to train or validate on: label some")
+        purposes = " or ".join(purpose.name.lower() for purpose in selection.purposes)
+        among = f" in the split {selection.split}" if selection.split else ""
+        raise InputError(
+            f"no frames with forces of {names} for {purposes}{among} to train or validate on: "
+            "label or import some, or select others"
+        )
     kept = [_first(pool.of_tier(tier), selection) for tier in selection.tiers]
     return Frames.concatenate([part for part in kept if len(part)])
 
@@ -60,6 +66,17 @@ def of_molecules(frames: Frames, molecules: tuple[str, ...]) -> Frames:
         raise InputError(f"no frames of {', '.join(missing)} here; the molecules are: {there}")
     wanted = [place for place, name in enumerate(frames.molecules) if name in molecules]
     return frames.select(np.isin(frames.molecule_F, wanted)) if molecules else frames
+
+
+def of_split(frames: Frames, split: str | None) -> Frames:
+    """The frames of a split that `platform split` recorded; raises `InputError` where none is."""
+    if split is None:
+        return frames
+    if COLUMN not in frames.added_F:
+        raise InputError(
+            "these frames have no split; `platform split` records one, or leave split out"
+        )
+    return frames.select(frames.added_F[COLUMN] == SPLITS.index(split))
 
 
 def with_forces(frames: Frames) -> NDArray[np.bool_]:
@@ -108,12 +125,12 @@ def target_frames(frames: Frames, target: Tier, selection: Selection) -> Frames 
 
     They are of the molecules of `selection` as far as those have any.
     """
-    there = of_molecules(frames, selection.molecules).of_tier(target)
+    there = of_split(of_molecules(frames, selection.molecules), selection.split).of_tier(target)
     there = there.of_purpose(*Selection(tiers=(target,)).purposes)
     if not with_forces(there).any():
         return None
     own = selection.tiers == (target,)
-    wider = Selection(tiers=(target,), molecules=selection.molecules)
+    wider = Selection(tiers=(target,), molecules=selection.molecules, split=selection.split)
     return chosen(frames, selection if own else wider)
 
 

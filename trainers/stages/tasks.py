@@ -28,7 +28,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -44,17 +44,24 @@ DESCRIPTION = "stage.json"
 """What a finished stage leaves beside its force field: its `StageResult`."""
 
 
-class Selection(Document):
-    """Which frames: of these tiers, purposes and molecules, and of those the first `fraction`.
+def _is_none(value: object) -> bool:
+    """Left out of documents, so that the keys of stages made before there were splits hold."""
+    return value is None
 
-    No `molecules` means all of them. "First" is by a shuffle that depends on the frames' sequence
-    numbers and `seed` alone, so smaller fractions are subsets of larger ones. Frames without
-    forces are left out, but for score matching.
+
+class Selection(Document):
+    """Which frames: of these tiers, purposes, molecules and split, and of those a first `fraction`.
+
+    No `molecules` means all of them, no `split` that it doesn't matter whether `platform split`
+    recorded one. "First" is by a shuffle that depends on the frames' sequence numbers and `seed`
+    alone, so smaller fractions are subsets of larger ones. Frames without forces are left out, but
+    for score matching.
     """
 
     tiers: tuple[Tier, ...]
     purposes: tuple[Purpose, ...] = (Purpose.TRAIN, Purpose.CALIBRATION)
     molecules: tuple[str, ...] = ()
+    split: Literal["train", "validation"] | None = Field(default=None, exclude_if=_is_none)
     fraction: float = Field(default=1.0, gt=0, le=1)
     seed: int = 0
 
