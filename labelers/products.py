@@ -38,7 +38,7 @@ def product(a: Array, b: Array, alpha: float = 1, c: Array | None = None, beta: 
     if c.shape != shape or not c.flags.c_contiguous:
         raise ValueError(f"a product of shape {shape} has no place in one of shape {c.shape}")
     if a.size == 0 or b.size == 0:
-        c *= beta
+        c[...] = beta * c if beta else 0
         return c
     (left, left_turned), (right, right_turned) = _in_fortran_order(b), _in_fortran_order(a)
     dgemm(alpha, left, right, beta, c.T, left_turned, right_turned, overwrite_c=1)

@@ -12,6 +12,9 @@ from threadpoolctl import ThreadpoolController
 
 from forgefield.labelers.products import fast_products
 
+LIBRARIES = ("numpy", "scipy", "pyscf", "tblite", "dftd3", "dftd4", "torch")
+"""Those that bring threads of their own."""
+
 
 @lru_cache(maxsize=1)
 def _controller(loaded: int) -> ThreadpoolController:  # noqa: ARG001
@@ -22,9 +25,7 @@ def _loaded() -> int:
     """How many of the numerical libraries are in this process, so that a new one is noticed."""
     import sys
 
-    return sum(
-        name in sys.modules for name in ("numpy", "scipy", "pyscf", "tblite", "dftd3", "torch")
-    )
+    return sum(name in sys.modules for name in LIBRARIES)
 
 
 @contextmanager

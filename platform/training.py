@@ -19,6 +19,7 @@ from forgefield.storage.errors import BudgetExhausted
 from forgefield.storage.frame_store import dataset_version
 from forgefield.storage.frames import TRAINING_PURPOSES, Frames
 from forgefield.storage.records import Purpose, Tier
+from forgefield.trainers import force_field
 from forgefield.trainers.ray_train import (
     RaySettings,
     gpus_at_hand,
@@ -171,5 +172,6 @@ def _copy(trained: Path, place: Path) -> None:
     partial = place.with_name(f".{place.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(trained, partial)
-    shutil.rmtree(place, ignore_errors=True)
-    partial.rename(place)
+    for path in (*partial.rglob("*"), partial):
+        force_field.sync(path)
+    force_field.publish(partial, place)

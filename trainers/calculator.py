@@ -78,6 +78,7 @@ class ForgefieldCalculator(Calculator):  # type: ignore[misc]
         stressed = "stress" in properties and bool(self.atoms.pbc.all())
         found = [_summed(parts, self.atoms, virial=stressed) for parts in self.sums]
         forces_MA3 = np.stack([forces_A3 for _, forces_A3, _ in found])
+        self._refuse_no_numbers(forces_MA3)
         self.results: dict[str, Any] = {
             "energy": float(np.mean([energy for energy, _, _ in found])),
             "forces": forces_MA3.mean(axis=0),
@@ -89,6 +90,16 @@ class ForgefieldCalculator(Calculator):  # type: ignore[misc]
             known, self.force_spread = self.force_field.calibration, force_spread(forces_MA3)
             if known is not None:
                 self.force_error = known.expected_force_error(self.force_spread)
+
+    def _refuse_no_numbers(self, forces_MA3: Array) -> None:
+        """Dynamics would go on with NaN to its end."""
+        bad_A = ~np.isfinite(forces_MA3).all(axis=(0, 2))
+        if bad_A.any():
+            raise InputError(
+                f"The force field has no number for the force on atoms {np.flatnonzero(bad_A)}: "
+                "two atoms lie on each other, or a position is none. Begin elsewhere, or take a "
+                "shorter time step."
+            )
 
     def _refuse_strangers(self) -> None:
         """Any other molecule would get a number that means nothing."""

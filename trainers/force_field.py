@@ -18,12 +18,13 @@ import numpy as np
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from forgefield.storage.documents import Document
 from forgefield.storage.errors import InputError, StorageError
 from forgefield.storage.frames import Frames
 from forgefield.storage.records import Array
+from forgefield.trainers.fitting.checkpoints import write_tensors
 from forgefield.trainers.graphs import GraphSet
 from forgefield.trainers.model_settings import ModelSettings
 from forgefield.trainers.models import build
@@ -127,7 +128,7 @@ class ForceField:
             self.base.write_into(folder / BASE)
             sync(folder / BASE)
         weights = {name: value.contiguous() for name, value in self.network.state_dict().items()}
-        save_file(weights, folder / WEIGHTS)
+        write_tensors(weights, folder / WEIGHTS)
         text = self.metadata.model_dump_json(indent=1)
         (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
         for name in (WEIGHTS, DESCRIPTION):

@@ -221,7 +221,8 @@ def _train_loop(config: Mapping[str, Any]) -> None:
             run_stage(task, watch, device=device)
     except ForgefieldError as error:
         write_last_words(_last_words(chain, settings), error)
-        if not isinstance(error, TO_BE_MENDED):
+        others_wait = settings.workers > 1  # in a sum that this one will never join
+        if others_wait or not isinstance(error, TO_BE_MENDED):
             raise
 
 

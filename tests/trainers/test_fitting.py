@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from forgefield.storage.errors import TrainingDiverged
+from forgefield.storage.errors import StorageError, TrainingDiverged
 from forgefield.storage.frames import Frames
 from forgefield.trainers.fitting import fit as fitting
+from forgefield.trainers.fitting.checkpoints import write_tensors
 from forgefield.trainers.fitting.fit import FitResult, fit, rate_at
 from forgefield.trainers.force_field import ForceField, Metadata
 from forgefield.trainers.model_settings import EGNNSettings, ModelSettings, NequIPSettings
@@ -213,3 +214,9 @@ def test_saved_force_fields_predict_the_same(accurate: Frames, tmp_path: Path) -
     ):
         np.testing.assert_allclose(ours, theirs, atol=2e-5)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ff"]
+
+
+def test_a_disk_that_takes_no_more_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="Make room on the disk"):
+        write_tensors({"a": torch.zeros(3)}, tmp_path / "gone" / "a.safetensors")
+    assert list(tmp_path.iterdir()) == []

@@ -151,3 +151,12 @@ def test_dynamics_of_a_box_keeps_its_energy_and_searches_seldom(saved: Saved) ->
     assert np.abs(ends[0] - atoms.positions).max() > 0.2
     assert 2 < searches[0] < 40
     assert searches[1] == 161
+
+
+@pytest.mark.parametrize("place", [[0.0, 0.0, 0.0], [np.nan, 0.0, 0.0]])
+def test_no_number_is_no_force(saved: Saved, place: list[float]) -> None:
+    """Dynamics would go on with NaN."""
+    atoms = Atoms("OH2", [[0.0, 0.0, 0.0], place, [0.0, 0.9, 0.3]])
+    atoms.calc = ForgefieldCalculator(saved(((1, 1, 8),)))
+    with pytest.raises(InputError, match="no number for the force on atoms"):
+        atoms.get_forces()

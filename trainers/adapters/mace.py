@@ -49,11 +49,12 @@ class MACESettings(ProgramSettings):
 
 @dataclass(frozen=True, slots=True)
 class MACE:
-    """A trained model: the file `model`, and the environment that understands it."""
+    """A trained model: the file `model` of weights in `dtype`, and the environment it is for."""
 
     environment: Environment
     model: Path
     device: str = "cpu"
+    dtype: Precision = "float64"
 
     def predict(self, frames: Frames) -> tuple[Array, Array]:
         """Energies (F,) eV, absolute, and forces (A, 3) eV/Å; labels aren't read."""
@@ -64,7 +65,7 @@ class MACE:
             folder = Path(scratch)
             write_shapes(frames, folder / "in.xyz")
             command = ["-m", "mace.cli.eval_configs", "--configs=in.xyz", "--output=out.xyz"]
-            where = [f"--model={model}", f"--device={self.device}", "--default_dtype=float64"]
+            where = [f"--model={model}", f"--device={self.device}", f"--default_dtype={self.dtype}"]
             self.environment.run([*command, *where], folder, LOG)
             energy_F, forces_A3 = _read(folder / "out.xyz")
         return checked(energy_F, forces_A3, frames, PROGRAM.name)
@@ -93,7 +94,8 @@ def train(
     network = _network(settings, train_frames) if start is None else _foundation(start)
     command = ["-m", "mace.cli.run_train", *network, *_training(settings), *settings.more]
     environment.run(command, folder, LOG, watch)
-    return MACE(environment, existing(folder / f"{NAME}.model", "trained model"), settings.device)
+    model = existing(folder / f"{NAME}.model", "trained model")
+    return MACE(environment, model, settings.device, settings.dtype)
 
 
 def _network(settings: MACESettings, frames: Frames) -> list[str]:

@@ -37,7 +37,12 @@ from forgefield.trainers.fitting.flat import FlatParameters
 from forgefield.trainers.fitting.judging import force_error
 from forgefield.trainers.fitting.objectives import Labels, Objective
 from forgefield.trainers.fitting.optimisers import optimiser_for
-from forgefield.trainers.fitting.processes import rank, sum_over_workers, workers
+from forgefield.trainers.fitting.processes import (
+    of_first_worker,
+    rank,
+    sum_over_workers,
+    workers,
+)
 from forgefield.trainers.fitting.schedule import decay_at, rate_at
 from forgefield.trainers.fitting.state import State
 from forgefield.trainers.graphs import GraphSet
@@ -174,7 +179,13 @@ class _Fit:
         self.flat.swap(self.average)
         error = force_error(self.model, self.validation, self.settings.batch) * self.scale
         self.flat.swap(self.average)
-        return error
+        if not math.isfinite(error):
+            raise TrainingDiverged(
+                f"The force error on the validation frames is {error:g} at step {self.state.step} "
+                f"of {self.settings.steps}: lower the rate ({self.settings.rate:g}), or look for "
+                "validation frames without forces."
+            )
+        return of_first_worker(error)
 
     def result(self) -> FitResult:
         self.flat.values.data.copy_(self.best)

@@ -1,5 +1,6 @@
 """Processes that train together; one alone where torch.distributed isn't initialised."""
 
+import torch
 import torch.distributed as dist
 from torch import Tensor
 
@@ -12,6 +13,15 @@ def workers() -> int:
 def rank() -> int:
     """Which of them this one is."""
     return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+
+
+def of_first_worker(value: float) -> float:
+    """The first process's number, so that all of them choose and stop alike to the last bit."""
+    if workers() == 1:
+        return value
+    shared = torch.tensor([value if rank() == 0 else 0.0], dtype=torch.float64)
+    device = torch.device("cuda") if dist.get_backend() == "nccl" else torch.device("cpu")
+    return float(sum_over_workers(shared.to(device)))
 
 
 def sum_over_workers(value: Tensor) -> Tensor:

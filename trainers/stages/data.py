@@ -177,21 +177,21 @@ def graphs_of(
     data: Frames,
     cutoff: float,
     scale: float,
-    references: Mapping[str, Mapping[int, float]] | None = None,
+    references: Mapping[Method, Mapping[int, float]] | None = None,
     weight_F: Array | None = None,
     head_F: NDArray[np.int64] | None = None,
     device: str = "cpu",
 ) -> GraphSet:
     """Graphs with labels in units of `scale`, energies relative to reference energies.
 
-    `references` has those of some methods, by name; others' are fitted to their frames.
+    `references` has those of some methods; others' are fitted to their frames.
     """
     energy_F = relative_energies(data)
     for place, method in enumerate(data.methods):
         mask = data.method_F == place
-        if references and method.name in references and mask.any():
+        if references and method in references and mask.any():
             part = data.select(mask)
-            energy_F[mask] = part.energy_F - reference_sums(part, references[method.name])
+            energy_F[mask] = part.energy_F - reference_sums(part, references[method])
     return GraphSet(
         data,
         cutoff,

@@ -74,9 +74,14 @@ class Ladder:
         tuned = self.finetune(pretrain.output, 1.0)
         rungs = [Rung(cs, self._tiers(place), pretrain, tuned)]
         if place + 1 < len(self.phases):
-            for c in self._grid(self.phases[place + 1], cs[-1:]):
+            for c in self._grid(self.phases[place + 1], self._inherited(place, cs)):
                 rungs += self._from(place + 1, (*cs, c), pretrain.output, teacher)
         return rungs
+
+    def _inherited(self, place: int, cs: Cs) -> Cs:
+        """What the next rung takes for c where it says nothing: above scores all are open again."""
+        weighs = self.phases[place].objective == "labels"
+        return cs[-1:] if weighs else self.settings.c_grid
 
     def _grid(self, phase: PhaseSettings, inherited: Cs) -> Cs:
         """Score matching reads no labels, so it weighs none."""

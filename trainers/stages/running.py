@@ -18,6 +18,7 @@ import torch.distributed as dist
 from forgefield.storage.errors import TrainingDiverged
 from forgefield.storage.frame_store import dataset_version, load_frames
 from forgefield.storage.frame_store.holdout import holdout_locked
+from forgefield.storage.records import Method
 from forgefield.trainers.fitting.fit import Watch, fit
 from forgefield.trainers.fitting.processes import rank, workers
 from forgefield.trainers.force_field import ForceField, publish, sync
@@ -117,11 +118,17 @@ class _Stage:
             less_base(data.frames, force_field.base),
             force_field.network.cutoff,
             metadata.scale,
-            {metadata.method: metadata.references},
+            {self._imitated(metadata.method): metadata.references},
             weight_F=data.weight_F,
             head_F=trained_heads(data.frames, metadata.heads, metadata.head),
             device=self.device,
         )
+
+    def _imitated(self, name: str) -> Method:
+        """The method that the references are of; two files may give two tiers one name."""
+        named = [method for method in self.frames.methods if method.name == name]
+        of_target = [method for method in named if method.tier == self.task.target]
+        return (of_target or named)[0]
 
     def _validation(self, force_field: ForceField) -> GraphSet | None:
         """Only the forces count, so energies keep their own references."""

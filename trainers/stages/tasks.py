@@ -117,6 +117,12 @@ class StageTask(Document):
     seed: int = 0
     threads: int = Field(default=1, ge=1)
 
+    @model_validator(mode="after")
+    def _weights_need_both(self) -> Self:
+        if (self.teacher is None) != (self.c is None):
+            raise ValueError("weights by bias need a teacher and c, or neither")
+        return self
+
     @property
     def sources(self) -> tuple[Path, ...]:
         """Folders of the force fields that it can't begin without."""

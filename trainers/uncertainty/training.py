@@ -120,6 +120,11 @@ def _fingerprint(about: tuple[object, ...], *parts: Frames | None) -> str:
 def _refuse(train: Frames, validation: Frames | None, members: int) -> None:
     if members < 2:
         raise InputError(f"a committee needs 2 members or more, got {members}")
-    for part in (train, validation):
-        if part is not None and np.any(part.purpose_F == int(Purpose.HOLDOUT)):
+    for name, part in (("train", train), ("validation", validation)):
+        if part is None:
+            continue
+        if np.any(part.purpose_F == int(Purpose.HOLDOUT)):
             raise InputError("training may not read the hold-out; select other purposes")
+        if not len(part) or not np.isfinite(part.forces_A3).all():
+            what = "no frames" if not len(part) else "frames without forces"
+            raise InputError(f"the {name} frames of a committee are {what}; give some with forces")

@@ -102,3 +102,25 @@ def check_slopes(model: MACE, frame: Frames) -> None:
     energies, _ = model.predict(ends)
     slope = (energies[0] - energies[1]) / 2e-3
     assert -slope == pytest.approx(model.predict(frame)[1][2, 0], abs=1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_predictions_are_in_the_precision_of_the_training(
+    tmp_path: Path, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MACE's own program doesn't cast: other inputs than weights are an error there."""
+    python = tmp_path / "python"
+    python.write_text(IMPOSTOR)
+    python.chmod(0o755)
+    settings = TINY.model_copy(update={"dtype": dtype})
+    model = train(python, springs(4, 1), springs(2, 2), tmp_path / "work", settings)
+    heard: list[str] = []
+
+    def run(_: Environment, words: list[str], *_rest: object) -> None:
+        heard.extend(words)
+        raise InputError("asked")
+
+    monkeypatch.setattr(Environment, "run", run)
+    with pytest.raises(InputError, match="asked"):
+        model.predict(springs(2, 4))
+    assert f"--default_dtype={dtype}" in heard

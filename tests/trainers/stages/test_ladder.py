@@ -199,3 +199,16 @@ def test_a_member_that_went_wrong_is_left_out_of_the_committee() -> None:
     whole = outcome.model_copy(update={"others": tuple(others), "baseline_others": ()})
     assert whole.members == (best, others[0])
     assert whole.baseline_members == (outcome.baseline,)
+
+
+def test_above_scores_every_c_is_tried_again() -> None:
+    rungs = PhaseSettings(**XTB, objective="scores", temperature=500.0), PhaseSettings(**DFT)
+    (climb,) = ladder(*rungs, c_grid=(0.5, None)).climbs(TEACHER)
+    assert [rung.cs for rung in climb] == [(None,), (None, 0.5), (None, None)]
+
+
+def test_a_teacher_without_c_and_c_without_a_teacher_are_refused() -> None:
+    ((rung,),) = ladder(PhaseSettings(**DFT), c_grid=(0.5,)).climbs(TEACHER)
+    for half in ({"teacher": None}, {"c": None}):
+        with pytest.raises(ValidationError, match="a teacher and c, or neither"):
+            StageTask.model_validate(rung.pretrain.model_dump() | half)

@@ -1,6 +1,7 @@
 """Several molecules in one pre-training, then each fine-tuned."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,11 @@ import pytest
 from forgefield.storage.errors import InputError
 from forgefield.storage.frame_store import FrameStore, load_frames
 from forgefield.storage.frames import Frames
-from forgefield.storage.records import Purpose, Tier
+from forgefield.storage.records import Method, Purpose, Tier
 from forgefield.storage.settled_frames import StoredFrame, from_stored
 from forgefield.trainers.force_field import ForceField, Metadata
 from forgefield.trainers.model_settings import EGNNSettings
+from forgefield.trainers.references import reference_energies
 from forgefield.trainers.stages.data import chosen, graphs_of
 from forgefield.trainers.stages.running import run_stage
 from forgefield.trainers.stages.tasks import Selection, StageTask
@@ -99,3 +101,15 @@ def test_fine_tuning_in_another_store_needs_no_element_that_pretraining_had_not(
     narrow = run_stage(make_task("narrow", Tier.CCSD, frames=tmp_path / "water", **few))
     with pytest.raises(InputError, match=r"no weights for the elements \[6\]"):
         run_stage(make_task("bad", Tier.CCSD, start=narrow.output, frames=tmp_path / "all", **few))
+
+
+def test_references_are_of_a_tier_and_a_name(two_molecules: Path) -> None:
+    """Two files may both be called `labels of ethanol.npz`."""
+    frames = chosen(load_frames(two_molecules), Selection(tiers=(Tier.DFT, Tier.CCSD)))
+    frames = replace(frames, methods=tuple(Method(m.tier, "one name") for m in frames.methods))
+    accurate = frames.of_tier(Tier.CCSD)
+    known = {Method(Tier.CCSD, "one name"): reference_energies(accurate)}
+    every = np.arange(len(frames))
+    sets = [graphs_of(frames, 5.0, 1.0, references) for references in ({}, known)]
+    own, given = (each.batch(every).energy_F for each in sets)
+    np.testing.assert_allclose(own.numpy(), given.numpy(), atol=1e-4)

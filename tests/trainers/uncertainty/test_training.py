@@ -221,3 +221,20 @@ def test_the_hold_out_is_refused(accurate: Frames, make_frames: MakeFrames) -> N
             fit_committee(about(accurate), train, judged, STEPS, members=2)
     with pytest.raises(InputError, match="2 members or more"):
         fit_committee(about(accurate), accurate, None, STEPS, members=1)
+
+
+def test_frames_that_judge_nothing_are_refused(accurate: Frames) -> None:
+    """Without an error to compare, every member would be the best before its first step."""
+    bare = replace(accurate, forces_A3=np.full_like(accurate.forces_A3, np.nan))
+    for train, judged, why in (
+        (accurate, Frames.empty(), "validation frames of a committee are no frames"),
+        (accurate, bare, "validation frames of a committee are frames without forces"),
+        (Frames.empty(), accurate, "train frames of a committee are no frames"),
+    ):
+        with pytest.raises(InputError, match=why):
+            fit_committee(about(accurate), train, judged, STEPS, members=2)
+    told = about(accurate)
+    network = ForceField.fresh(told, dtype=torch.float64).network
+    judged = graphs(replace(accurate, forces_A3=np.full_like(accurate.forces_A3, np.nan)))
+    with pytest.raises(TrainingDiverged, match="validation frames is nan"):
+        fit(network, graphs(accurate), judged, STEPS, scale=told.scale)
