@@ -12,7 +12,7 @@ from forgefield.platform.planning.machine import QUOTED, Machine, Slots
 from forgefield.platform.planning.molecule_document import to_document
 from forgefield.platform.planning.outlook import Outlook
 from forgefield.platform.planning.plan import Plan
-from forgefield.platform.planning.quote_parts import WallTime
+from forgefield.platform.planning.quote_parts import TrainingTime, WallTime
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.resources import disk_quote, memory_quote
 from forgefield.platform.planning.throughput import choose_slots
@@ -61,7 +61,9 @@ def make_plan(
     effort = training_effort(from_micro(cap_micro), len(molecule.numbers), recipe)
     rounds = recipe.rounds.number(outlook.counts(allocation).target - imported.get(TARGET, 0))
     training, here = recipe.training.longer(effort), machines[0]
-    how_long = frame and training_time(training, frame, here, recipe.rounds, rounds)
+    how_long = None
+    if frame is not None:
+        how_long = training_time(training, frame, here, recipe.rounds, rounds)
     return Plan(
         forgefield=version("forgefield"),
         created=time.time(),
@@ -75,7 +77,7 @@ def make_plan(
         slots=slots.count,
         threads=slots.threads,
         slots_why=choice.why,
-        wall=_wall_times(offer, machines, memory),
+        wall=_wall_times(offer, machines, memory, how_long),
         memory=memory_quote(memory, slots.count // machines[0].nodes, machines[0]),
         disk=disk_quote(_labels(allocation), len(molecule.numbers), slots.count, recipe, rounds),
         expected_error=found.sentence,
@@ -125,14 +127,19 @@ def _quote(tier: Tier, cost: TierCost, offer: Offer, slots: Slots) -> TierQuote:
 
 
 def _wall_times(
-    offer: Offer, machines: Sequence[Machine], label_bytes: int
+    offer: Offer, machines: Sequence[Machine], label_bytes: int, training: TrainingTime | None
 ) -> tuple[WallTime, ...]:
+    """Of labels, but not less than rounds that wait for each other's labels and trainings."""
     recipe, costs = offer.outlook.recipe, offer.outlook.label_cost
+    in_turn = 0.0
+    if training is not None and training.rounds:
+        each = max(costs.values()) + training.round_wall_s
+        in_turn = recipe.rounds.in_turn(training.rounds) * each
     return tuple(
         WallTime(
             nodes=machine.nodes,
             cores=machine.cores,
-            seconds=wall_of(offer.allocation, costs, machine, label_bytes, recipe),
+            seconds=wall_of(offer.allocation, costs, machine, label_bytes, recipe, in_turn),
         )
         for machine in machines
     )

@@ -59,7 +59,7 @@ class TrainingTime(FiniteDocument):
 
     In nine cases of ten it is within `factor` of that; fits that stop early make it shorter. Before
     it come `rounds` at most, each of which trains for `round_core_seconds` while labels that were
-    bought ahead are computed.
+    bought ahead are computed; `round_wall_s` is how long its stages wait for each other.
     """
 
     core_seconds: PositiveFloat
@@ -67,6 +67,7 @@ class TrainingTime(FiniteDocument):
     factor: PositiveFloat
     rounds: NonNegativeInt = 0
     round_core_seconds: NonNegativeFloat = 0.0
+    round_wall_s: NonNegativeFloat = 0.0
 
 
 class ErrorForecast(FiniteDocument):

@@ -1,5 +1,7 @@
 """Settings of rounds: data alone, so that recipes read it without loading anything."""
 
+import math
+
 from pydantic import Field, PositiveInt
 
 from forgefield.storage.documents import Document
@@ -30,6 +32,11 @@ class RoundSettings(Document):
     curve: tuple[float, ...] = (0.5,)
     patience: float = Field(0.1, ge=0, lt=1)
     lend: PositiveInt = 3
+
+    def in_turn(self, most: int) -> int:
+        """Rounds of `most` that come one after another where each grows by as much as it may."""
+        growing = math.log(1 / self.first_share) / math.log(1 + self.growth)
+        return min(most, 1 + math.ceil(growing - 1e-9))
 
     def number(self, target: int) -> int:
         """Rounds at most of a plan that buys so many target labels to train on; 0 for none."""

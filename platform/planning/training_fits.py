@@ -35,6 +35,13 @@ def fits_of_round(training: AsteroidSettings, rounds: RoundSettings) -> Fits:
     return fits_of(settings) + [settings.finetune] * (rounds.committee - 1)
 
 
+def longest_of_round(training: AsteroidSettings, rounds: RoundSettings) -> Fits:
+    """Those of a round that have to wait for each other; rungs without weights wait for none."""
+    settings = shorter(training, rounds)
+    climb = [fit for phase in settings.pretrain for fit in (phase.fit, settings.finetune)]
+    return max(climb, [settings.standard], key=lambda fits: sum(f.steps * f.batch for f in fits))
+
+
 def shorter(training: AsteroidSettings, rounds: RoundSettings) -> AsteroidSettings:
     """The settings of a round's stages: no weights, a short curve, steps by `effort`."""
     settings = training.longer(rounds.effort)

@@ -15,7 +15,12 @@ from forgefield.platform.planning.machine import Machine
 from forgefield.platform.planning.quote_parts import TrainingTime
 from forgefield.platform.planning.quoting import composition
 from forgefield.platform.planning.round_settings import RoundSettings
-from forgefield.platform.planning.training_fits import fits_of, fits_of_round, longest_way
+from forgefield.platform.planning.training_fits import (
+    fits_of,
+    fits_of_round,
+    longest_of_round,
+    longest_way,
+)
 from forgefield.storage.records import Molecule
 from forgefield.trainers.settings import FitSettings
 from forgefield.trainers.stages.asteroid import AsteroidSettings, TrainingOutcome
@@ -48,7 +53,9 @@ def training_time(
 
     On a machine a chain of stages has one core at a time.
     """
-    of_round = _frames(fits_of_round(training, rounds)) if rounds and number else 0
+    in_rounds = rounds if number else None
+    of_round = _frames(fits_of_round(training, in_rounds)) if in_rounds else 0
+    way = _frames(longest_of_round(training, in_rounds)) if in_rounds else 0
     work = _frames(fits_of(training)) * frame.core_seconds
     longest = _frames(longest_way(training)) * frame.core_seconds
     return TrainingTime(
@@ -57,6 +64,7 @@ def training_time(
         factor=frame.high / frame.core_seconds,
         rounds=number,
         round_core_seconds=of_round * frame.core_seconds,
+        round_wall_s=way * frame.core_seconds,
     )
 
 

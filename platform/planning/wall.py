@@ -15,10 +15,15 @@ def wall_of(
     machine: Machine,
     label_bytes: int,
     recipe: Recipe,
+    in_turn_s: float = 0.0,
 ) -> float | None:
-    """Seconds; None where a label doesn't fit into a node."""
+    """Seconds; None where a label doesn't fit into a node.
+
+    `in_turn_s` are those that no number of nodes shortens: rounds wait for what came before.
+    """
     target = recipe.methods.of(TARGET)
     slots = choose_slots(machine, label_bytes, recipe.labels.threads, target).slots
     if not slots.count:
         return None
-    return wall_seconds(allocation.cost(label_cost), max(label_cost.values()), slots)
+    labels_s = wall_seconds(allocation.cost(label_cost), max(label_cost.values()), slots)
+    return max(labels_s, in_turn_s)

@@ -58,6 +58,8 @@ def _training(plan: Plan) -> list[tuple[str, RenderableType]]:
     if time.rounds:
         each = duration(time.round_core_seconds)
         rounds = f", after up to {time.rounds} rounds of {each} of a core beside the labels"
+        if time.round_wall_s:
+            rounds += f" ({duration(time.round_wall_s)} each on however many nodes)"
     return [("training takes", f"{said}{steps}{rounds}; free of charge")]
 
 

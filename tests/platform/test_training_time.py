@@ -7,9 +7,14 @@ from pathlib import Path
 import pytest
 
 from forgefield.labelers.molecules import find_molecule
+from forgefield.platform.planning.budget import parse_budget
+from forgefield.platform.planning.cost_scaling import Scaled
 from forgefield.platform.planning.cost_store import known_costs, remember_costs
 from forgefield.platform.planning.machine import Machine
+from forgefield.platform.planning.planner import make_plan
+from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.round_settings import RoundSettings
+from forgefield.platform.planning.tier_quotes import TierCost
 from forgefield.platform.planning.training_fits import fits_of
 from forgefield.platform.planning.training_time import (
     FRAME_SECONDS_PER_ATOM,
@@ -78,6 +83,9 @@ def outcome(*, reused: bool = False) -> TrainingOutcome:
     )
 
 
+SECONDS = (1e-4, 3e-3, 40.0, 600.0)
+
+
 def test_frames_of_all_stages_and_of_the_longest_way() -> None:
     """Four standard trainings; twice both rungs, each fine-tuned; a curve and two others."""
     standard, rungs, tuning = 400, (10_000, 1000), 100
@@ -103,8 +111,9 @@ def test_rounds_train_too() -> None:
     frames = 2 * 200 + (5000 + 500) + 2 * tuning + tuning + 2 * tuning
     assert found.rounds == 6
     assert found.round_core_seconds == pytest.approx(frames * frame.core_seconds)
+    assert found.round_wall_s == pytest.approx((5000 + 500 + 2 * tuning) * frame.core_seconds)
     none = training_time(SETTINGS, frame, machine, rounds, 0)
-    assert (none.rounds, none.round_core_seconds) == (0, 0.0)
+    assert (none.rounds, none.round_core_seconds, none.round_wall_s) == (0, 0.0, 0.0)
     assert none.core_seconds == found.core_seconds
 
 
@@ -156,3 +165,21 @@ def test_what_a_frame_took_is_kept_and_carried_to_other_molecules() -> None:
 
 def test_trainings_that_were_found_say_nothing_of_the_pace() -> None:
     assert pace_record(ETHANOL, SETTINGS, outcome(reused=True)) is None
+
+
+def test_rounds_wait_for_each_other_on_any_number_of_nodes() -> None:
+    """A quarter of the labels, half of them, all of them: three trainings in turn."""
+    assert RoundSettings().in_turn(6) == 3
+    assert RoundSettings(first_share=1.0).in_turn(6) == 1
+    assert RoundSettings(growth=0.1).in_turn(6) == 6
+    costs = {tier: TierCost(s, s, s, 10**9, 2) for tier, s in zip(Tier, SECONDS, strict=True)}
+    machines = [Machine(nodes, 16, nodes * 16 * 10**9) for nodes in (1, 1000)]
+    recipe, frame = Recipe(), Scaled(0.005, 0.004, 0.006)
+    asked = (ETHANOL, parse_budget("250ccsd"), costs, machines, recipe, "run")
+    (alone, many), plain = (make_plan(*asked, frame=each).wall for each in (frame, None))
+    training = make_plan(*asked, frame=frame).training_time
+    assert training is not None
+    assert plain[1].seconds is not None
+    assert plain[1].seconds < 0.5 * training.round_wall_s
+    assert many.seconds == pytest.approx(3 * (training.round_wall_s + SECONDS[-1]))
+    assert alone.seconds == plain[0].seconds > many.seconds
