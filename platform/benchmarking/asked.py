@@ -36,6 +36,7 @@ class Asked:
     redraw: bool = False
     unit: str | None = None
     cheap_unit: str | None = None
+    cheap_unit_option: str = "--dft-unit"
     trust: bool = False
     parallel: int | None = None
     device: str = "auto"

@@ -142,8 +142,8 @@ def cheap_draw(pool: Sequence[int], count: int, seed: int) -> Index:
     if count > len(pool):
         raise InputError(
             f"{count} cheap frames were asked for; {len(pool)} are at hand whose geometry no "
-            "accurate frame has. Lower --cost-ratio or --budget-ccsd, give a longer file, or test "
-            "on fewer frames with --test-frames."
+            "accurate frame has. Lower --cost-ratio or --budget-ccsd (of a curve --low-frames), "
+            "give a longer file, or test on fewer frames with --test-frames."
         )
     order = np.random.default_rng([seed, 1]).permutation(len(pool))[:count]
     return tuple(np.asarray(pool, dtype=np.int64)[order].tolist())

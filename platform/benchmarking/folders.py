@@ -86,13 +86,13 @@ def own_folder(prepared: Prepared, kind: str, budget: int | None) -> Iterator[No
         validation=asked.validation,
         redraw=asked.redraw,
     )
-    _refuse_another(folder, identity)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(
             f"Can't make the folder {folder}: {error.strerror}. Choose another --out."
         ) from error
+    _refuse_another(folder, identity)
     with PassingLock(folder / LOCK):
         _refuse_another(folder, identity)
         write(folder / IDENTITY, identity.model_dump_json(indent=1) + "\n")

@@ -128,13 +128,16 @@ def prepare(asked: Asked, train: int, reporter: Reporter) -> Prepared:
         refuse_missing(file)
     doubts = "" if asked.trust else ", checking units and signs"
     reporter.say(f"Reading {asked.accurate} and {asked.cheap}{doubts} …")
-    accurate = read_labelled(asked.accurate, ACCURATE, asked.unit, trust=asked.trust)
-    cheap = read_labelled(asked.cheap, CHEAP, asked.cheap_unit or asked.unit, trust=asked.trust)
+    trust, cheap_unit = asked.trust, asked.cheap_unit or asked.unit
+    accurate = read_labelled(asked.accurate, ACCURATE, asked.unit, trust=trust)
+    cheap = read_labelled(
+        asked.cheap, CHEAP, cheap_unit, unit_option=asked.cheap_unit_option, trust=trust
+    )
     _refuse_the_same(accurate, cheap)
     _ask_if_swapped(accurate, cheap, reporter)
     test = None
     if asked.test is not None:
-        test = read_labelled(asked.test, ACCURATE, asked.unit, trust=asked.trust)
+        test = read_labelled(asked.test, ACCURATE, asked.unit, trust=trust)
     reporter.say("Looking for geometries that the files share …")
     shared = shared_by(accurate, cheap)
     test_shared = shared[:0] if test is None else shared_by(test, cheap)

@@ -1,5 +1,6 @@
 """`platform benchmark`: published comparisons on files of one's own."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -127,17 +128,18 @@ def curve(
 
     frames = {"validation": validation, "test_frames": test_frames}
     asked = shared.asked("curve", high, low, test=test, cheap_unit=low_unit, **frames)
+    asked = replace(asked, cheap_unit_option="--low-unit")
     terms = CurveTerms(sizes=whole_numbers_in(sizes, "--sizes"), low=low_frames)
     _publish(asked.out, lambda reporter: benchmark_curve(asked, terms, reporter), as_json)
 
 
 def _publish(out: Path, work: "Callable[[Reporter], Results]", as_json: bool) -> None:
-    from forgefield.platform.benchmarking.publishing.publish import publish
+    from forgefield.platform.benchmarking.publishing.publish import publish, with_gone_named
     from forgefield.platform.benchmarking.publishing.tables import show_results
 
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; --out needs a folder.")
-    results = listening(work)
+    results = with_gone_named(listening(work), out)
     paths = publish(results, out)
     if as_json:
         print_json(results)

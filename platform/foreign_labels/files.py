@@ -80,12 +80,19 @@ class LabelledFile:
         return StoredFrame(seq, Job(shape, self.method, purpose), label, 0)
 
 
-def read_labelled(path: Path, tier: Tier, unit: str | None, *, trust: bool = False) -> LabelledFile:
+def read_labelled(
+    path: Path,
+    tier: Tier,
+    unit: str | None,
+    *,
+    trust: bool = False,
+    unit_option: str = "--unit",
+) -> LabelledFile:
     """Read and doubt a file; `trust` leaves the doubts out. Raises `InputError` with the reason."""
     refuse_missing(path)
     if path.is_dir():
         raise InputError(f"{path} is a folder. Give a file; `platform export` makes one of a run.")
-    with options_of_import_named():
+    with options_of_import_named(unit_option):
         frames, unit = _believed(path, unit, trust=trust)
     numbers = _one_molecule(frames, path)
     atoms = (len(frames), len(numbers), 3)

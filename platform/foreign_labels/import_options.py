@@ -10,11 +10,16 @@ ABSENT = re.compile(r"--(?:format|length-unit|force-unit|charge|multiplicity)\b"
 
 
 @contextmanager
-def options_of_import_named() -> Iterator[None]:
-    """Say of such options whose they are, and how to get a file that needs none."""
+def options_of_import_named(unit_option: str) -> Iterator[None]:
+    """Say of such options whose they are, and how to get a file that needs none.
+
+    What `platform import` calls --energy-unit, and a benchmark --unit, is `unit_option` here.
+    """
     try:
         yield
     except InputError as error:
+        said = str(error).replace("--energy-unit", "--unit").replace("--unit", unit_option)
+        error.args = (said,)
         absent = list(dict.fromkeys(ABSENT.findall(str(error))))
         if not absent:
             raise

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from forgefield.platform.foreign_labels.files import LabelledFile
+from forgefield.storage.elements import formula
 from forgefield.storage.errors import InputError
 from forgefield.storage.geometry import close_pairs, pair_distances, sorted_distances
 from forgefield.storage.likeness import SAME_A
@@ -118,6 +119,6 @@ def _features(file: LabelledFile) -> Iterator[tuple[int, Array]]:
 def _refuse_another_molecule(one: LabelledFile, other: LabelledFile) -> None:
     if sorted(one.numbers) != sorted(other.numbers):
         raise InputError(
-            f"{one.path} holds a molecule of atomic numbers {sorted(one.numbers)}, {other.path} "
-            f"one of {sorted(other.numbers)}. Give files of the same molecule."
+            f"{one.path} holds {formula(one.numbers)}, {other.path} {formula(other.numbers)}. Give "
+            "files of the same molecule."
         )

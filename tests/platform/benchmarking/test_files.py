@@ -48,6 +48,8 @@ def test_a_wrong_unit_is_flagged_and_a_right_one_taken(
     right = "eV" if scale == 1 else "kcal/mol"
     assert read_labelled(path, Tier.CCSD, right).unit == right
     assert read_labelled(path, Tier.CCSD, unit, trust=True)
+    with pytest.raises(InputError, match=words.replace("--unit", "--dft-unit")):
+        read_labelled(path, Tier.CCSD, unit, unit_option="--dft-unit")
 
 
 def test_gradients_are_no_forces(tmp_path: Path) -> None:
@@ -148,7 +150,7 @@ def test_two_molecules_are_refused(tmp_path: Path) -> None:
     path = springs.write(
         tmp_path / "other.npz", GEOMETRIES, springs.CHEAP, z=np.array([7, 8, 1, 1])
     )
-    with pytest.raises(InputError, match="same molecule"):
+    with pytest.raises(InputError, match=r"holds CH2O, .* H2NO\. Give files of the same molecule"):
         shared_by(one, read_labelled(path, Tier.DFT, None, trust=True))
 
 

@@ -20,7 +20,7 @@ from forgefield.platform.benchmarking.curve import CurveTerms, benchmark_curve
 from forgefield.platform.benchmarking.folders import PassingLock, own_folder
 from forgefield.platform.benchmarking.kinds import Kind
 from forgefield.platform.benchmarking.publishing.plots import parity
-from forgefield.platform.benchmarking.publishing.publish import publish
+from forgefield.platform.benchmarking.publishing.publish import publish, with_gone_named
 from forgefield.platform.benchmarking.results import Results
 from forgefield.storage.errors import InputError, RunBusy
 from forgefield.storage.run_lock import FileLock
@@ -65,6 +65,25 @@ def test_what_is_finished_is_found_again_and_written_down(
     ]
     assert Results.model_validate_json(paths[0].read_text()) == again
     assert all(path.read_bytes()[:4] == b"\x89PNG" for path in paths[2:])
+
+
+def test_rows_that_are_replaced_are_named(asked: Asked, results: Results, tmp_path: Path) -> None:
+    (tmp_path / "results.json").write_text(results.model_dump_json())
+    few = [row for row in results.rows if row.row == Kind.STANDARD]
+    found = with_gone_named(results.model_copy(update={"rows": tuple(few)}), tmp_path)
+    assert any("An earlier call had" in note and "ASTEROID" in note for note in found.notes)
+    assert with_gone_named(results, tmp_path) == results
+    assert with_gone_named(found, asked.out / "nowhere") == found
+
+
+def test_the_same_file_twice_and_a_folder_that_can_t_be(asked: Asked, tmp_path: Path) -> None:
+    twice = replace(asked, cheap=asked.accurate, out=tmp_path / "twice")
+    with pytest.raises(InputError, match="are the same file"):
+        benchmark_asteroid(twice, TERMS, Listener())
+    (tmp_path / "file").write_text("")
+    inside = replace(asked, out=tmp_path / "file/inside")
+    with pytest.raises(InputError, match=r"Can't make the folder .*inside"):
+        benchmark_asteroid(inside, TERMS, Listener())
 
 
 def test_a_score_counts_only_with_its_predictions(asked: Asked, tmp_path: Path) -> None:
