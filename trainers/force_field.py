@@ -81,11 +81,13 @@ class ForceField:
     @classmethod
     def load(cls, folder: Path, *, device: str = "cpu") -> Self:
         """Read a saved folder; `InputError` when it holds none, or that of an older version."""
+        if device.startswith("cuda") and not torch.cuda.is_available():
+            raise InputError(f"PyTorch finds no GPU here; load {folder} with device='cpu'.")
         try:
             text = (folder / DESCRIPTION).read_text(encoding="utf-8")
             weights = load_file(folder / WEIGHTS, device=device)
-        except FileNotFoundError as missing:
-            raise InputError(f"{folder} holds no force field: {missing}") from missing
+        except (FileNotFoundError, NotADirectoryError) as missing:
+            raise InputError(_nothing_at(folder)) from missing
         except SafetensorError as damaged:
             raise InputError(
                 f"{folder / WEIGHTS} is damaged: {damaged}. Restore it from a copy, or delete "
@@ -164,6 +166,18 @@ class ForceField:
             return energy_F, forces_A3
         under_F, under_A3 = self.base.predict(frames, batch=batch)
         return energy_F + under_F, forces_A3 + under_A3
+
+
+def _nothing_at(folder: Path) -> str:
+    """Where to look instead."""
+    if folder.is_file():
+        return f"{folder} is a file; a force field is the folder that it lies in."
+    if not folder.exists():
+        return f"There is no folder {folder}. Check the path."
+    for name, whose in (("force_field", "run"), ("stages", "benchmark")):
+        if (folder / name).is_dir():
+            return f"{folder} is a {whose}'s folder; its force fields are in {folder / name}."
+    return f"{folder} holds no force field: it has no {DESCRIPTION} with {WEIGHTS} beside it."
 
 
 def _metadata(text: str, folder: Path) -> Metadata:

@@ -185,3 +185,21 @@ def test_no_frames_no_opinion(unseen: Frames) -> None:
     found = committee(SMALL["egnn"]).judge(none)
     assert found.forces_A3.shape == (0, 3)
     assert len(found.spread_F) == len(found.energy_F) == 0
+
+
+def test_where_a_force_field_is_is_said(tmp_path: Path) -> None:
+    committee(SMALL["egnn"]).members[0].save(tmp_path / "run" / "force_field")
+    (tmp_path / "bench" / "stages").mkdir(parents=True)
+    (tmp_path / "empty").mkdir()
+    for place, why in (
+        ("run", "is a run's folder; its force fields are in .*run/force_field"),
+        ("bench", "is a benchmark's folder; its force fields are in .*stages"),
+        ("run/force_field/weights.safetensors", "is a file; a force field is the folder"),
+        ("empty", "holds no force field"),
+        ("nowhere", "There is no folder"),
+    ):
+        with pytest.raises(InputError, match=why):
+            load_force_field(tmp_path / place)
+    if not torch.cuda.is_available():
+        with pytest.raises(InputError, match="finds no GPU"):
+            load_force_field(tmp_path / "run" / "force_field", device="cuda")
