@@ -15,20 +15,21 @@ from forgefield.platform.run_folder import RunFolder, write_atomically
 from forgefield.platform.screen.reporter import Once, Reporter
 from forgefield.platform.screen.wording import UNIT, three_digits
 from forgefield.platform.snapshots import snapshot
-from forgefield.storage.errors import BudgetExhausted
+from forgefield.storage.errors import BudgetExhausted, TrainingDiverged
 from forgefield.storage.frame_store import dataset_version
 from forgefield.storage.frames import TRAINING_PURPOSES, Frames
 from forgefield.storage.records import Purpose, Tier
 from forgefield.trainers import force_field
 from forgefield.trainers.ray_train import (
     RaySettings,
+    endings_of,
     gpus_at_hand,
     gpus_seen,
-    run_stages,
 )
 from forgefield.trainers.stages.asteroid import TrainingOutcome, train
-from forgefield.trainers.stages.asteroid_settings import Runner
+from forgefield.trainers.stages.asteroid_settings import Chain, Runner
 from forgefield.trainers.stages.data import with_forces
+from forgefield.trainers.stages.endings import Ending
 from forgefield.trainers.stages.names import in_words
 from forgefield.trainers.stages.progress import PROGRESS, unfinished
 from forgefield.trainers.stages.tasks import StageResult
@@ -103,8 +104,15 @@ def running_stages(
         if check is not None:
             check()
 
+    def run(chains: Sequence[Chain]) -> list[Ending]:
+        endings = endings_of(chains, settings, look)
+        for ending in endings:
+            if isinstance(ending, TrainingDiverged):
+                reporter.say(f"A training is left out if the others do without it. {ending}")
+        return endings
+
     with progress_bars(settings.progress, folder, reporter):
-        yield lambda chains: run_stages(chains, settings, look)
+        yield run
 
 
 def refuse_untrainable(frames: Frames, target: Tier, budget: str) -> None:

@@ -35,7 +35,7 @@ from forgefield.storage.errors import (
     TrainingDiverged,
 )
 from forgefield.trainers.last_words import raise_last_words, write_last_words
-from forgefield.trainers.stages.endings import Ending
+from forgefield.trainers.stages.endings import Ending, whole
 from forgefield.trainers.stages.finished import finished_chain
 from forgefield.trainers.stages.progress import begun, write_progress
 from forgefield.trainers.stages.side_by_side import side_by_side
@@ -84,11 +84,16 @@ def run_stages(
     The stages of a chain share one `TorchTrainer`: starting one costs more than a short stage.
     Finished chains are found without starting a worker. Raises what a stage raised.
     """
-    found: dict[int, tuple[StageResult, ...]] = {}
-    for place, ending in stage_endings(chains, settings, check):
-        if isinstance(ending, TrainingDiverged):
-            raise ending
-        found[place] = ending
+    return [whole(ending) for ending in endings_of(chains, settings, check)]
+
+
+def endings_of(
+    chains: Sequence[Sequence[StageTask]],
+    settings: RaySettings,
+    check: Callable[[], None] | None = None,
+) -> list[Ending]:
+    """The same in their order when all are over: some may have diverged."""
+    found = dict(stage_endings(chains, settings, check))
     return [found[place] for place in range(len(chains))]
 
 

@@ -18,6 +18,7 @@ from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 from forgefield.trainers.stages.asteroid import AsteroidSettings, TrainingOutcome, Trial, train
 from forgefield.trainers.stages.asteroid_settings import Runner
 from forgefield.trainers.stages.committee import committee
+from forgefield.trainers.stages.endings import that_ended
 from forgefield.trainers.stages.ladder import Ladder
 
 
@@ -42,7 +43,7 @@ def learn(
     outcome = train(frames, folder, settings, runner, cheap_tiers=cheap)
     best = outcome.best
     task = Ladder(frames, folder, settings, tuple(cheap)).finetune(best.pretrain.output, 1.0)
-    others = runner(committee((task,), rounds.committee)[1:])
+    others = that_ended(runner(committee((task,), rounds.committee)[1:]))
     members = (best.finetune.output, *(result.output for (result,) in others))
     return Learnt(outcome, members)
 

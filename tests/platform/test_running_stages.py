@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from forgefield.platform import training
+from forgefield.storage.errors import TrainingDiverged
 from forgefield.trainers.ray_train import RaySettings
 from forgefield.trainers.settings import Progress
+from forgefield.trainers.stages.endings import Ending
 from forgefield.trainers.stages.progress import write_progress
 from forgefield.trainers.stages.tasks import StageProgress
 
@@ -48,11 +50,18 @@ def test_workers_of_a_stage_share_what_there_is(
     asked: list[RaySettings] = []
     monkeypatch.setattr(training, "gpus_seen", lambda: 0)
     monkeypatch.setattr(training, "gpus_at_hand", lambda: 0)
-    monkeypatch.setattr(training, "run_stages", lambda _, settings, __: asked.append(settings))
+
+    def endings(_: object, settings: RaySettings, __: object) -> list[Ending]:
+        asked.append(settings)
+        return [TrainingDiverged("standard-1-member-2: the loss is nan")]
+
+    monkeypatch.setattr(training, "endings_of", endings)
     screen = Notes()
     with training.running_stages(tmp_path, cores, screen, workers=workers) as runner:  # type: ignore[arg-type]
         runner([])
     assert [(one.parallel, one.workers, one.gpu) for one in asked] == [(parallel, each, False)]
+    (said,) = screen.said
+    assert "standard-1-member-2: the loss is nan" in said
 
 
 def test_what_fits_say_is_said_once(tmp_path: Path) -> None:

@@ -25,9 +25,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from forgefield.storage.errors import TrainingDiverged
 from forgefield.storage.records import Tier
 from forgefield.trainers.stages.asteroid_settings import (
     AsteroidSettings,
+    Chain,
     CurvePoint,
     PhaseSettings,
     Runner,
@@ -35,7 +37,8 @@ from forgefield.trainers.stages.asteroid_settings import (
     Trial,
 )
 from forgefield.trainers.stages.committee import committee
-from forgefield.trainers.stages.ladder import Ladder, chain_of, trials_of, way_to
+from forgefield.trainers.stages.endings import Ending, that_ended, whole
+from forgefield.trainers.stages.ladder import Ladder, Rung, chain_of, trials_of, way_to
 from forgefield.trainers.stages.tasks import StageResult, WatchStage
 
 __all__ = [
@@ -53,9 +56,13 @@ def plain_runner(progress: WatchStage | None = None, *, device: str = "cpu") -> 
     """Runs tasks one after another in this process."""
     from forgefield.trainers.stages.running import run_stage
 
-    return lambda chains: [
-        tuple(run_stage(task, progress, device=device) for task in chain) for chain in chains
-    ]
+    def run(chain: Chain) -> Ending:
+        try:
+            return tuple(run_stage(task, progress, device=device) for task in chain)
+        except TrainingDiverged as error:
+            return error
+
+    return lambda chains: [run(chain) for chain in chains]
 
 
 def train(
@@ -68,25 +75,28 @@ def train(
 ) -> TrainingOutcome:
     """Run all stages into `folder`; `cheap_tiers` are those that have frames in the store.
 
-    Raises `InputError` where no phase of pre-training has frames.
+    What diverges is left out where the rest makes a force field: a climb of several, members of a
+    committee, a curve. Raises `InputError` where no phase of pre-training has frames,
+    `TrainingDiverged` without stage 1 or any climb.
     """
     ladder = Ladder(frames, folder, settings, tuple(cheap_tiers))
     standard = (ladder.standard(1.0),)
     climbs = ladder.climbs(standard[0].output)
     baselines = committee(standard, settings.members)
     chains = [standard, *map(chain_of, climbs), ladder.standard_curve(), *baselines[1:]]
-    (baseline,), *ended = runner(chains)
-    climbed, (curve, *others_of_baseline) = ended[: len(climbs)], ended[len(climbs) :]
-    pairs = zip(climbs, climbed, strict=True)
-    trials = tuple(trial for climb, found in pairs for trial in trials_of(climb, found))
+    first, *endings = runner(chains)
+    (baseline,) = whole(first)
+    climbed, (curve, *others_of_baseline) = endings[: len(climbs)], endings[len(climbs) :]
+    kept = _with_results(climbs, climbed) or [(climbs[0], whole(climbed[0]))]
+    climbs = [climb for climb, _ in kept]
+    trials = tuple(trial for climb, results in kept for trial in trials_of(climb, results))
     chosen, curved = best_of(trials), best_of(trials, unweighted=True)
     way = way_to([rung for climb in climbs for rung in climb][chosen], climbs)
     finetuned_curve = ladder.finetuned_curve(trials[curved].pretrain.output)
     *others, tuned = runner([*committee(way, settings.members)[1:], finetuned_curve])
-    fractions = (*settings.curve, 1.0)
     points = (
-        *_points("standard", fractions, (*curve, baseline)),
-        *_points("finetuned", fractions, (*tuned, trials[curved].finetune)),
+        *_points("standard", settings.curve, curve, baseline),
+        *_points("finetuned", settings.curve, tuned, trials[curved].finetune),
     )
     return TrainingOutcome(
         baseline=baseline,
@@ -94,8 +104,8 @@ def train(
         chosen=chosen,
         curve=points,
         curved=curved,
-        others=tuple(results[-1] for results in others),
-        baseline_others=tuple(result for (result,) in others_of_baseline),
+        others=tuple(results[-1] for results in that_ended(others)),
+        baseline_others=tuple(result for (result,) in that_ended(others_of_baseline)),
     )
 
 
@@ -106,11 +116,23 @@ def best_of(trials: Sequence[Trial], *, unweighted: bool = False) -> int:
     return min(places, key=lambda place: _score(trials[place].finetune))
 
 
+def _with_results(
+    climbs: Sequence[list[Rung]], endings: Sequence[Ending]
+) -> list[tuple[list[Rung], tuple[StageResult, ...]]]:
+    """The climbs that ended, each with its results."""
+    pairs = zip(climbs, endings, strict=True)
+    return [(climb, each) for climb, each in pairs if not isinstance(each, TrainingDiverged)]
+
+
 def _points(
     kind: Literal["standard", "finetuned"],
     fractions: Sequence[float],
-    results: Sequence[StageResult],
+    curve: Ending,
+    end: StageResult,
 ) -> list[CurvePoint]:
+    """Those of a curve, if it didn't diverge, and the one of all frames."""
+    parts = () if isinstance(curve, TrainingDiverged) else curve
+    fractions, results = (*fractions[: len(parts)], 1.0), (*parts, end)
     return [
         CurvePoint(
             kind=kind,

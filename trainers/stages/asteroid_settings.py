@@ -12,11 +12,12 @@ from forgefield.storage.records import Tier
 from forgefield.trainers.model_settings import ModelSettings, NequIPSettings
 from forgefield.trainers.settings import FitSettings, refuse_patience
 from forgefield.trainers.stages.aims import Aim, refuse_half_an_aim
+from forgefield.trainers.stages.endings import Ending
 from forgefield.trainers.stages.tasks import StageResult, StageTask
 
 Chain = tuple[StageTask, ...]
 """Tasks in the order in which they need each other."""
-Runner = Callable[[Sequence[Chain]], Sequence[tuple[StageResult, ...]]]
+Runner = Callable[[Sequence[Chain]], Sequence[Ending]]
 """Runs chains, side by side where it can; one may need force fields of chains named before it."""
 
 UNWEIGHTED = "unweighted"

@@ -23,3 +23,15 @@ def lost(
         if isinstance(ending, TrainingDiverged) and not all(finished_chain([t]) for t in made):
             return ending
     return None
+
+
+def whole(ending: Ending) -> tuple[StageResult, ...]:
+    """The results of a chain that nothing can be done without; raises what it diverged with."""
+    if isinstance(ending, TrainingDiverged):
+        raise ending
+    return ending
+
+
+def that_ended(endings: Iterable[Ending]) -> list[tuple[StageResult, ...]]:
+    """Those that have force fields, of chains that others may stand in for."""
+    return [ending for ending in endings if not isinstance(ending, TrainingDiverged)]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from forgefield.storage.errors import TrainingDiverged
 from forgefield.storage.records import Tier
 from forgefield.trainers.settings import FitSettings
 from forgefield.trainers.stages.asteroid import train
@@ -16,6 +17,7 @@ from forgefield.trainers.stages.asteroid_settings import (
     TrainingOutcome,
 )
 from forgefield.trainers.stages.committee import committee
+from forgefield.trainers.stages.endings import Ending
 from forgefield.trainers.stages.ladder import Ladder, chain_of, way_to
 from forgefield.trainers.stages.tasks import PhaseResult, StageResult, StageTask
 
@@ -212,3 +214,45 @@ def test_a_teacher_without_c_and_c_without_a_teacher_are_refused() -> None:
     for half in ({"teacher": None}, {"c": None}):
         with pytest.raises(ValidationError, match="a teacher and c, or neither"):
             StageTask.model_validate(rung.pretrain.model_dump() | half)
+
+
+def outcome_without(*diverging: str) -> TrainingOutcome:
+    """An outcome where chains with these stages diverge, without training."""
+    error = TrainingDiverged("the loss is nan")
+
+    def runner(chains: Sequence[Chain]) -> list[Ending]:
+        bad = [any(task.name in diverging for task in chain) for chain in chains]
+        return [
+            error if is_bad else tuple(result_of(task) for task in chain)
+            for is_bad, chain in zip(bad, chains, strict=True)
+        ]
+
+    settings = AsteroidSettings(
+        pretrain=(PhaseSettings(**DFT),), curve=(0.5,), c_grid=(1.0, None), members=3
+    )
+    return train(Path("frames"), Path("out"), settings, runner, cheap_tiers=(Tier.DFT,))
+
+
+def test_what_others_can_stand_in_for_may_diverge() -> None:
+    """A c, members of both committees, curves: the rest is a force field, and labels are paid."""
+    whole = outcome_without()
+    assert [len(each) for each in (whole.trials, whole.others, whole.baseline_others)] == [2, 2, 2]
+    kinds = [(point.kind, point.fraction) for point in whole.curve]
+    assert kinds == [("standard", 0.5), ("standard", 1), ("finetuned", 0.5), ("finetuned", 1)]
+    found = outcome_without(
+        "pretrain-c-1-dft",
+        "standard-1-member-2",
+        "standard-0.5",
+        "finetune-unweighted-dft-1-member-1",
+        "finetune-unweighted-dft-0.5",
+    )
+    assert [trial.c for trial in found.trials] == [None]
+    assert [len(each) for each in (found.others, found.baseline_others)] == [1, 1]
+    assert [(point.kind, point.fraction) for point in found.curve] == [kinds[1], kinds[3]]
+    assert found.best.finetune.name == "finetune-unweighted-dft-1"
+
+
+@pytest.mark.parametrize("lost", [("standard-1",), ("pretrain-c-1-dft", "pretrain-unweighted-dft")])
+def test_without_stage_1_or_any_climb_it_is_an_error(lost: tuple[str, ...]) -> None:
+    with pytest.raises(TrainingDiverged, match="the loss is nan"):
+        outcome_without(*lost)
