@@ -49,24 +49,13 @@ def gain_of(method: str) -> Gain:
     return GAINS["CCSD(T)" if method.startswith("CCSD(T)") else "DFT"]
 
 
-NEVER_BYTES = 2**40
-"""More free memory than glibc will ever see on a node."""
-
-
 def worker_environment(threads: int) -> dict[str, str]:
-    """Environment of a worker: threads that sleep while they wait, and memory that it keeps.
+    """Environment of a worker: its threads, which sleep while they wait for each other.
 
     Threads that spin instead, as they do by default, halve the speed of a label on two threads
-    where somebody else uses one of the cores (measured as above). What one label has freed serves
-    the next: large arrays that go back to the system each time are a tenth of a DFT label on some
-    virtual machines, and the peak of memory is the same (`tests/benchmarks/labels/RESULTS.md`).
+    where somebody else uses one of the cores (measured as above).
     """
-    return {
-        "OMP_NUM_THREADS": str(threads),
-        "OMP_WAIT_POLICY": "PASSIVE",
-        "MALLOC_MMAP_MAX_": "0",
-        "MALLOC_TRIM_THRESHOLD_": str(NEVER_BYTES),
-    }
+    return {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
 
 
 @dataclass(frozen=True, slots=True)
