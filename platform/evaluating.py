@@ -49,9 +49,7 @@ def evaluate_run(
             f"{folder.root} has no force field yet. `platform run {folder.root}` goes on with it."
         )
     if file is None:
-        holdout = load_frames(folder.frames, purposes=(Purpose.HOLDOUT,)).of_tier(TARGET)
-        own = holdout.select(is_own(holdout, load_plan(folder.plan).methods))
-        predicted, seen = predict(folder, own, "hold-out"), 0
+        predicted, seen = predict(folder, _hold_out(folder), "hold-out"), 0
     else:
         frames = read_frames(file)
         predicted, seen = predict(folder, frames, file.name), _seen(frames, folder)
@@ -62,6 +60,14 @@ def evaluate_run(
         both = {"three stages": predicted.force_field, "standard training": predicted.baseline}
         plot_parity(plot, predicted.frames, both)
     return found
+
+
+def _hold_out(folder: RunFolder) -> Frames:
+    """Target frames that were held out; of the plan's method, where there is a plan."""
+    held = load_frames(folder.frames, purposes=(Purpose.HOLDOUT,)).of_tier(TARGET)
+    if not folder.plan.exists():
+        return held
+    return held.select(is_own(held, load_plan(folder.plan).methods))
 
 
 def predict(folder: RunFolder, frames: Frames, test_set: str) -> Predicted:

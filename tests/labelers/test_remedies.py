@@ -73,13 +73,16 @@ def test_second_order_scf_rescues_an_ionic_molecule_pulled_apart(
             2.2,
             "CCSD did not converge in 400 iterations.*damped",
         ),
-        ("CCSD(T)/6-31G", (3, 9), 5.0, "Λ equations did not converge"),
+        ("CCSD(T)/6-31G", (3, 9), 5.2, "Λ equations did not converge"),
     ],
 )
 def test_broken_bonds_that_nothing_rescues_are_not_converged(
     method: str, numbers: tuple[int, int], distance: float, said: str
 ) -> None:
-    """At 4.2 Å second-order SCF of F2 does converge, 16 eV above the molecule's energy at 2.2 Å."""
+    """At 4.2 Å second-order SCF of F2 does converge, 16 eV above the molecule's energy at 2.2 Å.
+
+    LiF's Λ equations fail from 5.1 to 5.3 Å whatever multiplies matrices; at 5.0 that decides.
+    """
     with pytest.raises(NotConverged, match=f"{said}.*drop this configuration"):
         label(method, pair(numbers, distance))
 
