@@ -39,10 +39,13 @@ class Silent(Reporter):
 
 
 def recipe_without_patience(most_target: int) -> Recipe:
-    """One slot, few cheap labels, and labels kept that cost next to nothing."""
+    """One slot, few cheap labels, DFT to learn from, labels kept that cost next to nothing."""
     recipe = load_recipe(SMALL)
+    (first, *_) = recipe.training.pretrain
+    learnt = first.model_copy(update={"tiers": (Tier.XTB, Tier.DFT)})
     return recipe.model_copy(
         update={
+            "training": recipe.training.model_copy(update={"pretrain": (learnt,)}),
             "labels": recipe.labels.model_copy(update={"book_least": 0.01, "threads": 2}),
             "allocation": recipe.allocation.model_copy(
                 update={
