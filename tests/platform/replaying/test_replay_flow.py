@@ -82,7 +82,7 @@ def test_money_is_price_times_labels(replayed: RunFolder) -> None:
         assert sum(row.done for row in rows) > 5
         spent = from_micro(sum(row.spent_micro for row in rows))
         assert spent == price * sum(row.done for row in rows)
-    assert balance.cap_micro == 20 * 300 * 10**6, "20ccsd are 20 labels at their price"
+    assert balance.cap_micro == 40 * 300 * 10**6, "40ccsd are 40 labels at their price"
     assert balance.spent_micro <= balance.cap_micro
 
 
