@@ -46,7 +46,7 @@ def product(a: Array, b: Array, alpha: float = 1, c: Array | None = None, beta: 
 
 
 def _in_fortran_order(matrix: Array) -> tuple[Array, bool]:
-    """A view whose transpose, if told to take it, is the transpose of `matrix`: BLAS's order."""
+    """The transpose in Fortran order, as BLAS reads it, or `matrix`, for BLAS to turn."""
     if matrix.flags.f_contiguous and not matrix.flags.c_contiguous:
         return matrix, True
     return matrix.T, False

@@ -9,7 +9,7 @@ from forgefield.platform.distance_errors import errors_by_distance
 from forgefield.platform.evaluation_frames import read_frames
 from forgefield.platform.evaluation_results import Errors, Evaluation, verdict
 from forgefield.platform.planning.allocation import TARGET
-from forgefield.platform.planning.own_frames import is_own
+from forgefield.platform.planning.own_frames import held_out
 from forgefield.platform.planning.plan_files import load_plan
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.errors import InputError
@@ -63,11 +63,8 @@ def evaluate_run(
 
 
 def _hold_out(folder: RunFolder) -> Frames:
-    """Target frames that were held out; of the plan's method, where there is a plan."""
-    held = load_frames(folder.frames, purposes=(Purpose.HOLDOUT,)).of_tier(TARGET)
-    if not folder.plan.exists():
-        return held
-    return held.select(is_own(held, load_plan(folder.plan).methods))
+    methods = load_plan(folder.plan).methods if folder.plan.exists() else None
+    return held_out(load_frames(folder.frames, purposes=(Purpose.HOLDOUT,)), methods)
 
 
 def predict(folder: RunFolder, frames: Frames, test_set: str) -> Predicted:

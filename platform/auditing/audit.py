@@ -12,7 +12,7 @@ from forgefield.platform.auditing.documents import Audit, AuditQuote, TierAudit,
 from forgefield.platform.auditing.sample import Part, drawn, molecule_of
 from forgefield.platform.auditing.stored import diagnostics_of, flags_of
 from forgefield.platform.planning.machine import Machine, this_machine
-from forgefield.platform.planning.throughput import worker_environment
+from forgefield.platform.planning.throughput import thread_variables
 from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.storage.errors import InputError
@@ -66,7 +66,7 @@ def prepare(
 
 def audit(prepared: Prepared, reporter: Reporter) -> Audit:
     """Check label by label; a wrong one is a finding, never an exception."""
-    os.environ.update(worker_environment(prepared.quote.threads))  # before OpenMP is loaded
+    os.environ.update(thread_variables(prepared.quote.threads))  # before OpenMP is loaded
     started, used = time.perf_counter(), time.process_time()
     total = sum(len(part.places) for part in prepared.parts)
     tiers: list[TierAudit] = []

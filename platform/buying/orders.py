@@ -16,8 +16,9 @@ from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.tier_quotes import TierCost
 from forgefield.platform.pools.pool import Pool
 from forgefield.platform.pools.sizes import refuse_small_pool
-from forgefield.storage.records import Job, Method, Purpose, Tier
+from forgefield.storage.records import Array, Job, Method, Purpose, Tier
 
+JUDGING = (Purpose.HOLDOUT, Purpose.VALIDATION)
 TOP_UP = 1000
 """Most configurations offered to a tier beyond its planned ones, while money is left."""
 
@@ -78,6 +79,12 @@ def campaign_orders(
         order(TARGET, train, train_at + targets, more, spare),
         middle_order(middle_jobs[middles : middles + more], spare),
     ]
+
+
+def judging_geometries(orders: Sequence[Order]) -> tuple[Array, ...]:
+    """Positions (A, 3), Å, of what the hold-out and the validation labels are of."""
+    jobs = (job for order in orders for job in order.jobs if job.purpose in JUDGING)
+    return tuple(job.configuration.positions_A3 for job in jobs)
 
 
 def _known_first(

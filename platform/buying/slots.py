@@ -15,7 +15,7 @@ from ray.actor import ActorHandle
 from forgefield.platform.buying.ledger_service import LedgerClient
 from forgefield.platform.buying.workers import LabelJobs, LabelWorker
 from forgefield.platform.cluster import Place
-from forgefield.platform.planning.throughput import worker_environment
+from forgefield.platform.planning.throughput import thread_variables
 from forgefield.storage.records import Tier
 
 NUMBERS = itertools.count(1)
@@ -79,7 +79,7 @@ class Slot:
             name=f"{tier.value} labels, {place} (worker {next(NUMBERS)})",
             num_cpus=0,
             scheduling_strategy=self.place.strategy,
-            runtime_env={"env_vars": worker_environment(work.threads)},
+            runtime_env={"env_vars": thread_variables(work.threads)},
         )
         return options.remote(work, self.ledger.service)
 

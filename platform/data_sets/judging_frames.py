@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from forgefield.platform.buying.orders import campaign_orders
+from forgefield.platform.buying.orders import JUDGING, campaign_orders, judging_geometries
 from forgefield.platform.planning.plan_files import load_plan
 from forgefield.platform.pools.pool import load_pool
 from forgefield.platform.run_folder import RunFolder
@@ -12,10 +12,7 @@ from forgefield.storage.errors import InputError
 from forgefield.storage.formats.sameness import Labelled
 from forgefield.storage.frames import Frames
 from forgefield.storage.likeness import SAME_A, seen_before
-from forgefield.storage.records import Purpose
 from forgefield.storage.settled_frames import StoredFrame, bare_frames, from_stored
-
-JUDGING = (Purpose.HOLDOUT, Purpose.VALIDATION)
 
 
 def judging_frames(folder: RunFolder, known: Frames) -> Frames:
@@ -40,13 +37,8 @@ def judging_frames(folder: RunFolder, known: Frames) -> Frames:
         return bought
     molecule = plan.molecule.to_record()
     orders = campaign_orders(load_pool(molecule, folder.pool), plan)
-    planned = [
-        job.configuration.positions_A3
-        for order in orders
-        for job in order.jobs
-        if job.purpose in JUDGING
-    ]
-    return Frames.concatenate([bought, bare_frames(molecule, np.array(planned))])
+    planned = bare_frames(molecule, np.array(judging_geometries(orders)))
+    return Frames.concatenate([bought, planned])
 
 
 def left_to_train_on(labels: Sequence[Labelled], judging: Frames) -> list[Labelled]:

@@ -14,7 +14,7 @@ from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from forgefield.platform.buying.workers import FileJobs, FileLabelWorker, Worked, worked_of
-from forgefield.platform.planning.throughput import worker_environment
+from forgefield.platform.planning.throughput import thread_variables
 from forgefield.storage.errors import ForgefieldError, StorageError
 from forgefield.storage.ledger.spool import read_spool
 from forgefield.storage.records import Job
@@ -90,7 +90,7 @@ class Crew:
             name=f"labels, slot {place} (worker {next(self._names)} of {self._work.folder})",
             num_cpus=0,
             scheduling_strategy=self._strategies[place],
-            runtime_env={"env_vars": worker_environment(self._work.threads)},
+            runtime_env={"env_vars": thread_variables(self._work.threads)},
         )
         self._workers[place] = options.remote(self._work)
         return self._workers[place].load.remote()

@@ -37,6 +37,12 @@ def is_own(frames: Frames, methods: Mapping[Tier, str]) -> NDArray[np.bool_]:
     return own[frames.method_F] if len(own) else np.zeros(0, dtype=bool)
 
 
+def held_out(frames: Frames, methods: Mapping[Tier, str] | None) -> Frames:
+    """The target tier's hold-out among `frames`, of its own method where the plan's are known."""
+    held = frames.of_tier(TARGET).of_purpose(Purpose.HOLDOUT)
+    return held if methods is None else held.select(is_own(held, methods))
+
+
 def counts_of(frames: Frames, learnt: Collection[Tier]) -> Counts:
     """Training labels with forces at hand, of the target and of tiers that pre-training reads."""
     fitted = frames.of_purpose(*FITTED)

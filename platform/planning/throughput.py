@@ -49,7 +49,7 @@ def gain_of(method: str) -> Gain:
     return GAINS["CCSD(T)" if method.startswith("CCSD(T)") else "DFT"]
 
 
-def worker_environment(threads: int) -> dict[str, str]:
+def thread_variables(threads: int) -> dict[str, str]:
     """Environment of a worker: its threads, which sleep while they wait for each other.
 
     Threads that spin instead, as they do by default, halve the speed of a label on two threads

@@ -39,7 +39,12 @@ def longest_of_round(training: AsteroidSettings, rounds: RoundSettings) -> Fits:
     """Those of a round that have to wait for each other; rungs without weights wait for none."""
     settings = shorter(training, rounds)
     climb = [fit for phase in settings.pretrain for fit in (phase.fit, settings.finetune)]
-    return max(climb, [settings.standard], key=lambda fits: sum(f.steps * f.batch for f in fits))
+    return max(climb, [settings.standard], key=frames_of)
+
+
+def frames_of(fits: Fits) -> int:
+    """Frames that the fits see, each as often as it is in a batch."""
+    return sum(fit.steps * fit.batch for fit in fits)
 
 
 def shorter(training: AsteroidSettings, rounds: RoundSettings) -> AsteroidSettings:

@@ -7,7 +7,6 @@ them a general figure stands in. A frame is one of a batch: energy, forces, loss
 
 import platform
 import time
-from collections.abc import Iterable
 
 from forgefield.platform.planning.cost_scaling import Scaled, measured_cost, scaled_cost
 from forgefield.platform.planning.cost_store import CostRecord, known_costs
@@ -18,6 +17,7 @@ from forgefield.platform.planning.round_settings import RoundSettings
 from forgefield.platform.planning.training_fits import (
     fits_of,
     fits_of_round,
+    frames_of,
     longest_of_round,
     longest_way,
 )
@@ -54,10 +54,10 @@ def training_time(
     On a machine a chain of stages has one core at a time.
     """
     in_rounds = rounds if number else None
-    of_round = _frames(fits_of_round(training, in_rounds)) if in_rounds else 0
-    way = _frames(longest_of_round(training, in_rounds)) if in_rounds else 0
-    work = _frames(fits_of(training)) * frame.core_seconds
-    longest = _frames(longest_way(training)) * frame.core_seconds
+    of_round = frames_of(fits_of_round(training, in_rounds)) if in_rounds else 0
+    way = frames_of(longest_of_round(training, in_rounds)) if in_rounds else 0
+    work = frames_of(fits_of(training)) * frame.core_seconds
+    longest = frames_of(longest_way(training)) * frame.core_seconds
     return TrainingTime(
         core_seconds=work,
         wall_s=max(work / (machine.nodes * machine.cores), longest),
@@ -97,10 +97,6 @@ def pace_record(
         scatter=None,
         at=time.time(),
     )
-
-
-def _frames(fits: Iterable[FitSettings]) -> int:
-    return sum(fit.steps * fit.batch for fit in fits)
 
 
 def _frames_seen(fit: FitSettings, result: StageResult) -> int:

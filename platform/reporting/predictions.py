@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from forgefield.platform.planning.allocation import TARGET
-from forgefield.platform.planning.own_frames import is_own
+from forgefield.platform.planning.own_frames import held_out
 from forgefield.platform.reporting.facts import Facts
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.frames import Frames
@@ -86,9 +85,7 @@ def hold_out_frames(facts: Facts) -> Frames | None:
     """The hold-out frames with forces; None where there are none."""
     if facts.frames is None:
         return None
-    frames = facts.frames.of_tier(TARGET).of_purpose(Purpose.HOLDOUT)
-    if facts.plan is not None:
-        frames = frames.select(is_own(frames, facts.plan.methods))
+    frames = held_out(facts.frames, None if facts.plan is None else facts.plan.methods)
     frames = frames.select(with_forces(frames))
     return frames if len(frames) else None
 

@@ -9,13 +9,13 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from forgefield.platform.buying.asking import Order
-from forgefield.platform.buying.orders import campaign_orders
+from forgefield.platform.buying.orders import campaign_orders, judging_geometries
 from forgefield.platform.buying.purchasing import Claim
 from forgefield.platform.forecasting.counts import Counts
 from forgefield.platform.planning.allocation import MIDDLE, TARGET
 from forgefield.platform.planning.plan import Plan
 from forgefield.platform.pools.pool import Pool
-from forgefield.storage.records import Array, Job, Method, Purpose, Tier
+from forgefield.storage.records import Array, Job, Method, Tier
 
 DEAR = (TARGET, MIDDLE)
 """Tiers that rounds buy, dearest first."""
@@ -41,18 +41,12 @@ class Supply:
         """The orders of a plan; `kept` are hold-out and validation geometries, (A, 3) each."""
         orders = campaign_orders(pool, plan, known)
         firm = tuple(order for order in orders if order.claim is Claim.FIRM)
-        judging = (Purpose.HOLDOUT, Purpose.VALIDATION)
         return cls(
             firm=firm,
             first=tuple(job for order in firm for job in order.jobs),
             jobs={tier: _training(orders, tier) for tier in DEAR},
             spare=tuple(order for order in orders if order.claim is Claim.SPARE),
-            kept=tuple(
-                job.configuration.positions_A3
-                for order in firm
-                for job in order.jobs
-                if job.purpose in judging
-            ),
+            kept=judging_geometries(firm),
         )
 
     def offered(self, taken: Collection[str]) -> Counts:

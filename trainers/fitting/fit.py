@@ -179,13 +179,14 @@ class _Fit:
         self.flat.swap(self.average)
         error = force_error(self.model, self.validation, self.settings.batch) * self.scale
         self.flat.swap(self.average)
+        error = of_first_worker(error)
         if not math.isfinite(error):
             raise TrainingDiverged(
                 f"The force error on the validation frames is {error:g} at step {self.state.step} "
                 f"of {self.settings.steps}: lower the rate ({self.settings.rate:g}), or look for "
                 "validation frames without forces."
             )
-        return of_first_worker(error)
+        return error
 
     def result(self) -> FitResult:
         self.flat.values.data.copy_(self.best)

@@ -26,7 +26,7 @@ from multiprocessing.synchronize import Barrier
 import numpy as np
 import psutil
 
-from forgefield.platform.planning.throughput import worker_environment
+from forgefield.platform.planning.throughput import thread_variables
 
 CASES = (
     ("PBE/def2-SVP", "methanol"),
@@ -128,7 +128,7 @@ def _speed(method: str, molecule: str, labelers: int, threads: int, labels: int)
         )
         for seed in range(labelers)
     ]
-    os.environ.update(worker_environment(threads))
+    os.environ.update(thread_variables(threads))
     for worker in workers:
         worker.start()
     barrier.wait()
