@@ -4,6 +4,7 @@ Everything that needs both Ray and the ledger is put together here; `campaign` d
 bought and when.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from types import FrameType
 from forgefield.platform.book_places import book_place
 from forgefield.platform.buying.dispatch import Dispatcher, Order
 from forgefield.platform.buying.ledger_service import LedgerClient
+from forgefield.platform.buying.purchasing import is_open, longest_seconds
 from forgefield.platform.buying.saved_labels import Saved, saved_words
 from forgefield.platform.buying.slots import NUMBERS, Slot
 from forgefield.platform.buying.workers import LabelJobs
@@ -25,17 +27,18 @@ from forgefield.platform.planning.tier_quotes import TierCost
 from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.screen.label_progress import LabelProgress
 from forgefield.platform.screen.reporter import Reporter
-from forgefield.storage.ledger.entries import JobState, State
+from forgefield.storage.ledger.entries import JobState
 from forgefield.storage.ledger.recovery import Recovery
 from forgefield.storage.records import Job, Molecule, Tier
-
-HOPELESS = frozenset({"BadConfiguration", "NotConverged"})
-"""Failures that a new start of the run doesn't mend."""
 
 
 @dataclass(slots=True)
 class Labelling:
-    """A dispatcher at work on one run folder; `listeners` are called between purchases."""
+    """A dispatcher at work on one run folder; `listeners` are called between purchases.
+
+    `longest` are the core-seconds that a label of a tier may take at most, by the plan's cost: what
+    labels have cost since would grow by what overran.
+    """
 
     dispatcher: Dispatcher
     ledger: LedgerClient
@@ -45,6 +48,7 @@ class Labelling:
     stopped: bool = False
     listeners: list[Callable[[], None]] = field(default_factory=list)
     told: Saved = field(default_factory=Saved)
+    longest: Mapping[Tier, float] = field(default_factory=dict)
 
     def buy(self, orders: Sequence[Order]) -> None:
         """Buy what isn't bought yet; raises `Interrupted` if the user stopped it."""
@@ -55,9 +59,12 @@ class Labelling:
         self.leave_if_stopped()
 
     def is_wanted(self, jobs: Sequence[Job]) -> list[Job]:
-        """Those of the jobs that aren't bought, and that their method can do."""
+        """Those of the jobs that aren't bought, and that their method can do in the time it has."""
         states = self.ledger.job_states([job.key() for job in jobs])
-        return [job for job in jobs if _is_wanted(states.get(job.key()))]
+        return [job for job in jobs if self._is_wanted(job, states.get(job.key()))]
+
+    def _is_wanted(self, job: Job, state: JobState | None) -> bool:
+        return is_open(state, self.longest.get(job.method.tier, math.inf))
 
     def known_keys(self, jobs: Sequence[Job]) -> set[str]:
         """Those of the jobs that need not be paid for."""
@@ -87,13 +94,6 @@ class Labelling:
         self.reporter.say(
             f"Stopping after the {labels} labels in flight; Ctrl-C again to leave them."
         )
-
-
-def _is_wanted(state: JobState | None) -> bool:
-    """Not bought, and not a configuration that the method can't do."""
-    if state is None or state.state is not State.FAILED:
-        return state is None or state.state is State.WAITING
-    return state.failure is None or state.failure.kind not in HOPELESS
 
 
 @contextmanager
@@ -128,6 +128,9 @@ def labelling(
     with slot_places(slots, memory) as places:
         at_work = [Slot(index, place, work, ledger) for index, place in enumerate(places)]
         phase = _phase(at_work, ledger, recipe, metrics, reporter)
+        phase.longest = {
+            tier: longest_seconds(cost.core_seconds, recipe.labels) for tier, cost in costs.items()
+        }
         with signals_to(phase.on_signal):
             yield phase
             phase.leave_if_stopped()

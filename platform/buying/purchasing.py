@@ -11,12 +11,21 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from forgefield.platform.planning.recipe import LabelSettings
+from forgefield.storage.ledger.entries import JobState, State
 from forgefield.storage.records import Tier
+from forgefield.storage.units import from_micro
 
 TIGHTEST_LIMIT = 1.3
 """A label is not started with less money than this multiple of its expected cost."""
 LARGEST_BATCH = 1_000_000
 CAN_BE_RETRIED = frozenset({"TransientFailure"})
+"""Failures that may go differently the next time."""
+HOPELESS = frozenset({"BadConfiguration", "NotConverged"})
+"""Failures that a new start of the run doesn't mend."""
+CAN_BE_OUTGROWN = frozenset({"NeedsLargerMachine"})
+"""Failures that more time mends, or more memory, which is missed before anything is spent."""
+MORE = 1.25
+"""So many times the time it had in vain makes it worth another try."""
 
 
 class Claim(Enum):
@@ -131,6 +140,14 @@ def limit_seconds(expected: float, settings: LabelSettings) -> float:
     return settings.limit_factor * expected + settings.limit_extra_s
 
 
+def longest_seconds(expected: float, settings: LabelSettings) -> float:
+    """Core-seconds that a single label expected to take `expected` may take, extensions included.
+
+    They are granted while the budget has them.
+    """
+    return limit_seconds(expected, settings) * (1 + settings.extensions)
+
+
 def running_cost(planned: float, prior_labels: int, spent: float, labels: int) -> float:
     """Expected cost a label: the plan's, updated by what labels have cost since."""
     return (planned * prior_labels + spent) / (prior_labels + labels)
@@ -139,6 +156,21 @@ def running_cost(planned: float, prior_labels: int, spent: float, labels: int) -
 def is_worth_retrying(kind: str, attempts: int, settings: LabelSettings) -> bool:
     """Only what may go differently next time is tried again, a stated number of times."""
     return kind in CAN_BE_RETRIED and attempts < settings.attempts
+
+
+def is_open(state: JobState | None, longest: float) -> bool:
+    """Whether a job that an earlier start may have tried is still to be bought.
+
+    What its method can't do isn't, nor what took about the `longest` core-seconds that it may take.
+    """
+    if state is None or state.state is not State.FAILED:
+        return state is None or state.state is State.WAITING
+    if state.failure is None:
+        return True
+    too_long = state.failure.kind in CAN_BE_OUTGROWN and longest < MORE * from_micro(
+        state.lost_micro
+    )
+    return state.failure.kind not in HOPELESS and not too_long
 
 
 def is_wave(failed: int, done: int, settings: LabelSettings) -> bool:

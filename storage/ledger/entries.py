@@ -87,11 +87,15 @@ class OpenReservation:
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """Where one job stands, how often it was tried, and how it last failed."""
+    """Where one job stands, how often it was tried, and how it last failed.
+
+    `lost_micro` is what the dearest attempt at a failed job took; 0 of all others.
+    """
 
     state: State
     attempts: int
     failure: Failure | None
+    lost_micro: int = 0
 
 
 @dataclass(frozen=True, slots=True)

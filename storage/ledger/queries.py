@@ -56,12 +56,25 @@ def charged(connection: Connection, number: int) -> int:
 
 
 def job_states(connection: Connection, keys: Sequence[str]) -> Mapping[str, JobState]:
-    """State, attempts and last failure by job key."""
+    """State, attempts, last failure and its price by job key."""
     states = {}
     for part in parts(keys):
-        for row in connection.execute(select(job).where(job.c.key.in_(part))).mappings():
-            states[row["key"]] = JobState(State(row["state"]), row["attempts"], _failure(row))
+        rows = connection.execute(select(job).where(job.c.key.in_(part))).mappings().all()
+        failed = [row["key"] for row in rows if row["state"] == State.FAILED.value]
+        lost = _lost(connection, failed)
+        for row in rows:
+            key, state = row["key"], State(row["state"])
+            states[key] = JobState(state, row["attempts"], _failure(row), lost.get(key, 0))
     return states
+
+
+def _lost(connection: Connection, failed: Sequence[str]) -> dict[str, int]:
+    """What the dearest attempt at each of the failed jobs took."""
+    if not failed:
+        return {}
+    dearest = select(attempt.c.job, func.max(attempt.c.used_micro))
+    rows = connection.execute(dearest.where(attempt.c.job.in_(failed)).group_by(attempt.c.job))
+    return {key: int(used) for key, used in rows}
 
 
 def jobs_in(connection: Connection, state: State) -> tuple[Job, ...]:

@@ -21,6 +21,7 @@ from forgefield.labelers.molecules import find_molecule
 from forgefield.platform.buying.dispatch import Dispatcher, Order
 from forgefield.platform.buying.labelling import Labelling
 from forgefield.platform.buying.ledger_service import LedgerClient
+from forgefield.platform.buying.purchasing import longest_seconds
 from forgefield.platform.buying.slots import NUMBERS, Slot
 from forgefield.platform.buying.workers import LabelJobs, LabelWorker
 from forgefield.platform.planning.recipe import LabelSettings
@@ -59,16 +60,22 @@ class Shop:
         self.ledger.set_cap(to_micro(1000.0), "test")
 
     def start(
-        self, molecule: Molecule, method: str, gigabytes: float, **settings: Any
+        self,
+        molecule: Molecule,
+        method: str,
+        gigabytes: float,
+        expected: float = 2.0,
+        **settings: Any,
     ) -> Labelling:
-        """A driver with one worker of one method."""
+        """A driver with one worker of one method, planned to take `expected` core-seconds."""
         memory_bytes = int(gigabytes * GIGABYTE)
         jobs = LabelJobs(method, molecule, 1, memory_bytes, self.folder / "spool")
         self.slots = [RealSlot(0, None, {Tier.CCSD: jobs}, self.ledger)]  # type: ignore[arg-type]
         made = LabelSettings(**{"grace_s": 0.0} | settings)
         dispatcher = Dispatcher(self.slots, self.ledger, made, lambda _: None)
         dispatcher.warm()
-        return Labelling(dispatcher, self.ledger, None)  # type: ignore[arg-type]
+        longest = {Tier.CCSD: longest_seconds(expected, made)}
+        return Labelling(dispatcher, self.ledger, None, longest=longest)  # type: ignore[arg-type]
 
     def close(self) -> None:
         """End the driver's workers."""
@@ -161,12 +168,20 @@ def test_too_little_memory_costs_next_to_nothing_and_a_larger_machine_does_it(sh
 def test_a_label_that_overruns_is_killed_and_charged_what_was_reserved(shop: Shop) -> None:
     jobs = ethanol()
     settings = {"limit_factor": 1, "limit_extra_s": 0.5, "extensions": 1}
-    shop.start(ETHANOL, LARGE, 4, **settings).buy([order(jobs, 0.1)])
+    shop.start(ETHANOL, LARGE, 4, 0.1, **settings).buy([order(jobs, 0.1)])
     (state,), (failure,) = shop.books(jobs)
     assert (state.state, state.attempts) == (State.FAILED, 1)
     assert failure.failure.kind == "NeedsLargerMachine"
     assert "core-seconds reserved for it" in failure.failure.message
     assert failure.used_micro == 1_200_000, "twice 0.1 + 0.5 core-seconds"
+    shop.close()
+    shop.start(ETHANOL, LARGE, 4, 0.1, **settings).buy([order(jobs, 0.1)])
+    assert shop.books(jobs) == ([state], (failure,)), "no time but what it had in vain"
+    shop.close()
+    longer = {**settings, "limit_extra_s": 60.0}
+    shop.start(ETHANOL, LARGE, 4, 0.1, **longer).buy([order(jobs, 0.1)])
+    (state,), failures = shop.books(jobs)
+    assert (state.state, failures) == (State.DONE, (failure,))
 
 
 def test_a_worker_killed_in_a_label_is_charged_and_the_label_made_again(shop: Shop) -> None:

@@ -14,13 +14,16 @@ from forgefield.platform.buying.purchasing import (
     Need,
     Pause,
     batch_size,
+    is_open,
     is_wave,
     is_worth_retrying,
     next_purchase,
     running_cost,
 )
 from forgefield.platform.planning.recipe import LabelSettings
-from forgefield.storage.records import Tier
+from forgefield.storage.ledger.entries import JobState, State
+from forgefield.storage.records import Failure, Tier
+from forgefield.storage.units import MICRO
 
 SETTINGS = LabelSettings()
 needs = st.lists(
@@ -112,3 +115,17 @@ def test_a_wave_is_many_failures_and_more_than_successes() -> None:
     assert not is_wave(SETTINGS.wave - 1, 0, SETTINGS)
     assert is_wave(SETTINGS.wave, 0, SETTINGS)
     assert not is_wave(10, 20, SETTINGS)
+
+
+def test_a_new_start_buys_what_may_go_better() -> None:
+    def failed(kind: str, lost: int) -> JobState:
+        return JobState(State.FAILED, 1, Failure(kind, "as said"), lost * MICRO)
+
+    assert is_open(None, 100)
+    assert is_open(JobState(State.WAITING, 0, None), 100)
+    assert not is_open(JobState(State.DONE, 1, None), 100)
+    assert not is_open(failed("NotConverged", 0), 100)
+    assert is_open(failed("TransientFailure", 100), 100), "the machine may be in order again"
+    assert is_open(failed("NeedsLargerMachine", 1), 100), "refused before it began"
+    assert not is_open(failed("NeedsLargerMachine", 100), 100), "as long as it had in vain"
+    assert is_open(failed("NeedsLargerMachine", 50), 100)
