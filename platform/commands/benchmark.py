@@ -82,7 +82,7 @@ def asteroid(
     trainings without weights. The draw is the paper's: shuffled with seed 0, the first frames
     train, the last 5 % validate, all others test. Cheap frames that share a geometry with an
     accurate one are left out; where too few are left, test frames are held back. Nothing is tuned
-    per molecule. Without a GPU it ends in about 6 hours.
+    per molecule. It ends in about 6 hours, on a GPU in one.
     """
     from forgefield.platform.benchmarking.asteroid.benchmark import benchmark_asteroid
     from forgefield.platform.benchmarking.asteroid.terms import Terms, kinds_of

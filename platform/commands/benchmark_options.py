@@ -26,10 +26,10 @@ Effort = Annotated[
 ]
 Hours = Annotated[
     float | None,
-    typer.Option(help="Take the effort that ends in so many. [default: 6; effort 1 on a GPU]"),
+    typer.Option(help="Take the effort that ends in so many. [default: 6, on a GPU 1]"),
 ]
-USUAL_HOURS = 6.0
-"""Of a benchmark where there is no GPU and nothing is said."""
+USUAL_HOURS = {"cpu": 6.0, "cuda": 1.0}
+"""Of a benchmark where nothing is said, by the device."""
 Test = Annotated[
     Path | None, typer.Option(help="Accurate labels to test on. [default: all others of the file]")
 ]
@@ -96,8 +96,8 @@ class Shared:
         taken = {each.name: getattr(self, each.name) for each in fields(self)}
         if self.effort is not None and self.hours is not None:
             raise InputError("--hours choose the effort; leave out one of --hours and --effort.")
-        if self.effort is None and self.hours is None and device_of(self.device) == "cpu":
-            taken["hours"] = USUAL_HOURS
+        if self.effort is None and self.hours is None:
+            taken["hours"] = USUAL_HOURS[device_of(self.device)]
         efforts = numbers_in(taken.pop("effort") or "1", "--effort")
         usual = Path("benchmarks") / f"{kind}-{accurate.stem}-{cheap.stem}-{self.model}"
         taken["out"] = self.out or usual

@@ -67,9 +67,9 @@ class LabelledFile:
         """The frames of `index` in its order, numbered from `first`, as a store takes them."""
         return [self._stored(at, purpose, first + place) for place, at in enumerate(index)]
 
-    def frames(self, index: Sequence[int]) -> Frames:
-        """The frames of `index` to measure errors on: hold-out, in no store."""
-        return from_stored(self.stored(index, Purpose.HOLDOUT, first=1))
+    def frames(self, index: Sequence[int], purpose: Purpose = Purpose.HOLDOUT) -> Frames:
+        """The frames of `index`, in no store; they measure errors where nothing else is said."""
+        return from_stored(self.stored(index, purpose, first=1))
 
     def _stored(self, at: int, purpose: Purpose, seq: int) -> StoredFrame:
         shape = Configuration(

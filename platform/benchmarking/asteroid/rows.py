@@ -12,6 +12,7 @@ import numpy as np
 
 from forgefield.platform.benchmarking.asteroid.chains import FIRST
 from forgefield.platform.benchmarking.asteroid.choice_of_c import Found, best_c, errors_by_c
+from forgefield.platform.benchmarking.asteroid.committees import saved_committee
 from forgefield.platform.benchmarking.asteroid.terms import Bench, Case
 from forgefield.platform.benchmarking.draws import Draw, index_hash
 from forgefield.platform.benchmarking.kinds import Kind
@@ -60,7 +61,10 @@ def _committee(bench: Bench, found: Found, case: Case, judge: Judge) -> Row:
     others = case.others(bench.terms.members)
     keys = [(Kind.UNWEIGHTED, case), *((Kind.COMMITTEE, other) for other in others)]
     chains = [stages_of(found, key) for key in keys]
+    tuned = [chain[-1] for chain in chains]
     seconds = sum(stage.wall_s for chain in chains for stage in chain)
+    draw = bench.prepared.draw(case.seed)
+    force_field, validation = saved_committee(bench.prepared, draw, tuned)
     return Row(
         row=Kind.COMMITTEE,
         seed=case.seed,
@@ -69,9 +73,11 @@ def _committee(bench: Bench, found: Found, case: Case, judge: Judge) -> Row:
         accurate=bench.terms.fewer,
         cheap=bench.terms.cheap(case.ratio or 0.0),
         members=len(chains),
-        score=judge.committee([chain[-1] for chain in chains]),
+        score=judge.committee(tuned),
+        validation=validation,
         seconds=seconds,
         search_seconds=seconds,
+        force_field=force_field,
         made=places_of(stage for chain in chains for stage in chain),
     )
 

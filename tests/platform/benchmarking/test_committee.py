@@ -19,7 +19,9 @@ from forgefield.platform.benchmarking.results import Results, Row
 from forgefield.storage.records import Array
 from forgefield.storage.units import KCAL_PER_MOL_PER_EV
 from forgefield.trainers.force_field import ForceField
+from forgefield.trainers.loading import load_force_field
 from forgefield.trainers.stages.tasks import StageTask
+from forgefield.trainers.uncertainty.committee import Committee
 
 ALONE = replace(TERMS, kinds=(Kind.COMMITTEE,))
 
@@ -90,6 +92,21 @@ def test_the_row_is_the_mean_of_its_members(asked: Asked, results: Results) -> N
         assert row.seconds == row.search_seconds > alone.seconds
 
 
+def test_it_is_a_force_field_that_validation_frames_judged(asked: Asked, results: Results) -> None:
+    prepared = bench(asked).prepared
+    validation = prepared.accurate.frames(results.draws["0"].validation)
+    test = prepared.accurate.frames(results.draws["0"].test)
+    for row in rows_of(results, Kind.COMMITTEE):
+        assert row.force_field is not None
+        committee = load_force_field(row.force_field)
+        assert isinstance(committee, Committee)
+        assert committee.calibration is not None
+        gap_A3 = committee.predict(validation)[1] - validation.forces_A3
+        assert row.validation == pytest.approx(np.abs(gap_A3).mean() * KCAL_PER_MOL_PER_EV)
+        forces_A3 = committee.predict(test)[1] * KCAL_PER_MOL_PER_EV
+        np.testing.assert_allclose(predicted(asked, row), forces_A3, rtol=1e-5, atol=1e-4)
+
+
 def test_it_is_trained_on_demand_and_without_the_row_it_starts_from(
     asked: Asked, results: Results, tmp_path: Path
 ) -> None:
@@ -107,8 +124,10 @@ def test_it_is_trained_on_demand_and_without_the_row_it_starts_from(
     assert two.rows[0].members == 2
     assert two.rows[0].score.force_mae != found.rows[0].score.force_mae
     assert two.rows[0].score.predictions != found.rows[0].score.predictions
-    assert best_row(found) is None
-    assert best_row(first) is not None
+    alone, together = best_row(first), best_row(found)
+    assert alone is not None
+    assert together is not None
+    assert together[1] != alone[1]
 
 
 def test_the_table_has_it_beside_the_row_it_is_made_of(asked: Asked, results: Results) -> None:

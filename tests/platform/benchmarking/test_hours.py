@@ -144,10 +144,10 @@ def test_the_same_command_finds_its_stages_again(longer: Asked) -> None:
     assert {path: path.stat().st_mtime_ns for path in trained} == trained
 
 
-def test_without_a_gpu_a_benchmark_has_hours_unless_told_otherwise(asked: Asked) -> None:
+def test_a_benchmark_has_hours_unless_told_otherwise(asked: Asked) -> None:
     files = asked.accurate, asked.cheap
     unsaid = Shared(device="cpu").asked("asteroid", *files, test=None)
-    assert (unsaid.hours, unsaid.efforts) == (USUAL_HOURS, (1.0,))
+    assert (unsaid.hours, unsaid.efforts) == (USUAL_HOURS["cpu"], (1.0,))
     said = Shared(device="cpu", effort="0.1,1").asked("asteroid", *files, test=None)
     assert (said.hours, said.efforts) == (None, (0.1, 1.0))
     with pytest.raises(InputError, match="leave out one"):
