@@ -62,9 +62,9 @@ class XtbLabeler(Labeler):
                     f"not {number} ({molecule.name}); leave this tier out"
                 )
 
-    def estimate(self, molecule: Molecule, threads: int = 1) -> Estimate:  # noqa: ARG002
+    def estimate(self, molecule: Molecule, threads: int = 1) -> Estimate:
         """See `costs.xtb_estimate`."""
-        return xtb_estimate(molecule)
+        return xtb_estimate(molecule, threads)
 
     def compute(self, configuration: Configuration, threads: int) -> Computed:  # noqa: ARG002
         """Energy and forces; a second try damps the charge mixing more."""

@@ -7,8 +7,8 @@ calibration. For the same reason nothing here ever stops a run: a file that can'
 empty, one that can't be written is said and left. Writers take turns by a lock, and a crash leaves
 the old file or the new one.
 
-One record a host, method, threads and molecule: the latest that has as many labels behind it as any
-before. Core-seconds a label.
+One record a host, method, program's version, threads and molecule: the latest that has `ENOUGH`
+labels behind it, so that what a busy day measured is forgotten. Core-seconds a label.
 """
 
 import math
@@ -25,19 +25,25 @@ from forgefield.storage.frame_store.durable_store import replace_file
 from forgefield.storage.user_cache import alone_with, cache_file
 
 MOST_RECORDS = 2000
+ENOUGH = 2
+"""Labels that show a scatter of their own; fewer never replace as many."""
+
+Place = tuple[str, str, str, int, str]
 
 
 class CostRecord(BaseModel):
     """Labels of one molecule by one method: their cost beside the formula's, and its scatter.
 
     `molecule` is the composition and the charge, since the formula knows no more; `scatter` is the
-    sample deviation of ln cost, None for fewer than two labels; `at` is Unix time.
+    sample deviation of ln cost, None for fewer than two labels; `at` is Unix time. `version` is the
+    program's, empty in files of before and where it isn't known.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
     host: str
     method: str
+    version: str = ""
     threads: PositiveInt
     molecule: str
     predicted: PositiveFloat
@@ -47,14 +53,15 @@ class CostRecord(BaseModel):
     at: float
 
     @property
-    def place(self) -> tuple[str, str, int, str]:
+    def place(self) -> Place:
         """What there is one record of."""
-        return self.host, self.method, self.threads, self.molecule
+        return self.host, self.method, self.version, self.threads, self.molecule
 
-    def to_measured(self) -> Measured:
-        """Without host, method and time."""
+    def to_measured(self, version: str) -> Measured:
+        """Without host, method and time, for labels by `version`."""
         scatter = math.nan if self.scatter is None else self.scatter
-        return Measured(self.molecule, self.predicted, self.core_seconds, self.labels, scatter)
+        known = self.molecule, self.predicted, self.core_seconds, self.labels, scatter
+        return Measured(*known, self.threads, self.version == version)
 
 
 class _CostFile(BaseModel):
@@ -69,16 +76,15 @@ def cost_file() -> Path:
     return cache_file("costs.json")
 
 
-def known_costs(method: str, threads: int) -> tuple[Measured, ...]:
-    """What was measured on this host by `method` with as many threads.
+def known_costs(method: str, version: str) -> tuple[Measured, ...]:
+    """What was measured on this host by `method`: on any threads, and by any version.
 
-    With others a label costs other core-seconds, by a factor that isn't known well enough.
+    Labels of other threads or versions than the next ones say less of them (`cost_scaling`).
     """
     if not is_real(method):  # a stated price says nothing of this host
         return ()
-    wanted = platform.node(), method, threads
-    here = [r for r in _read(cost_file()) if (r.host, r.method, r.threads) == wanted]
-    return tuple(record.to_measured() for record in here)
+    here = [r for r in _read(cost_file()) if (r.host, r.method) == (platform.node(), method)]
+    return tuple(record.to_measured(version) for record in here)
 
 
 def remember_costs(records: Sequence[CostRecord]) -> str:
@@ -96,12 +102,12 @@ def remember_costs(records: Sequence[CostRecord]) -> str:
     return ""
 
 
-def _best(records: Sequence[CostRecord]) -> dict[tuple[str, str, int, str], CostRecord]:
+def _best(records: Sequence[CostRecord]) -> dict[Place, CostRecord]:
     """The later records come last."""
-    kept: dict[tuple[str, str, int, str], CostRecord] = {}
+    kept: dict[Place, CostRecord] = {}
     for record in records:
         before = kept.get(record.place)
-        if before is None or record.labels >= before.labels:
+        if before is None or record.labels >= min(before.labels, ENOUGH):
             kept[record.place] = record
     return kept
 

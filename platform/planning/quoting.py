@@ -1,7 +1,8 @@
 """Costs of a label at each tier: estimated before anything is spent, measured by calibration.
 
 An estimate is the formula of the method, scaled by what its labels of other molecules have cost on
-this host (`cost_scaling`) where any have. What calibration measures is kept for later plans.
+this host (`cost_scaling`) where any have, on however many threads: large labels have all the cores
+that small ones shared. What calibration measures is kept for later plans.
 """
 
 import math
@@ -33,12 +34,14 @@ def estimated_costs(
     Nothing is computed: formulas, and what labels of other molecules have cost on this host.
     """
     threads = _threads(molecule, recipe, machine or this_machine())
-    name = composition(molecule)
-    return {
-        tier: replace(cost, source=STATED) if recipe.is_priced(tier) else cost
-        for tier, guess in general_estimates(molecule, recipe, threads).items()
-        for cost in [_estimated(name, guess, _known(tier, recipe, threads))]
-    }
+    costs = {}
+    for tier, guess in general_estimates(molecule, recipe, threads).items():
+        if recipe.stand_in(tier):
+            costs[tier] = _of_stand_in(guess, STATED if recipe.is_priced(tier) else GENERAL)
+        else:
+            known = _known(tier, molecule, recipe, threads)
+            costs[tier] = _estimated(composition(molecule), guess, known, threads)
+    return costs
 
 
 def measured_costs(
@@ -72,7 +75,7 @@ def other_molecules(
 ) -> dict[Tier, tuple[Measured, ...]]:
     """What this host knows of the methods from molecules of another composition."""
     name = composition(molecule)
-    known = {tier: _known(tier, recipe, threads) for tier in Tier}
+    known = {tier: _known(tier, molecule, recipe, threads) for tier in Tier}
     return {t: tuple(m for m in each if m.molecule != name) for t, each in known.items()}
 
 
@@ -119,22 +122,44 @@ def _threads(molecule: Molecule, recipe: Recipe, machine: Machine) -> int:
     return choose_slots(machine, memory, recipe.labels.threads, target).slots.threads
 
 
-def _known(tier: Tier, recipe: Recipe, threads: int) -> tuple[Measured, ...]:
-    """What this host has measured of a tier's method; nothing of labels at a stated price."""
-    return () if recipe.stand_in(tier) else known_costs(recipe.methods.of(tier), threads)
+def _known(tier: Tier, molecule: Molecule, recipe: Recipe, threads: int) -> tuple[Measured, ...]:
+    """What this host has measured of a tier's method, as labels on `threads` would have it.
+
+    Nothing of labels at a stated price. What other threads lose is by the method's own formula.
+    """
+    if recipe.stand_in(tier):
+        return ()
+    labeler = recipe.labeler(tier)
+    known = known_costs(recipe.methods.of(tier), labeler.version)
+    numbers = {threads, *(each.threads for each in known)}
+    formula = {n: labeler.estimate(molecule, n).core_seconds for n in numbers}
+    return tuple(each.times(formula[threads] / formula[each.threads]) for each in known)
 
 
-def _estimated(name: str, guess: Estimate, known: Sequence[Measured]) -> TierCost:
-    if not known:
-        return TierCost(guess.core_seconds, guess.low, guess.high, guess.memory_bytes, 0, GENERAL)
-    own = next((each for each in known if each.molecule == name), None)
+def _of_stand_in(guess: Estimate, source: str) -> TierCost:
+    return TierCost(guess.core_seconds, guess.low, guess.high, guess.memory_bytes, 0, source)
+
+
+def _estimated(name: str, guess: Estimate, known: Sequence[Measured], threads: int) -> TierCost:
+    alike = [each for each in known if each.threads == threads and each.current]
+    own = next((each for each in alike if each.molecule == name), None)
     if own is not None:
         others = [each for each in known if each is not own]
         source = f"measured here before ({counted(own.labels, 'label')})"
         return _cost(measured_cost(own, others), guess.memory_bytes, 0, source)
+    scaled = scaled_cost(guess.core_seconds, known, threads)
+    return _cost(scaled, guess.memory_bytes, 0, _scaled_from(known, threads))
+
+
+def _scaled_from(known: Sequence[Measured], threads: int) -> str:
+    if not known:
+        return GENERAL
     labels = counted(sum(each.labels for each in known), "label")
-    source = f"scaled from {labels} of {counted(len(known), 'molecule')} measured here"
-    return _cost(scaled_cost(guess.core_seconds, known), guess.memory_bytes, 0, source)
+    molecules = counted(len({each.molecule for each in known}), "molecule")
+    source = f"scaled from {labels} of {molecules} measured here"
+    if all(each.threads != threads for each in known):
+        return f"{source} on other threads"
+    return source if any(each.current for each in known) else f"{source} by another version"
 
 
 def _measured(estimate: TierCost, own: Measured, others: Sequence[Measured]) -> TierCost:

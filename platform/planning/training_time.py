@@ -7,6 +7,7 @@ them a general figure stands in. A frame is one of a batch: energy, forces, loss
 
 import platform
 import time
+from importlib.metadata import version
 
 from forgefield.platform.planning.cost_scaling import Scaled, measured_cost, scaled_cost
 from forgefield.platform.planning.cost_store import CostRecord, known_costs
@@ -35,10 +36,11 @@ GENERAL_FACTOR = 2.5
 
 def frame_time(molecule: Molecule, training: AsteroidSettings) -> Scaled:
     """Seconds of a frame of `molecule` on this host."""
-    guess, known = _predicted(len(molecule.numbers)), known_costs(_name(training), 1)
+    guess, known = _predicted(len(molecule.numbers)), known_costs(_name(training), _version())
     if not known:
         return Scaled(guess, guess / GENERAL_FACTOR, guess * GENERAL_FACTOR)
-    own = next((each for each in known if each.molecule == composition(molecule)), None)
+    alike = [each for each in known if each.current]
+    own = next((each for each in alike if each.molecule == composition(molecule)), None)
     return scaled_cost(guess, known) if own is None else measured_cost(own)
 
 
@@ -89,6 +91,7 @@ def pace_record(
     return CostRecord(
         host=platform.node(),
         method=_name(training),
+        version=_version(),
         threads=1,
         molecule=composition(molecule),
         predicted=_predicted(len(molecule.numbers)),
@@ -109,3 +112,8 @@ def _predicted(atoms: int) -> float:
 
 def _name(training: AsteroidSettings) -> str:
     return f"a training frame, {training.model.title} of {training.model.size}"
+
+
+def _version() -> str:
+    """Of what trains."""
+    return f"{version('forgefield')} with torch {version('torch')}"

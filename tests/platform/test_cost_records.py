@@ -42,6 +42,12 @@ def test_each_host_and_number_of_threads_has_its_record() -> None:
     assert found[methods.dft, "one", 1].core_seconds == 3.0
 
 
+def test_each_version_of_a_program_has_its_record() -> None:
+    seen = [Seen(Tier.DFT, "one", 1, cost, version) for cost, version in ((2.0, "a"), (3.0, "b"))]
+    found = cost_records(METHANOL, Recipe(), seen)
+    assert [(each.version, each.core_seconds) for each in found] == [("a", 2.0), ("b", 3.0)]
+
+
 def test_labels_at_stated_prices_measure_nothing() -> None:
     posing = {"methods": {"dft": "UFF, posing as PBE/def2-SVP"}, "posing": {"dft": {"price": 9.0}}}
     recipe = Recipe.model_validate(posing)
@@ -60,6 +66,7 @@ def test_the_frames_know_where_they_were_made(tmp_path: Path) -> None:
     assert len(seen) == 2
     assert {each.host for each in seen} == {origin.hosts[i] for i in origin.host_F}
     assert {each.threads for each in seen} == {int(n) for n in origin.threads_F}
+    assert {each.version for each in seen} == {runs.PROGRAMS[Tier.CCSD][1]}
     costs = frames.of_purpose(Purpose.CALIBRATION).cost_F
     assert sorted(each.core_seconds for each in seen) == sorted(costs)
     assert estimated_costs(METHANOL, Recipe())[Tier.CCSD].core_seconds > 0

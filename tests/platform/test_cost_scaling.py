@@ -1,6 +1,7 @@
 """Costs carried from molecule to molecule, against simulated hosts whose truth is known."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from forgefield.platform.planning.cost_scaling import (
     NINE_IN_TEN,
     REACH,
     SIZE,
+    THREADS,
+    VERSION,
     Measured,
     measured_cost,
     pooled_scatter,
@@ -64,6 +67,38 @@ def test_one_measurement_gives_the_closed_form_of_a_gaussian_process() -> None:
     found = scaled_cost(8.0, [known])
     assert found.core_seconds == pytest.approx(expected)
     assert found.high == pytest.approx(expected * math.exp(NINE_IN_TEN * math.sqrt(variance)))
+
+
+def test_without_measurements_it_is_the_formula_within_the_general_range() -> None:
+    found = scaled_cost(8.0, [])
+    assert (found.core_seconds, found.high / 8.0) == (8.0, pytest.approx(GENERAL))
+    assert pytest.approx(2.5, rel=0.01) == GENERAL
+
+
+def test_labels_of_one_thread_speak_for_many_less_certainly() -> None:
+    """Their ratio is kept; the range has six doublings of threads more."""
+    known = [seen(size, 0.5) for size in (1.0, 3.0, 10.0)]
+    one, many = (scaled_cost(20.0, known, threads) for threads in (1, 64))
+    assert many.core_seconds == pytest.approx(one.core_seconds)
+    widths = [math.log(each.high / each.core_seconds) / NINE_IN_TEN for each in (one, many)]
+    assert widths[1] ** 2 - widths[0] ** 2 == pytest.approx(6 * THREADS**2)
+    own = [*known, replace(seen(19.0, 0.9), threads=64)]
+    closer = scaled_cost(20.0, own, 64)
+    assert closer.high / closer.low < many.high / many.low
+    assert closer.core_seconds > many.core_seconds
+    assert scaled_cost(20.0, own).core_seconds < closer.core_seconds
+
+
+def test_labels_by_another_version_are_trusted_less() -> None:
+    own = seen(2.0, 3.0, labels=5, scatter=0.1)
+    shared = HOST**2 + SIZE**2
+    noise = MOLECULE**2 + pooled_scatter([own]) ** 2 / 5 + VERSION**2
+    found = scaled_cost(2.0, [replace(own, current=False)])
+    expected = 2.0 * math.exp(shared / (shared + noise) * math.log(3))
+    assert found.core_seconds == pytest.approx(expected)
+    fresh = scaled_cost(2.0, [own])
+    assert fresh.core_seconds > found.core_seconds
+    assert fresh.high / fresh.low < found.high / found.low
 
 
 def test_nine_in_ten_labels_lie_within_the_range() -> None:

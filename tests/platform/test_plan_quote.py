@@ -238,13 +238,14 @@ def test_measured_costs_of_another_molecule_scale_the_next_quote(
 
 
 def seen_in(tally: list[TierTally]) -> list[Seen]:
-    """Labels of one thread on this host with the mean of the tally."""
+    """Labels of one thread on this host, by today's programs, with the mean of the tally."""
     return [
         Seen(
             row.tier,
             platform.node(),
             1,
             row.mean_core_seconds + sign * 0.05 * row.mean_core_seconds,
+            Recipe().labeler(row.tier).version,
         )
         for row in tally
         for sign in (-1, -1, 1, 1)

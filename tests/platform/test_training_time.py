@@ -155,12 +155,28 @@ def test_what_a_frame_took_is_kept_and_carried_to_other_molecules() -> None:
     assert record is not None
     assert record.core_seconds == pytest.approx(121.2 / 11_320)
     assert remember_costs([record]) == ""
-    assert len(known_costs(record.method, 1)) == 1
+    assert len(known_costs(record.method, record.version)) == 1
     own, other = frame_time(ETHANOL, SETTINGS), frame_time(ASPIRIN, SETTINGS)
     assert own.core_seconds == pytest.approx(record.core_seconds)
     guess = ASPIRIN.numbers.__len__() * FRAME_SECONDS_PER_ATOM
     assert 1.2 < other.core_seconds / guess < record.core_seconds / record.predicted
     assert own.high / own.low < other.high / other.low < 2.5**2
+    assert "torch" in record.version
+    remember_costs([record.model_copy(update={"labels": 2, "core_seconds": 0.02})])
+    assert frame_time(ETHANOL, SETTINGS).core_seconds == 0.02, "a training that was resumed"
+
+
+def test_another_torch_makes_the_pace_less_certain(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = pace_record(ETHANOL, SETTINGS, outcome())
+    assert record is not None
+    remember_costs([record])
+    own = frame_time(ETHANOL, SETTINGS)
+    name = "forgefield.platform.planning.training_time.version"
+    monkeypatch.setattr(name, lambda package: f"next {package}")
+    later = frame_time(ETHANOL, SETTINGS)
+    guess = 9 * FRAME_SECONDS_PER_ATOM
+    assert guess < later.core_seconds < own.core_seconds
+    assert own.high / own.low < later.high / later.low < 2.5**2
 
 
 def test_trainings_that_were_found_say_nothing_of_the_pace() -> None:

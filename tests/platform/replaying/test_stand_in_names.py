@@ -125,7 +125,7 @@ def test_stated_prices_are_not_remembered_as_this_hosts(
     facts |= {"core_seconds": 300.0, "labels": 2, "scatter": 0.1, "at": 0.0}
     records = [CostRecord(method=name, **facts) for name in (TARGET, POSING)]  # type: ignore[arg-type]
     assert remember_costs(records) == ""
-    assert [len(known_costs(name, 1)) for name in (TARGET, POSING)] == [1, 0]
+    assert [len(known_costs(name, "")) for name in (TARGET, POSING)] == [1, 0]
 
 
 def test_an_export_of_a_rehearsal_is_of_its_actors_tier() -> None:
