@@ -7,9 +7,10 @@ in kcal/mol/Å.
 
 from dataclasses import dataclass, replace
 
-from forgefield.platform.planning.allocation import NOTHING, Allocation
-from forgefield.platform.planning.budget import Budget, rounded_up, unit_core_seconds
-from forgefield.platform.planning.machine import Machine
+from forgefield.platform.planning.allocation import NOTHING, TARGET, Allocation
+from forgefield.platform.planning.at_once import at_once_words
+from forgefield.platform.planning.budget import Budget, rounded_up
+from forgefield.platform.planning.offers import Offer
 from forgefield.platform.planning.outlook import Outlook
 from forgefield.platform.planning.quote_parts import (
     SLIGHT,
@@ -19,7 +20,6 @@ from forgefield.platform.planning.quote_parts import (
     TargetQuote,
     hopeless,
 )
-from forgefield.platform.planning.wall import wall_of
 from forgefield.platform.screen.wording import UNIT, duration, three_digits
 from forgefield.storage.errors import BudgetTooSmall
 from forgefield.storage.records import Molecule
@@ -47,30 +47,7 @@ class Expected:
     warnings: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A budget with its split, for one molecule on one machine."""
-
-    outlook: Outlook
-    budget: Budget
-    cap: float
-    allocation: Allocation
-    machine: Machine
-    molecule: Molecule
-
-    @property
-    def unit_core_seconds(self) -> float:
-        """What one unit of the budget is worth."""
-        prices = self.outlook.recipe.prices
-        return unit_core_seconds(self.budget.unit, self.outlook.label_cost, prices)
-
-    def chance(self, error: float) -> float:
-        """Probability that the error at the end is this (kcal/mol/Å) or less."""
-        counts = self.outlook.counts(self.allocation)
-        return self.outlook.at(self.cap).chance_below(error, counts)
-
-
-def expected(offer: Offer, target: float | None, label_bytes: int) -> Expected:
+def expected(offer: Offer, target: float | None) -> Expected:
     """Forecast, alternatives, target and warnings of an offer."""
     forecast = as_document(offer.outlook, offer.allocation, offer.cap)
     quote = None if target is None else target_quote(offer, target)
@@ -78,7 +55,7 @@ def expected(offer: Offer, target: float | None, label_bytes: int) -> Expected:
         f"{three_digits(forecast.median)} {UNIT}; in 8 of 10 cases between "
         f"{three_digits(forecast.low)} and {three_digits(forecast.high)}"
     )
-    others = (alternative(offer, factor, label_bytes) for factor in FACTORS)
+    others = (alternative(offer, factor) for factor in FACTORS)
     return Expected(
         forecast,
         _without_imports(offer),
@@ -102,21 +79,20 @@ def as_document(outlook: Outlook, allocation: Allocation, core_seconds: float) -
     return ErrorForecast.of(outlook.forecast(allocation, core_seconds))
 
 
-def alternative(offer: Offer, factor: float, label_bytes: int) -> Alternative | None:
+def alternative(offer: Offer, factor: float) -> Alternative | None:
     """What `factor` times the budget brings; None where that is too little for a campaign."""
-    outlook, core_seconds = offer.outlook, factor * offer.cap
     try:
-        allocation = outlook.split(core_seconds)
+        other = offer.times(factor)
     except BudgetTooSmall:
         return None
-    counts = outlook.counts(allocation)
+    counts = other.outlook.counts(other.allocation)
     return Alternative(
-        budget=str(Budget(factor * offer.budget.amount, offer.budget.unit)),
-        core_seconds=core_seconds,
+        budget=str(other.budget),
+        core_seconds=other.cap,
         target=counts.target,
         middle=counts.middle,
-        error=as_document(outlook, allocation, core_seconds),
-        wall_s=wall_of(allocation, outlook.label_cost, offer.machine, label_bytes, outlook.recipe),
+        error=as_document(other.outlook, other.allocation, other.cap),
+        wall_s=other.wall_s(other.machine),
     )
 
 
@@ -140,6 +116,10 @@ def _warnings(offer: Offer, forecast: ErrorForecast, target: TargetQuote | None)
             f"Hopeless: more than {USELESS:g} {UNIT} is expected in nine of ten cases. "
             "Raise the budget, or name a target error with --target to learn what it costs."
         )
+    outlook, asked = offer.outlook, target.asked if target else None
+    bought = outlook.counts(offer.allocation).target - outlook.imported.get(TARGET, 0)
+    if words := at_once_words(outlook.recipe, bought, asked):
+        said.append(words)
     atoms = len(offer.molecule.numbers)
     if atoms > LARGEST_SEEN:
         said.append(

@@ -7,19 +7,17 @@ from importlib.metadata import version
 from forgefield.platform.planning.allocation import NOTHING, TARGET, Allocation
 from forgefield.platform.planning.budget import Budget, worth_micro
 from forgefield.platform.planning.cost_scaling import Scaled
-from forgefield.platform.planning.expectations import Offer, expected
+from forgefield.platform.planning.expectations import expected
 from forgefield.platform.planning.machine import QUOTED, Machine, Slots
 from forgefield.platform.planning.molecule_document import to_document
+from forgefield.platform.planning.offers import Offer
 from forgefield.platform.planning.outlook import Outlook
 from forgefield.platform.planning.plan import Plan
-from forgefield.platform.planning.quote_parts import TrainingTime, WallTime
+from forgefield.platform.planning.quote_parts import WallTime
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.resources import disk_quote, memory_quote
 from forgefield.platform.planning.throughput import choose_slots
 from forgefield.platform.planning.tier_quotes import TierCost, TierQuote
-from forgefield.platform.planning.training_length import training_effort
-from forgefield.platform.planning.training_time import training_time
-from forgefield.platform.planning.wall import wall_of
 from forgefield.platform.screen.wording import three_digits
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Molecule, Purpose, Tier
@@ -52,18 +50,13 @@ def make_plan(
     cap_micro = worth_micro(budget, label_cost, recipe.prices)
     refuse_absurd(budget, cap_micro, machines[-1].cores)
     outlook = Outlook.before_any_training(len(molecule.numbers), label_cost, recipe, imported)
-    allocation = outlook.split(from_micro(cap_micro))
-    offer = Offer(outlook, budget, from_micro(cap_micro), allocation, machines[0], molecule)
+    cap, here = from_micro(cap_micro), machines[0]
+    allocation = outlook.split(cap)
     memory = max(cost.memory_bytes for cost in costs.values())
-    found = expected(offer, target, memory)
-    choice = choose_slots(machines[0], memory, recipe.labels.threads, recipe.methods.of(TARGET))
+    offer = Offer(outlook, budget, cap, allocation, here, molecule, memory, frame)
+    found = expected(offer, target)
+    choice = choose_slots(here, memory, recipe.labels.threads, recipe.methods.of(TARGET))
     slots, document = choice.slots, to_document(molecule)
-    effort = training_effort(from_micro(cap_micro), len(molecule.numbers), recipe)
-    rounds = recipe.rounds.number(outlook.counts(allocation).target - imported.get(TARGET, 0))
-    training, here = recipe.training.longer(effort), machines[0]
-    how_long = None
-    if frame is not None:
-        how_long = training_time(training, frame, here, recipe.rounds, rounds)
     return Plan(
         forgefield=version("forgefield"),
         created=time.time(),
@@ -77,9 +70,12 @@ def make_plan(
         slots=slots.count,
         threads=slots.threads,
         slots_why=choice.why,
-        wall=_wall_times(offer, machines, memory, how_long),
-        memory=memory_quote(memory, slots.count // machines[0].nodes, machines[0]),
-        disk=disk_quote(_labels(allocation), len(molecule.numbers), slots.count, recipe, rounds),
+        wall=tuple(
+            WallTime(nodes=each.nodes, cores=each.cores, seconds=offer.wall_s(each))
+            for each in machines
+        ),
+        memory=memory_quote(memory, slots.count // here.nodes, here),
+        disk=disk_quote(_labels(allocation), outlook.atoms, slots.count, recipe, offer.rounds),
         expected_error=found.sentence,
         forecast=found.forecast,
         forecast_without_imports=found.without_imports,
@@ -87,8 +83,8 @@ def make_plan(
         target=found.target,
         warnings=found.warnings,
         workdir=workdir,
-        training_effort=effort,
-        training_time=how_long,
+        training_effort=offer.effort,
+        training_time=offer.training_time,
         recipe=recipe,
     )
 
@@ -123,23 +119,4 @@ def _quote(tier: Tier, cost: TierCost, offer: Offer, slots: Slots) -> TierQuote:
         labels=counts,
         source=cost.source,
         imported=outlook.imported.get(tier, 0),
-    )
-
-
-def _wall_times(
-    offer: Offer, machines: Sequence[Machine], label_bytes: int, training: TrainingTime | None
-) -> tuple[WallTime, ...]:
-    """Of labels, but not less than rounds that wait for each other's labels and trainings."""
-    recipe, costs = offer.outlook.recipe, offer.outlook.label_cost
-    in_turn = 0.0
-    if training is not None and training.rounds:
-        each = max(costs.values()) + training.round_wall_s
-        in_turn = recipe.rounds.in_turn(training.rounds) * each
-    return tuple(
-        WallTime(
-            nodes=machine.nodes,
-            cores=machine.cores,
-            seconds=wall_of(offer.allocation, costs, machine, label_bytes, recipe, in_turn),
-        )
-        for machine in machines
     )

@@ -11,6 +11,7 @@ from forgefield.platform.planning.budget import parse_budget
 from forgefield.platform.planning.cost_scaling import Scaled
 from forgefield.platform.planning.cost_store import known_costs, remember_costs
 from forgefield.platform.planning.machine import Machine
+from forgefield.platform.planning.plan import Plan
 from forgefield.platform.planning.planner import make_plan
 from forgefield.platform.planning.recipe import Recipe
 from forgefield.platform.planning.round_settings import RoundSettings
@@ -199,3 +200,23 @@ def test_rounds_wait_for_each_other_on_any_number_of_nodes() -> None:
     assert plain[1].seconds < 0.5 * training.round_wall_s
     assert many.seconds == pytest.approx(3 * (training.round_wall_s + SECONDS[-1]))
     assert alone.seconds == plain[0].seconds > many.seconds
+
+
+@pytest.mark.parametrize("budget", ["12ccsd", "40ccsd", "250ccsd", "2000ccsd"])
+def test_more_money_never_takes_less_time(budget: str) -> None:
+    """Every budget of a quote counts its own rounds, as a plan of that budget alone does."""
+    costs = {tier: TierCost(s, s, s, 10**9, 2) for tier, s in zip(Tier, SECONDS, strict=True)}
+    machine, frame = Machine(1, 64, 10**12), Scaled(0.005, 0.004, 0.006)
+
+    def quote(asked: str) -> Plan:
+        return make_plan(
+            ETHANOL, parse_budget(asked), costs, (machine,), Recipe(), "run", frame=frame
+        )
+
+    plan = quote(budget)
+    rows = [(other.core_seconds, other.wall_s) for other in plan.alternatives]
+    rows.append((plan.cap, plan.wall[0].seconds))
+    taken = [seconds for _, seconds in sorted(rows)]
+    assert taken == sorted(taken)
+    for other in plan.alternatives:
+        assert other.wall_s == quote(other.budget).wall[0].seconds
