@@ -32,7 +32,7 @@ def test_longer_stages_keep_their_shares() -> None:
         assert long.fit.evaluate_every == 4 * short.fit.evaluate_every
         assert (long.fit.rate, long.fit.batch) == (short.fit.rate, short.fit.batch)
     assert longer.standard.steps == 4 * settings.standard.steps
-    assert longer.finetune.steps == 2 * settings.finetune.steps
+    assert longer.finetune.steps == 4 * settings.finetune.steps
     assert settings.longer(1) == settings
 
 

@@ -101,9 +101,9 @@ class AsteroidSettings(Document):
     effort: float | None = Field(default=None, gt=0)
 
     def longer(self, effort: float) -> Self:
-        """All stages with `effort` times the steps, fine-tuning with its square root.
+        """All stages with `effort` times the steps; evaluations keep their share, so patience does.
 
-        Fine-tuning is on few frames and ends early. Evaluations keep their share, so patience does.
+        Fine-tuning too, few as its frames are: what it lacks leaves accurate labels unused (LOG.md).
         """
         phases = tuple(
             phase.model_copy(update={"fit": phase.fit.longer(effort)}) for phase in self.pretrain
@@ -112,7 +112,7 @@ class AsteroidSettings(Document):
             update={
                 "standard": self.standard.longer(effort),
                 "pretrain": phases,
-                "finetune": self.finetune.longer(math.sqrt(effort)),
+                "finetune": self.finetune.longer(effort),
             }
         )
 
