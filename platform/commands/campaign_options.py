@@ -129,7 +129,7 @@ def request_for(asked: Asked) -> "Request":
     folder = RunFolder.at(asked.workdir or default_folder(found.name, named))
     if budget is None:
         assert target is not None  # noqa: S101
-        there = imported_labels(folder, settings.methods)
+        there = imported_labels(folder, settings.methods).labels
         budget = budget_for_target(found, settings, target, there)
     request = Request(found, budget, settings, folder, target=target, by_target=by_target)
     return with_settled_budget(request)

@@ -49,9 +49,13 @@ class Request:
     given: Plan | None = None
 
     def plan(self, costs: Mapping[Tier, TierCost], here: Machine) -> Plan:
-        """What the budget buys beside the folder's imports, with wall times here and elsewhere."""
+        """What the budget buys beside the folder's imports, with wall times here and elsewhere.
+
+        Frames of another method than their tier's are no imports of it; a warning names them.
+        """
         elsewhere = self.elsewhere or machines_asked(1, None)
-        return make_plan(
+        there = imported_labels(self.folder, self.recipe.methods)
+        plan = make_plan(
             self.molecule,
             self.budget,
             costs,
@@ -60,8 +64,9 @@ class Request:
             str(self.folder.root),
             self.target,
             frame_time(self.molecule, self.recipe.training),
-            imported_labels(self.folder, self.recipe.methods),
+            there.labels,
         )
+        return plan.model_copy(update={"warnings": (*there.left_out, *plan.warnings)})
 
 
 class FolderIdentity(Document):
