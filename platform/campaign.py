@@ -15,6 +15,7 @@ from forgefield.platform.buying.orders import calibration_orders, campaign_order
 from forgefield.platform.cluster import cluster_machine, ray_cluster
 from forgefield.platform.evaluating import Evaluation
 from forgefield.platform.planning.allocation import calibration_core_seconds
+from forgefield.platform.planning.at_once import at_once_words
 from forgefield.platform.planning.budget import worth_micro
 from forgefield.platform.planning.cost_records import (
     cost_records,
@@ -25,6 +26,7 @@ from forgefield.platform.planning.cost_store import remember_costs
 from forgefield.platform.planning.machine import Machine, this_machine
 from forgefield.platform.planning.plan import Plan
 from forgefield.platform.planning.plan_files import load_plan
+from forgefield.platform.planning.planned_labels import bought_target
 from forgefield.platform.planning.quoting import (
     estimated_costs,
     measured_costs,
@@ -135,6 +137,8 @@ class Campaign:
         return why
 
     def _at_once(self, plan: Plan, pool: Pool, phase: Labelling) -> str:
+        if words := at_once_words(plan.recipe, bought_target(plan), plan.asked_target):
+            self.reporter.say(words)
         phase.buy(campaign_orders(pool, plan, phase.known_keys))
         return spent_words(plan, phase.ledger.balance(), phase.ledger.tally())
 
