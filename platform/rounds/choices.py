@@ -19,7 +19,7 @@ import numpy as np
 
 from forgefield.platform.choosing.picking import Arm
 from forgefield.storage.errors import StorageError
-from forgefield.storage.frame_store.durable_store import replace_file
+from forgefield.storage.frame_store.durable_store import make_folder, replace_file
 from forgefield.storage.records import (
     Array,
     Job,
@@ -51,7 +51,7 @@ Choice = tuple[Wanted, ...]
 
 
 def save_choice(choice: Choice, path: Path) -> None:
-    """Write a choice so that a crash leaves the whole file or none."""
+    """Write a choice durably, its folder too: a crash leaves the whole file or none."""
     body = io.BytesIO()
     np.savez(
         body,
@@ -61,7 +61,7 @@ def save_choice(choice: Choice, path: Path) -> None:
         disagreement=np.array([each.disagreement for each in choice], dtype=np.float64),
         positions_FA3=np.array([each.positions_A3 for each in choice], dtype=np.float64),
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     replace_file(path, [body.getvalue()])
 
 

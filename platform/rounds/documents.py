@@ -23,6 +23,7 @@ from forgefield.platform.forecasting.outcomes import Kind, Outcome, Training
 from forgefield.platform.run_folder import RunFolder, write_atomically
 from forgefield.storage.documents import Document
 from forgefield.storage.errors import InputError
+from forgefield.storage.frame_store.durable_store import make_folder
 
 
 class Course(StrEnum):
@@ -138,8 +139,8 @@ class RoundFolder:
         return cls(folder.rounds / str(number), number)
 
     def create(self) -> None:
-        """Make the folder."""
-        self.training.mkdir(parents=True, exist_ok=True)
+        """Make the folder, durably."""
+        make_folder(self.training)
 
     @property
     def ahead(self) -> Path:

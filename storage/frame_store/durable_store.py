@@ -92,7 +92,24 @@ def replace_file(path: Path, content: Iterable[bytes]) -> None:
         waiting.replace(path)
     finally:
         waiting.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder durably, and those above it that are missing."""
+    if not path.parent.exists():
+        make_folder(path.parent)
+    path.mkdir(exist_ok=True)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable: what was made or renamed there."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _shared(paths: Iterable[Path]) -> list[list[Path]]:
@@ -109,12 +126,4 @@ def _sync_files(paths: Iterable[Path]) -> None:
 
 def _sync_folders(paths: Iterable[Path]) -> None:
     for path in paths:
-        _sync_folder(path)
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_folder(path)

@@ -1,5 +1,6 @@
 """What a round wants: saved whole, nested at random, asked for once."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,20 @@ def test_a_choice_is_read_back_as_it_was(tmp_path: Path, supply: Supply) -> None
     assert [(w.tier, w.arm, w.source) for w in again] == [(w.tier, w.arm, w.source) for w in choice]
     assert again[-1].disagreement == 0.25
     assert np.isnan(again[0].disagreement)
+
+
+def test_a_choice_outlives_a_power_loss_in_a_folder_that_is_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, synced, sync = tmp_path / "rounds" / "0" / "choice.npz", set[int](), os.fsync
+
+    def watched(descriptor: int) -> None:
+        synced.add(os.fstat(descriptor).st_ino)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    save_choice((), place)
+    assert {path.stat().st_ino for path in (place, *place.parents[:3])} <= synced
 
 
 def test_no_choice_no_labels_and_damage_are_told_apart(tmp_path: Path) -> None:

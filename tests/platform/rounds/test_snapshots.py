@@ -1,5 +1,6 @@
 """What a round trains on: a copy that doesn't grow, of the plan's own methods, without hold-out."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +102,27 @@ def test_a_snapshot_that_was_cut_off_is_made_anew(store: Path, tmp_path: Path) -
     with FrameStore.open_for_writing(torn) as half:
         half.append([to_stored(frames, at) for at in range(3)])
     assert len(load_frames(snapshot(frames, tmp_path / "rounds" / "frames.zarr"))) == len(frames)
+
+
+def test_a_snapshot_outlives_a_power_loss(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own name is synced after it was given, also where a kill came between."""
+    frames, _ = own_frames(store, METHODS)
+    place, synced, sync = tmp_path / "rounds" / "frames.zarr", list[bool](), os.fsync
+
+    def watched(descriptor: int) -> None:
+        if os.fstat(descriptor).st_ino == place.parent.stat().st_ino:
+            synced.append(place.exists())
+        sync(descriptor)
+
+    place.parent.mkdir()
+    monkeypatch.setattr(os, "fsync", watched)
+    snapshot(frames, place)
+    assert synced[-1]
+    synced.clear()
+    snapshot(frames, place)
+    assert synced == [True]
 
 
 def test_no_snapshot_needs_the_hold_out(store: Path, tmp_path: Path) -> None:
