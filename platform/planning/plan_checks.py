@@ -1,9 +1,10 @@
 """Whether a plan agrees with itself: one that was edited by hand is refused before it is run.
 
-Everything that a plan says twice must be the same: what the budget is worth at its costs, the
-methods of its tiers and of its recipe, slots and cores. What a recipe asks of every plan
-(calibration, the fewest labels to train on and to be judged by, the most of the target tier) must
-be there. A plan may be edited where that stays so.
+Everything that a plan says twice must be the same: what the budget is worth at its costs, how long
+it trains, the methods of its tiers and of its recipe, slots and cores. What a recipe asks of every
+plan (calibration, the fewest labels to train on and to be judged by, the most of the target tier)
+must be there. A plan may be edited where that stays so. `imported` isn't held against the run
+folder: labels may have been withdrawn or imported there since.
 """
 
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from forgefield.platform.planning.molecule_checks import contradictions_of
 from forgefield.platform.planning.plan import Plan
 from forgefield.platform.planning.targets import LARGEST, LEAST
 from forgefield.platform.planning.tier_quotes import TierQuote
+from forgefield.platform.planning.training_length import training_effort
 from forgefield.platform.screen.wording import duration, three_digits
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Purpose
@@ -41,6 +43,7 @@ def _contradictions(plan: Plan) -> Iterator[str]:
     for quote in plan.tiers:
         yield from _of_tier(plan, quote)
     yield from _of_money(plan)
+    yield from _of_training(plan)
     yield from _of_machine(plan)
     yield from contradictions_of(plan.molecule)
     if plan.priced_for not in ("", plan.molecule.key()):
@@ -127,6 +130,19 @@ def _of_money(plan: Plan) -> Iterator[str]:
         yield (
             f"its labels cost {three_digits(plan.cost)} core-seconds, more than the "
             f"{three_digits(plan.cap)} that {plan.budget} is worth"
+        )
+
+
+def _of_training(plan: Plan) -> Iterator[str]:
+    """Plans of before have no key of their molecule, and may say nothing of their effort."""
+    atoms = len(plan.molecule.numbers)
+    if not plan.priced_for or not atoms:
+        return
+    effort = training_effort(plan.cap, atoms, plan.recipe)
+    if plan.training_effort != effort:
+        yield (
+            f"it trains {plan.training_effort:g} times its recipe's steps (training_effort), but "
+            f"{plan.budget} and its recipe make that {effort:g}"
         )
 
 

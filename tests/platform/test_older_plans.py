@@ -3,10 +3,12 @@
 Both files were written by it: the recipe is its default one, the plan one for water.
 """
 
+import json
 from pathlib import Path
 
 from forgefield.platform.planning.plan_files import load_plan
 from forgefield.platform.planning.recipe import load_recipe
+from forgefield.platform.planning.training_length import training_effort
 from forgefield.trainers.model_settings import EGNNSettings
 
 MODEL = EGNNSettings(layers=5, channels=128, radial=24, cutoff=5.0)
@@ -23,10 +25,27 @@ def test_an_older_recipe_trains_the_elements_of_its_frames(repository: Path) -> 
     assert training.members == 3
 
 
-def test_an_older_plan_is_read(repository: Path) -> None:
+def test_an_older_plan_is_read(repository: Path, tmp_path: Path) -> None:
     path = repository / "tests/older_version/plan.json"
     assert '"elements": 100' in path.read_text()
     plan = load_plan(path)
     assert plan.recipe.training.model == MODEL
     assert plan.recipe.training.members == 1, "as it was quoted"
-    assert load_plan(path) == type(plan).model_validate_json(plan.model_dump_json())
+    again = tmp_path / "plan.json"
+    again.write_text(plan.model_dump_json())
+    assert load_plan(again) == plan
+
+
+def test_an_older_plan_of_much_money_trains_as_it_did(repository: Path, tmp_path: Path) -> None:
+    """Its effort was always 1, and is written down when the run goes on."""
+    document = json.loads((repository / "tests/older_version/plan.json").read_text())
+    for part in ("core_seconds", "low", "high"):
+        document["tiers"][3][part] *= 1000
+    document |= {"unit_core_seconds": 16_000.0, "cap_micro": 320_000_000_000}
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(document))
+    plan = load_plan(path)
+    assert plan.training_effort == 1
+    assert training_effort(plan.cap, 3, plan.recipe) > 20
+    path.write_text(plan.model_dump_json())
+    assert load_plan(path) == plan
