@@ -38,15 +38,16 @@ class Deciding:
         return choice
 
     def expected_cost(self, order: Order) -> float:
-        """Core-seconds now expected of a label of an order."""
+        """Core-seconds now expected of a label of an order that succeeds."""
         return self._score.cost(order.tier, order.core_seconds)
 
     def _money(self) -> Money:
         alike = self._flights.alike.items()
-        expected = sum(n * self._score.cost(tier, planned) for (tier, planned), n in alike if n)
+        expected = sum(n * self._score.price(tier, planned) for (tier, planned), n in alike if n)
         returning = max(0.0, from_micro(self._flights.micro) - expected)
         return Money(self._purse.left, returning, in_flight=bool(self._flights))
 
     def _need(self, order: Order) -> Need:
         cost, most = self.expected_cost(order), 1 if order.alone else LARGEST_BATCH
-        return Need(order.tier, len(order.jobs), order.planned, cost, order.claim, most)
+        lost = self._score.loss(order.tier)
+        return Need(order.tier, len(order.jobs), order.planned, cost, order.claim, most, lost)

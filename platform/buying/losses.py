@@ -34,11 +34,10 @@ class Losses:
     def of_dead(self, flight: InFlight, failure: Failure) -> None:
         """See in the ledger what became of the jobs of a reservation that was closed as dead."""
         order, jobs = flight.order, flight.jobs
-        self._score.spent[order.tier] += from_micro(self._ledger.charged(flight.reservation))
+        charged = from_micro(self._ledger.charged(flight.reservation))
         states = self._ledger.job_states([job.key() for job in jobs])
         lost = [job for job in jobs if states[job.key()].state is not State.DONE]
-        self._score.done[order.tier] += len(jobs) - len(lost)
-        self._score.bought[order.tier] += len(jobs) - len(lost)
+        self._score.pay(order.tier, len(jobs) - len(lost), charged, len(jobs))
         if len(lost) > 1:
             self._asking.give_up(lost)
             self._put_back(order, lost)

@@ -38,7 +38,11 @@ class Claim(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Labels still wanted of `planned`, at the cost now expected of each (core-seconds)."""
+    """Labels still wanted of `planned`, at the cost now expected of each (core-seconds).
+
+    Failures are expected to take `lost` more for each: no label's limit grows by it, what is set
+    aside for all of them does.
+    """
 
     tier: Tier
     labels: int
@@ -46,11 +50,17 @@ class Need:
     core_seconds: float
     claim: Claim = Claim.ELASTIC
     most_at_once: int = LARGEST_BATCH
+    lost: float = 0.0
+
+    @property
+    def price(self) -> float:
+        """Core-seconds of one, failures included."""
+        return self.core_seconds + self.lost
 
     @property
     def cost(self) -> float:
         """Core-seconds expected for all of them."""
-        return self.labels * self.core_seconds
+        return self.labels * self.price
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +117,7 @@ def _claims(needs: Sequence[Need], total: float) -> list[float]:
     """
     firm = sum(need.cost for need in needs if need.claim is Claim.FIRM)
     elastic = [need for need in needs if need.claim is Claim.ELASTIC]
-    planned = sum(need.planned * need.core_seconds for need in elastic)
+    planned = sum(need.planned * need.price for need in elastic)
     bought = planned - sum(need.cost for need in elastic)
     share = min(1.0, max(0.0, total - firm + bought) / planned) if planned else 0.0
     return [_claim(need, share) for need in needs]
@@ -118,7 +128,7 @@ def _claim(need: Need, share: float) -> float:
         return need.cost
     if need.claim is Claim.SPARE:
         return 0.0
-    return max(0.0, need.cost - (1 - share) * need.planned * need.core_seconds)
+    return max(0.0, need.cost - (1 - share) * need.planned * need.price)
 
 
 def _fitting(index: int, need: Need, room: float, settings: LabelSettings) -> Buy | None:

@@ -171,6 +171,6 @@ def costs_since(plan: Plan, tally: Sequence[TierTally]) -> Costs:
     """What a label costs by now, failures included: the plan's cost and what was paid since."""
     score = Score.of(tally)
     target, middle, cheap = (
-        score.cost(tier, plan.tier(tier).core_seconds) for tier in (TARGET, MIDDLE, Tier.XTB)
+        score.price(tier, plan.tier(tier).core_seconds) for tier in (TARGET, MIDDLE, Tier.XTB)
     )
     return Costs(target, middle, cheap)

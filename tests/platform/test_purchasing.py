@@ -20,6 +20,7 @@ from forgefield.platform.buying.purchasing import (
     next_purchase,
     running_cost,
 )
+from forgefield.platform.buying.score import Score
 from forgefield.platform.planning.recipe import LabelSettings
 from forgefield.storage.ledger.entries import JobState, State
 from forgefield.storage.records import Failure, Tier
@@ -103,6 +104,34 @@ def test_batches_last_about_as_long_as_asked() -> None:
 def test_the_expected_cost_moves_from_the_plan_to_what_is_seen() -> None:
     assert running_cost(10, 2, 0, 0) == 10
     assert running_cost(10, 2, 2000, 98) == pytest.approx(20.2)
+
+
+def test_a_failure_adds_to_the_price_and_never_to_the_limit_of_a_label() -> None:
+    score = Score()
+    for _ in range(2):
+        score.add(Tier.CCSD, 1, 10.0, 1)
+    score.pay(Tier.CCSD, 0, 125.0, 1)
+    assert score.spent[Tier.CCSD] == 145.0
+    assert score.cost(Tier.CCSD, 10.0) == pytest.approx(10.0)
+    assert 1.0 < score.price(Tier.CCSD, 10.0) / 10.0 < 1.6
+    need = Need(Tier.CCSD, 4, 4, 10.0, Claim.FIRM, lost=score.loss(Tier.CCSD))
+    alone = next_purchase([need], Money(1000), SETTINGS)
+    assert alone == Buy(0, 1, SETTINGS.limit_factor * 10.0 + SETTINGS.limit_extra_s)
+
+
+def test_of_a_batch_that_failed_in_part_so_much_is_lost() -> None:
+    score = Score()
+    score.add(Tier.XTB, 8, 10.0, 10)
+    assert (score.done[Tier.XTB], score.bought[Tier.XTB]) == (8, 8)
+    assert score.lost[Tier.XTB] == pytest.approx(2.0)
+    assert score.cost(Tier.XTB, 1.0) == pytest.approx(1.0)
+
+
+def test_firm_needs_keep_what_their_failures_are_expected_to_take() -> None:
+    firm = Need(Tier.CCSD, 4, 4, 16.0, Claim.FIRM, lost=4.0)
+    wanted = [Need(Tier.DFT, 40, 40, 2.0), firm]
+    assert next_purchase(wanted, Money(82.0), SETTINGS) == Buy(0, 1, 10.0)
+    assert next_purchase(wanted, Money(81.0), SETTINGS) == Buy(1, 1, 45.0)
 
 
 def test_only_passing_trouble_is_retried_and_only_so_often() -> None:
