@@ -59,8 +59,8 @@ class Measured:
 
     def times(self, loss: float) -> Self:
         """The same labels where both formula and cost are `loss` times as much."""
-        costs = {"predicted": loss * self.predicted, "core_seconds": loss * self.core_seconds}
-        return replace(self, **costs)
+        predicted, core_seconds = loss * self.predicted, loss * self.core_seconds
+        return replace(self, predicted=predicted, core_seconds=core_seconds)
 
 
 @dataclass(frozen=True, slots=True)
