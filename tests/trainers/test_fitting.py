@@ -1,16 +1,18 @@
 """Fitting: seeded, resumable to the bit, the same on two workers, and it learns."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from forgefield.storage.errors import StorageError, TrainingDiverged
+from forgefield.storage.errors import InputError, StorageError, TrainingDiverged
 from forgefield.storage.frames import Frames
 from forgefield.trainers.fitting import fit as fitting
-from forgefield.trainers.fitting.checkpoints import write_tensors
+from forgefield.trainers.fitting.checkpoints import read_checkpoint, write_tensors
 from forgefield.trainers.fitting.fit import FitResult, fit, rate_at
 from forgefield.trainers.force_field import ForceField, Metadata
 from forgefield.trainers.model_settings import EGNNSettings, ModelSettings, NequIPSettings
@@ -103,6 +105,68 @@ def test_a_damaged_checkpoint_is_as_good_as_none(accurate: Frames, tmp_path: Pat
     assert run(accurate, checkpoint=checkpoint)[1] == expected
     checkpoint.write_bytes(whole[: len(whole) // 2])
     assert run(accurate, checkpoint=checkpoint)[1] == expected
+
+
+OTHERS: dict[str, tuple[dict[str, object], str]] = {
+    "rate": ({"settings": SETTINGS.model_copy(update={"rate": 1e-3})}, "rate was 0.003, now 0.001"),
+    "seed": ({"settings": SETTINGS.model_copy(update={"seed": 1})}, "seed was 0, now 1"),
+    "optimiser": ({"settings": SETTINGS.model_copy(update={"optimiser": "muon"})}, "now muon"),
+    "size": ({"model": MODEL.model_copy(update={"channels": 8})}, "the model is another"),
+    "same size": ({"model": MODEL.model_copy(update={"cutoff": 4.0})}, "the model is another"),
+}
+
+
+@pytest.mark.parametrize(("change", "words"), OTHERS.values(), ids=OTHERS)
+def test_the_checkpoint_of_another_fit_is_refused(
+    change: dict[str, Any], words: str, accurate: Frames, tmp_path: Path
+) -> None:
+    checkpoint = tmp_path / "fit.safetensors"
+    with pytest.raises(Interrupted):
+        run(accurate, checkpoint=checkpoint, stop_at=20)
+    kept = checkpoint.read_bytes()
+    with pytest.raises(InputError, match=f"fit.safetensors is the .*{words}.*delete it"):
+        run(accurate, **change, checkpoint=checkpoint)
+    assert checkpoint.read_bytes() == kept
+
+
+def test_a_checkpoint_of_other_data_is_refused_and_rounding_is_not(
+    accurate: Frames, tmp_path: Path
+) -> None:
+    """Rounding as by other threads; a label that is another; a geometry to train or judge on."""
+    checkpoint = tmp_path / "fit.safetensors"
+    _, expected = run(accurate, checkpoint=checkpoint)
+    forces = accurate.forces_A3 * np.random.default_rng(0).normal(1, 1e-6, (48, 3))
+    assert run(replace(accurate, forces_A3=forces), checkpoint=checkpoint)[1] == expected
+    forces[accurate.atoms_of(1)] *= 1.1
+    with pytest.raises(InputError, match="the training set is another"):
+        run(replace(accurate, forces_A3=forces), checkpoint=checkpoint)
+    for place, words in ((1, "the training set is"), (0, "the validation set is")):
+        positions = accurate.positions_A3.copy()
+        positions[accurate.atoms_of(place)] += 1e-4
+        with pytest.raises(InputError, match=f": {words} another[.]"):
+            run(replace(accurate, positions_A3=positions), checkpoint=checkpoint)
+
+
+def test_when_it_is_saved_changes_no_fit(accurate: Frames, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "fit.safetensors"
+    _, expected = run(accurate, checkpoint=checkpoint)
+    often = SETTINGS.model_copy(update={"save_every": 1, "compiled": False})
+    assert run(accurate, often, checkpoint=checkpoint)[1] == expected
+
+
+def test_a_checkpoint_of_an_older_version_goes_on(accurate: Frames, tmp_path: Path) -> None:
+    """It has no fingerprint."""
+    checkpoint = tmp_path / "fit.safetensors"
+    _, expected = run(accurate, checkpoint=checkpoint)
+    kept = read_checkpoint(checkpoint)
+    assert kept is not None
+    tensors, notes = kept
+    del notes["fingerprint"]
+    write_tensors(tensors, checkpoint, notes)
+    assert run(accurate, checkpoint=checkpoint)[1] == expected
+    write_tensors(tensors, checkpoint)
+    with pytest.raises(InputError, match="is no checkpoint"):
+        run(accurate, checkpoint=checkpoint)
 
 
 def test_a_gradient_that_is_no_number_ends_with_an_error(

@@ -38,6 +38,6 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]] | No
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return tensors, dict(file.metadata())
+            return tensors, dict(file.metadata() or {})
     except (SafetensorError, OSError):
         return None

@@ -10,7 +10,8 @@ Never broken:
   compiler makes of it, and it may time kernels that round differently;
 - what diverges ends with an error, not with weights;
 - a checkpoint is complete and atomic: weights, their moving average, the best average so far,
-  the optimiser's state, step, patience and history, in one renamed file, no pickle;
+  the optimiser's state, step, patience and history, in one renamed file, no pickle; that of
+  another fit is refused;
 - with torch.distributed initialised, N workers do what one does with the same batch, to
   rounding: each takes every N-th frame of the batch, gradients are summed.
 
@@ -22,6 +23,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -29,10 +31,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from forgefield.storage.errors import TrainingDiverged
+from forgefield.storage.errors import InputError, TrainingDiverged
 from forgefield.trainers.fitting.batches import Batches
 from forgefield.trainers.fitting.captured import CapturedStep, NotCompiled, pays
 from forgefield.trainers.fitting.checkpoints import read_checkpoint, save_atomically
+from forgefield.trainers.fitting.fingerprint import Fingerprint, fingerprint, refuse_another
 from forgefield.trainers.fitting.flat import FlatParameters
 from forgefield.trainers.fitting.judging import force_error
 from forgefield.trainers.fitting.objectives import Labels, Objective
@@ -87,7 +90,7 @@ def fit(
     `objective` is what is made small, by default labels as `settings` weigh them. Parameters that
     don't require gradients stay as they are. Labels in `train` and `validation` are already
     divided by `scale` (eV/Å). With validation frames the best moving average stays in the model,
-    without them the last one does.
+    without them the last one does. Raises `InputError` where `checkpoint` is of another fit.
     """
     run = _Fit(model, train, validation, settings, scale, objective)
     if checkpoint is not None:
@@ -199,6 +202,12 @@ class _Fit:
         """Wall time so far, that of processes before this one included."""
         return self.state.seconds + time.monotonic() - self._began
 
+    @cached_property
+    def fingerprint(self) -> Fingerprint:
+        """What a checkpoint of this fit is known by."""
+        parts = self.model, self.train, self.validation, self.settings, self.objective
+        return fingerprint(*parts)
+
     def due(self) -> bool:
         """Whether it is time for a checkpoint, by steps or by the clock."""
         late = time.monotonic() - self._saved >= SAVE_SECONDS
@@ -215,15 +224,23 @@ class _Fit:
             **self.optimiser.state(),
         }
         products = {} if self.captured is None else self.captured.products
-        state = self.state.dumps(self._seconds())
-        save_atomically(path, tensors, {"state": state, "products": json.dumps(products)})
+        notes = {
+            "state": self.state.dumps(self._seconds()),
+            "products": json.dumps(products),
+            "fingerprint": self.fingerprint.model_dump_json(),
+        }
+        save_atomically(path, tensors, notes)
 
     def restore(self, path: Path) -> None:
-        """Go on from a checkpoint, where there is one."""
+        """Go on from a checkpoint, where there is one; older versions' have no fingerprint."""
         kept = read_checkpoint(path)
         if kept is None:
             return
         stored, notes = kept
+        if "state" not in notes:
+            raise InputError(f"{path} is no checkpoint of a fit: name another file for it")
+        if "fingerprint" in notes:
+            refuse_another(path, notes["fingerprint"], self.fingerprint)
         self.state = State.loads(notes["state"])
         if self.captured is not None:
             self.captured.products.update(json.loads(notes["products"]))

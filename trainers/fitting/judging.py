@@ -27,7 +27,7 @@ def force_errors(forces_of: Callable[[Graph], Tensor], data: GraphSet, batch: in
     NaN where no component is known.
     """
     summed_M, count = torch.zeros((), dtype=torch.float64), 0
-    for cut in _cuts(data, max(batch, LEAST)):
+    for cut in cuts(data, max(batch, LEAST)):
         known = torch.isfinite(cut.forces_A3)
         gap_MA3 = (forces_of(cut.graph) - cut.forces_A3).abs().double()
         summed_M = summed_M + torch.stack([gap_A3[known].sum() for gap_A3 in gap_MA3]).cpu()
@@ -35,6 +35,7 @@ def force_errors(forces_of: Callable[[Graph], Tensor], data: GraphSet, batch: in
     return summed_M / count if count else torch.full_like(summed_M, torch.nan)
 
 
-def _cuts(data: GraphSet, size: int) -> Iterator[Batch]:
+def cuts(data: GraphSet, size: int) -> Iterator[Batch]:
+    """All frames in their order, `size` at a time."""
     for start in range(0, len(data), size):
         yield data.batch(np.arange(start, min(start + size, len(data))))

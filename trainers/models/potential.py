@@ -47,6 +47,7 @@ class Potential(nn.Module, ABC):
 
     def __init__(self, settings: CommonSettings) -> None:
         super().__init__()
+        self.settings = settings
         self.cutoff, self.heads = settings.cutoff, settings.heads
         self.elements = tuple(sorted(settings.elements))
         row = torch.full((LARGEST_NUMBER + 1,), len(self.elements))
