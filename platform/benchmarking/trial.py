@@ -6,6 +6,7 @@ The longest training that needs no other is begun; it goes as far as it must and
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,8 +61,6 @@ def _reporting(task: StageTask, folder: Path) -> StageTask:
 
 
 def _timed(task: StageTask, device: str) -> float:
-    import torch
-
     from forgefield.trainers.stages.running import run_stage
 
     seen: list[tuple[int, float]] = []
@@ -72,13 +71,9 @@ def _timed(task: StageTask, device: str) -> float:
         if len(seen) == LINES:
             raise _EnoughError
 
-    threads, began = torch.get_num_threads(), time.monotonic()
-    try:
+    began = time.monotonic()
+    with suppress(_EnoughError):
         run_stage(task, watch, device=device)
-    except _EnoughError:
-        pass
-    finally:
-        torch.set_num_threads(threads)
     first, last = ((0, began), seen[-1]) if len(seen) == 1 else (seen[0], seen[-1])
     return (last[1] - first[1]) / (last[0] - first[0])
 

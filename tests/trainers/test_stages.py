@@ -58,6 +58,25 @@ def test_a_finished_stage_is_reused_and_a_changed_one_is_not(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
 
 
+def test_threads_are_the_task_s_while_it_is_trained(frame_store: Path, tmp_path: Path) -> None:
+    """Before and after they are the caller's, also where it ends with an error."""
+    before, during = torch.get_num_threads(), list[int]()
+    fit = FAST.model_copy(update={"steps": 2, "evaluate_every": 1})
+    phase = Phase(frames=Selection(tiers=(Tier.XTB,)), fit=fit)
+    two = task(frame_store, tmp_path / "out", threads=before + 1, phases=(phase,))
+
+    def stop(_: StageProgress) -> None:
+        during.append(torch.get_num_threads())
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_stage(two, stop)
+    assert torch.get_num_threads() == before
+    run_stage(two)
+    assert torch.get_num_threads() == before
+    assert during == [before + 1]
+
+
 def test_an_interrupted_stage_goes_on_and_ends_with_the_same_bits(
     frame_store: Path, tmp_path: Path
 ) -> None:

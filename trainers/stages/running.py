@@ -11,6 +11,8 @@ Never broken:
 
 import hashlib
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 import torch.distributed as dist
@@ -53,11 +55,10 @@ def run_stage(
 ) -> StageResult:
     """Train what `task` says, or find that it was trained before.
 
-    The hold-out is locked meanwhile. Raises `InputError` where frames or force fields that it
-    names are missing, `TrainingDiverged` with the stage's name.
+    The hold-out is locked meanwhile, and torch has the task's threads. Raises `InputError` where
+    frames or force fields that it names are missing, `TrainingDiverged` with the stage's name.
     """
-    torch.set_num_threads(task.threads)
-    with holdout_locked():
+    with _threads(task.threads), holdout_locked():
         dataset = str(dataset_version(task.frames))
         done = finished(task, dataset)
         _wait_for_all()
@@ -65,6 +66,16 @@ def run_stage(
             return done or _Stage(task, dataset, progress, device).run()
         except TrainingDiverged as error:
             raise TrainingDiverged(f"{task.name}: {error}") from error
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class _Stage:
