@@ -12,12 +12,13 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from forgefield.trainers.fitting.losses import HUBER
+from forgefield.trainers.fitting.objectives import Labels
 from forgefield.trainers.force_field import ForceField, Metadata
-from forgefield.trainers.graphs import Graph
-from forgefield.trainers.model_settings import (
-    ModelSettings,
-)
+from forgefield.trainers.graphs import Batch, Graph
+from forgefield.trainers.model_settings import EGNNSettings, ModelSettings
 from forgefield.trainers.models import MODELS, Potential, build, energy_and_forces
+from forgefield.trainers.settings import Norm
 
 Step = Callable[[dict[str, Tensor], Tensor], tuple[Tensor, ...]]
 
@@ -32,6 +33,10 @@ def settings(request: pytest.FixtureRequest) -> ModelSettings:
 def model(settings: ModelSettings) -> Potential:
     """Its weights are shaken, so that none is zero by its initialisation."""
     torch.manual_seed(0)
+    return shaken(settings)
+
+
+def shaken(settings: ModelSettings) -> Potential:
     made = build(settings).double()
     with torch.no_grad():
         for weight in made.parameters():
@@ -75,13 +80,46 @@ def force_loss(
     model: Potential, parameters: dict[str, Tensor], graph: Graph
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Energy, forces and Σ(F − 1)² + Σ E² with these parameters."""
+    energy, forces = energy_and_forces(with_weights(model, parameters), graph, training=True)
+    return energy, forces, (forces - 1).square().sum() + energy.square().sum()
+
+
+def with_weights(model: Potential, parameters: dict[str, Tensor]) -> Potential:
+    """The model with these parameters in place of its own."""
 
     def swapped(one: Graph) -> Tensor:
         energy: Tensor = functional_call(model, parameters, (one,))
         return energy
 
-    energy, forces = energy_and_forces(swapped, graph, training=True)  # type: ignore[arg-type]
-    return energy, forces, (forces - 1).square().sum() + energy.square().sum()
+    return swapped  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2", "huber"])
+@pytest.mark.parametrize("rho", [0.001, 0.3])
+def test_gradient_of_weighted_labels_is_the_slope_of_their_loss(norm: Norm, rho: float) -> None:
+    """Of what fits make small, on frames that weigh differently, one with an energy alone.
+
+    Errors lie on both sides of Huber's corner.
+    """
+    torch.manual_seed(2)
+    model, graph = shaken(SMALL[EGNNSettings]), graph_of(*(positions(seed) for seed in range(3)))
+    energy, forces = energy_and_forces(model, graph)
+    size = torch.where(torch.rand_like(forces) < 0.5, HUBER, 1.0)
+    known = forces + size * torch.randn_like(forces)
+    known[6:12] = torch.nan
+    weights = torch.tensor([0.2, 1.0, 3.0], dtype=torch.float64)
+    batch = Batch(graph, energy + torch.randn_like(energy), known, weights)
+    along = {name: torch.randn_like(weight) for name, weight in model.named_parameters()}
+
+    def loss(step: float) -> Tensor:
+        moved = {name: w + step * along[name] for name, w in model.named_parameters()}
+        return Labels(rho, norm)(with_weights(model, moved), batch, ())
+
+    grads = torch.autograd.grad(loss(0), list(model.parameters()))
+    slope = sum(float((g * d).sum()) for g, d in zip(grads, along.values(), strict=True))
+    step = 1e-6
+    difference = float((loss(step) - loss(-step)).detach()) / (2 * step)
+    assert slope == pytest.approx(difference, rel=1e-5)
 
 
 @pytest.mark.parametrize("mirror", [False, True], ids=["turned", "mirrored"])
