@@ -185,7 +185,6 @@ class LentSlot:
     index: int
     crew: Springs
     threads: int = 1
-    recalled: bool = False
     lent: bool = False
 
     def leave(self) -> None:

@@ -104,9 +104,11 @@ class Bench:
         return not loading and place not in self._busy
 
     def restore(self, place: int) -> None:
-        """A place that was withdrawn is there again, without workers."""
-        self._withdrawn.discard(place)
-        self.rest(place)
+        """Use a place again that was withdrawn; a label that still runs there goes on."""
+        if place in self._withdrawn:
+            self._withdrawn.discard(place)
+            if place not in self._busy:
+                self.rest(place)
 
     def lost(self, place: int, tier: Tier) -> None:
         """A busy place has lost a worker."""

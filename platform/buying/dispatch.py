@@ -77,7 +77,7 @@ class Dispatcher:
         return self._bench.withdraw(place)
 
     def restore(self, place: int) -> None:
-        """Use a slot again that was withdrawn."""
+        """Use a slot again that was withdrawn, if it was."""
         self._bench.restore(place)
 
     @property

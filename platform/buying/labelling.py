@@ -36,6 +36,7 @@ from forgefield.storage.records import Job, Molecule, Tier
 class Labelling:
     """A dispatcher at work on one run folder; `listeners` are called between purchases.
 
+    `borrowed` is how many slots training wants meanwhile, whichever they are.
     `longest` are the core-seconds that a label of a tier may take at most, by the plan's cost: what
     labels have cost since would grow by what overran.
     """
@@ -45,6 +46,7 @@ class Labelling:
     reporter: Reporter
     threads: int = 1
     slots: Sequence[Slot] = ()
+    borrowed: int = 0
     stopped: bool = False
     listeners: list[Callable[[], None]] = field(default_factory=list)
     told: Saved = field(default_factory=Saved)

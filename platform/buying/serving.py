@@ -1,9 +1,10 @@
 """Buying what another thread asks for while it thinks, and lending it cores meanwhile.
 
 Labels don't wait for training, unless it borrows every slot: the buyer goes on with whatever is on
-the desk. Training waits for the labels it asked for, and for those that run in slots it borrows.
+the desk. Training waits for the labels it asked for, and borrows the slots whose labels end first.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -77,10 +78,16 @@ def _buy(phase: Labelling, wishes: Wishes) -> None:
 
 
 def _lend_and_take_back(phase: Labelling) -> None:
-    for slot in phase.slots:
-        if slot.recalled and not slot.lent and phase.dispatcher.withdraw(slot.index):
+    """Start nothing more anywhere until as many slots are away as are borrowed; then go on."""
+    missing = phase.borrowed - sum(slot.lent for slot in phase.slots)
+    for slot in reversed(phase.slots):
+        if missing > 0 and not slot.lent and phase.dispatcher.withdraw(slot.index):
             slot.leave()
-        elif slot.lent and not slot.recalled and slot.come_back():
+            missing -= 1
+    for slot in phase.slots if missing <= 0 else ():
+        if slot.lent and missing < 0 and slot.come_back():
+            missing += 1
+        if not slot.lent:
             phase.dispatcher.restore(slot.index)
 
 
@@ -93,20 +100,23 @@ def _take_all_back(phase: Labelling) -> None:
 
 
 @contextmanager
-def lent(phase: Labelling, count: int, check: Callable[[], None]) -> Iterator[int]:
-    """Cores that the cluster has meanwhile, of the last `count` slots; for the other thread.
+def lent(
+    phase: Labelling, count: int, check: Callable[[], None], patience_s: float = math.inf
+) -> Iterator[int]:
+    """Cores that the cluster has meanwhile, of `count` slots; for the other thread.
 
-    Labels that run there are waited for, `check` may raise meanwhile; those elsewhere go on. All
-    are taken back at the end.
+    Slots with nothing to do are taken, then those whose labels end first. They are waited for,
+    after `patience_s` only for the first of them; `check` may raise meanwhile. Labels elsewhere go
+    on. All are taken back at the end.
     """
-    slots = phase.slots[max(0, len(phase.slots) - count) :]
-    for slot in slots:
-        slot.recalled = True
+    phase.borrowed, end = min(count, len(phase.slots)), time.monotonic() + patience_s
     try:
-        while not all(slot.lent for slot in slots):
-            check()
-            time.sleep(POLL_S)
-        yield sum(slot.threads for slot in slots)
+        while (away := sum(slot.lent for slot in phase.slots)) < phase.borrowed:
+            if away and time.monotonic() > end:
+                phase.borrowed = away
+            else:
+                check()
+                time.sleep(POLL_S)
+        yield phase.borrowed * phase.threads
     finally:
-        for slot in slots:
-            slot.recalled = False
+        phase.borrowed = 0

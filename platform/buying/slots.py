@@ -1,8 +1,8 @@
 """Slots: the places labels run in, one label at a time, with the workers started there.
 
-A slot can be lent to training: it is `recalled`, the label in flight there ends, its workers end
-and its cores go back to the cluster; later it comes back. Only whoever runs labels does that
-(`serving`), so nothing of a slot changes while a label runs in it.
+A slot can be lent to training: the label in flight there ends, its workers end and its cores go
+back to the cluster; later it comes back. Only whoever runs labels does that (`serving`), so nothing
+of a slot changes while a label runs in it.
 """
 
 import itertools
@@ -32,7 +32,6 @@ class Slot:
     ledger: LedgerClient
     workers: dict[Tier, "ActorHandle[LabelWorker]"] = field(default_factory=dict)
     loads: dict[Tier, "ray.ObjectRef[bool]"] = field(default_factory=dict)
-    recalled: bool = False
     lent: bool = False
 
     def leave(self) -> None:

@@ -18,8 +18,8 @@ class RoundSettings(Document):
 
     `committee` fine-tunings judge where labels are worth most. Stages take `effort` times their
     steps, and `curve` is their learning curve; the last training goes by the recipe. A round's
-    training begins without the slowest `patience` of its labels. `lend` slots at most go from
-    labels to training.
+    training begins without the slowest `patience` of its labels, of each kind that has several
+    without one at least; 0 waits for all. `lend` slots at most go from labels to training.
     """
 
     fewest: PositiveInt = 16

@@ -17,7 +17,7 @@ from forgefield.platform.planning.planned_labels import planned_counts
 from forgefield.platform.rounds.candidates import Scene, random_choice, round_choice
 from forgefield.platform.rounds.choices import Choice, jobs_of, load_choice, save_choice
 from forgefield.platform.rounds.documents import Round, RoundFolder
-from forgefield.platform.rounds.policy import ahead_buy, first_buy
+from forgefield.platform.rounds.policy import first_buy
 from forgefield.platform.rounds.supply import Supply
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.frame_store import load_frames
@@ -122,12 +122,11 @@ class Chooser:
         known = {job.key() for job in but}
         return list({job.key(): job for job in jobs if job.key() not in known}.values())
 
-    def ahead(self, place: RoundFolder, counts: Counts) -> Choice:
-        """Random labels of a round, to be bought while the one before trains on `counts`."""
+    def ahead(self, place: RoundFolder, wished: Callable[[], Counts]) -> Choice:
+        """Random labels of a round, to be bought while the one before trains; as many as wished."""
         ahead = load_choice(place.ahead)
         if ahead is None:
-            buy = ahead_buy(counts, planned_counts(self.plan), self.plan.recipe.rounds)
-            ahead = random_choice(self.supply, buy, self.taken(place.number))
+            ahead = random_choice(self.supply, wished(), self.taken(place.number))
             save_choice(ahead, place.ahead)
         return ahead
 

@@ -4,10 +4,13 @@
 """
 
 from forgefield.platform.forecasting.counts import Counts
+from forgefield.platform.planning.allocation import TARGET
 from forgefield.platform.planning.plan import Plan
 from forgefield.platform.planning.planned_labels import bought_target
 from forgefield.platform.planning.round_settings import RoundSettings
+from forgefield.storage.records import Purpose, Tier
 
+Kind = tuple[Tier, Purpose]
 LEAST_FIRST = 8
 """Target-tier labels that even the first round trains on, where the plan has them."""
 
@@ -30,15 +33,28 @@ def largest_buy(counts: Counts, settings: RoundSettings) -> Counts:
     return Counts(most, max(most, round(settings.growth * counts.middle)))
 
 
-def ahead_buy(counts: Counts, planned: Counts, settings: RoundSettings) -> Counts:
-    """Random labels that the next round will want whatever this one's training says."""
-    most = largest_buy(counts, settings).at_most(planned.beyond(counts))
+def ahead_buy(counts: Counts, expected: Counts, settings: RoundSettings) -> Counts:
+    """Random labels of what the next round is `expected` to buy, to be bought while this trains."""
+    most = largest_buy(counts, settings).at_most(expected)
     return Counts(int(settings.ahead * most.target), int(settings.ahead * most.middle))
 
 
-def may_train(wanted: int, settled: int, queued: int, patience: float) -> bool:
-    """Whether a round has its labels, but for a few slow ones that are at work."""
-    return queued == 0 and wanted - settled <= int(patience * wanted)
+def may_train(wanted: int, settled: int, queued: int, patience: float, *, needed: int = 0) -> bool:
+    """Whether all labels of a kind are there, but for a few slow ones that are at work.
+
+    With any patience one of several may be slow, none of the `needed` ones that are the fewest.
+    """
+    slow = max(1, int(patience * wanted)) if patience and wanted > 1 else 0
+    return queued == 0 and wanted - settled <= min(slow, max(0, wanted - needed))
+
+
+def first_needs(plan: Plan) -> dict[Kind, int]:
+    """Labels to be bought that no first training does without."""
+    at_hand = plan.labels(TARGET, Purpose.CALIBRATION) + plan.imported[TARGET]
+    return {
+        (TARGET, Purpose.TRAIN): LEAST_FIRST - at_hand,
+        (TARGET, Purpose.VALIDATION): plan.recipe.allocation.fewest_validation,
+    }
 
 
 def random_half(count: int) -> int:

@@ -8,35 +8,36 @@ a stop cut short is never taken for the labels of a round.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from forgefield.platform.buying.labelling import Labelling
+from forgefield.platform.buying.orders import JUDGING
 from forgefield.platform.buying.serving import lent
+from forgefield.platform.forecasting.counts import Counts
 from forgefield.platform.planning.allocation import TARGET
 from forgefield.platform.planning.fitted import learnt_tiers
 from forgefield.platform.planning.own_frames import counts_of, own_frames
 from forgefield.platform.planning.plan import Plan
 from forgefield.platform.rounds.choices import Choice, load_choice
 from forgefield.platform.rounds.chooser import Chooser
-from forgefield.platform.rounds.closing import PAID, Account, ended
+from forgefield.platform.rounds.closing import PAID, Account, ended, wished_ahead
 from forgefield.platform.rounds.desk import Desk
 from forgefield.platform.rounds.documents import Course, Round, RoundFolder, ended_rounds
 from forgefield.platform.rounds.learning import Learnt, learn
-from forgefield.platform.rounds.policy import may_train
+from forgefield.platform.rounds.policy import Kind, first_needs
+from forgefield.platform.rounds.waiting import NONE, wait_for
 from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.screen.reporter import Reporter
 from forgefield.platform.snapshots import snapshot
 from forgefield.platform.training import refuse_untrainable
 from forgefield.storage.frame_store import load_frames
 from forgefield.storage.frames import Frames, hex_keys
-from forgefield.storage.ledger.entries import JobState, State
 from forgefield.storage.records import Job, Purpose, Tier
 from forgefield.trainers.stages.asteroid_settings import Runner
 
-POLL_S = 0.5
 Stages = Callable[[Path, int, Reporter, Callable[[], None]], AbstractContextManager[Runner]]
 """Runs stages into a folder on so many cores; see `training.running_stages`."""
 CHOOSING_CORES = 1
@@ -67,8 +68,8 @@ class Thinker:
     def think(self) -> Round:
         """Rounds until one decides to stop; the last one's record.
 
-        By then the last purchase and the hold-out are settled, or nothing fits any more. A run that
-        had stopped asks for nothing but what is missing of its hold-out.
+        By then the last purchase and all firm orders are settled, or nothing fits any more. A run
+        that had stopped asks for nothing but what is missing of the latter.
         """
         records = ended_rounds(self.folder)
         if not (records and records[-1].decision is Course.STOP):
@@ -79,7 +80,7 @@ class Thinker:
         if records[-1].decision is Course.LAST:
             self._labelled(self.chooser.place(len(records)), records)
         self.desk.drop()
-        self._wait_for(self._firm(holdout=True), 0.0)
+        self._wait_for(self.chooser.supply.first)
         return records[-1]
 
     def _round(self, records: Sequence[Round]) -> Round:
@@ -88,9 +89,9 @@ class Thinker:
         self.folder.note(f"round {place.number} began")
         self._labelled(place, records)
         frames, left_out = self._frozen(place)
-        counts = counts_of(frames, learnt_tiers(self.plan.recipe))
-        self._ask(self.chooser.ahead(after, counts), ahead=True)
-        with lent(self.phase, self._slots_to_lend(), self.check) as cores:
+        self._ask(self.chooser.ahead(after, lambda: self._wished(records, frames)), ahead=True)
+        usual_s = self.plan.tier(TARGET).core_seconds / self.phase.threads
+        with lent(self.phase, self._slots_to_lend(), self.check, usual_s) as cores:
             learnt, trained_s = self._learn(place, frames, cores)
             record = self._ended(records, place, frames, learnt)
             wall_s = round(time.time() - began, 2)
@@ -107,16 +108,27 @@ class Thinker:
     def _ended(
         self, records: Sequence[Round], place: RoundFolder, frames: Frames, learnt: Learnt
     ) -> Round:
-        ledger = self.phase.ledger
-        ahead = self.chooser.jobs(load_choice(self.chooser.place(place.number + 1).ahead) or ())
-        asked = [*self._firm(holdout=True), *self.chooser.wanted(place.number, but=ahead)]
-        states = ledger.job_states([job.key() for job in (*ahead, *asked)])
-        offered = self.chooser.supply.offered(self.chooser.taken(place.number + 1))
-        frozen = frozenset(hex_keys(frames.key_F))
-        account = Account(ledger.balance(), ledger.tally(), ahead, asked, states, offered, frozen)
+        account, counts = self._account(place.number, frames), self._counts(frames)
         validation = len(frames.of_tier(TARGET).of_purpose(Purpose.VALIDATION))
-        counts = counts_of(frames, learnt_tiers(self.plan.recipe))
         return ended(self.plan, records, counts, learnt, validation, account, place.root)
+
+    def _wished(self, records: Sequence[Round], frames: Frames) -> Counts:
+        account = self._account(len(records), frames)
+        return wished_ahead(self.plan, records, self._counts(frames), account)
+
+    def _account(self, number: int, frames: Frames) -> Account:
+        """What round `number` has to reckon with, which trains on `frames`."""
+        ledger = self.phase.ledger
+        ahead = self.chooser.jobs(load_choice(self.chooser.place(number + 1).ahead) or ())
+        judging = [job for job in self.chooser.supply.first if job.purpose in JUDGING]
+        asked = [*judging, *self.chooser.wanted(number, but=ahead)]
+        states = ledger.job_states([job.key() for job in (*ahead, *asked)])
+        offered = self.chooser.supply.offered(self.chooser.taken(number + 1))
+        frozen = frozenset(hex_keys(frames.key_F))
+        return Account(ledger.balance(), ledger.tally(), ahead, asked, states, offered, frozen)
+
+    def _counts(self, frames: Frames) -> Counts:
+        return counts_of(frames, learnt_tiers(self.plan.recipe))
 
     def _labelled(self, place: RoundFolder, records: Sequence[Round]) -> None:
         """Choose, ask, and wait until all but the slowest labels are there or nothing fits."""
@@ -126,19 +138,16 @@ class Thinker:
         self.desk.promote(wanted)
         self.asked -= ahead - wanted
         self._ask(choice)
+        jobs, patience = self.chooser.jobs(choice), self.plan.recipe.rounds.patience
         if not records:
-            self._wait_for(self._firm(holdout=False), 0.0)
-        last = bool(records) and records[-1].decision is Course.LAST
-        self._wait_for(self.chooser.jobs(choice), 0.0 if last else self.plan.recipe.rounds.patience)
+            firm = [job for job in self.chooser.supply.first if job.purpose is not Purpose.HOLDOUT]
+            self._wait_for([*firm, *jobs], patience, first_needs(self.plan))
+        else:
+            self._wait_for(jobs, 0.0 if records[-1].decision is Course.LAST else patience)
 
     def _choice(self, place: RoundFolder, records: Sequence[Round], cores: int) -> Choice:
         buyer = self._paid, self.desk.promote
         return self.chooser.choice(place, records, *buyer, self.check, cores)
-
-    def _firm(self, *, holdout: bool) -> list[Job]:
-        """Firm orders: the hold-out, which only the end needs, or all that round 0 trains with."""
-        first = self.chooser.supply.first
-        return [job for job in first if (job.purpose is Purpose.HOLDOUT) is holdout]
 
     def _paid(self, jobs: Sequence[Job]) -> frozenset[str]:
         """Keys of the jobs that are settled or at work."""
@@ -176,21 +185,7 @@ class Thinker:
         self.asked |= {job.key() for job in new}
         self.desk.want(self.phase.is_wanted(new), ahead=ahead)
 
-    def _wait_for(self, jobs: Sequence[Job], patience: float) -> None:
-        """Until they are settled but for a few slow ones, or the buyer says that nothing fits."""
-        keys, asked = [job.key() for job in jobs], self.desk.asked
-        while self.desk.starved_at < asked:
-            states = self.phase.ledger.job_states(keys)
-            over = sum(self._is_over(key, state) for key, state in states.items())
-            at_work = sum(state.state is State.RESERVED for state in states.values())
-            if may_train(len(keys), over, len(keys) - over - at_work, patience):
-                break
-            self.check()
-            time.sleep(POLL_S)
-        self.check()
-
-    def _is_over(self, key: str, state: JobState) -> bool:
-        """Whether a job is done, or has failed and nobody tries it again."""
-        if state.state is State.FAILED:
-            return not self.desk.is_pending(key)
-        return state.state is State.DONE
+    def _wait_for(
+        self, jobs: Sequence[Job], patience: float = 0.0, needed: Mapping[Kind, int] = NONE
+    ) -> None:
+        wait_for(jobs, self.phase.ledger, self.desk, self.check, patience, needed)

@@ -132,6 +132,7 @@ def test_what_a_reached_target_leaves_is_returned(tmp_path: Path) -> None:
     assert "returned" in record.why
     assert audit(campaign.folder) > 0.3 * campaign.plan.cap
     assert len(ended_rounds(campaign.folder)) == 1
+    assert load_choice(RoundFolder.of(campaign.folder, 1).ahead) == (), "it was likely before"
 
 
 def test_the_recipes_most_target_labels_hold_in_the_end_too(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Money and labels at a round's end, the top-up, and the words for why labels ended."""
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,12 +10,15 @@ import torch
 from spring_campaign import make_campaign, recipe_with
 
 from forgefield.platform.forecasting.counts import Costs, Counts
+from forgefield.platform.forecasting.outcomes import Kind, Outcome
 from forgefield.platform.interrupts import Interrupted
 from forgefield.platform.results import spent_words
 from forgefield.platform.rounds.chooser import Chooser
-from forgefield.platform.rounds.closing import Account
-from forgefield.platform.rounds.documents import RoundFolder
+from forgefield.platform.rounds.closing import Account, _why, wished_ahead
+from forgefield.platform.rounds.deciding import Decision, costs_since
+from forgefield.platform.rounds.documents import Course, OutcomeDocument, RoundFolder
 from forgefield.platform.rounds.driving import top_up
+from forgefield.platform.rounds.policy import ahead_buy
 from forgefield.platform.rounds.supply import Supply
 from forgefield.storage.ledger.entries import Balance, JobState, State, TierTally
 from forgefield.storage.records import Job, Purpose, Tier
@@ -65,6 +70,67 @@ def test_slow_labels_of_the_round_and_the_holdout_need_money_too(supply: Supply)
     assert account.late() == Counts(1 + 2, 0), "one came while the round trained"
     at_work, waiting = 2 * 10.0 + 2 * 1.0 + 10.0, 2 * 10.0
     assert account.left(COSTS) == pytest.approx(900.0 - at_work - waiting)
+
+
+def test_validation_labels_that_are_slow_or_queue_need_money_too(supply: Supply) -> None:
+    judging = [job for job in supply.first if job.purpose is Purpose.VALIDATION][:3]
+    known = states((State.DONE, judging[:1]), (State.RESERVED, judging[1:2]))
+    balance = Balance(to_micro(1000.0), to_micro(100.0), to_micro(10.0))
+    account = Account(balance, (), (), judging, known, Counts(0), frozenset())
+    assert account.left(COSTS) == pytest.approx(900.0 - 2 * 10.0)
+    assert account.late() == Counts(0), "nobody trains on them"
+
+
+def wish(tmp_path: Path, errors: list[float], target: float | None = None) -> tuple[Counts, Counts]:
+    """What is bought ahead of a training on 20 labels that follows one on 10, and may be at most.
+
+    `errors` were seen before, on 5 and 10 labels.
+    """
+    _, plan, _ = make_campaign(tmp_path, "80ccsd", recipe_with(), target)
+    seen = [
+        Outcome(Counts(number, 20, 30), Kind.TUNED, error, 50)
+        for number, error in zip((5, 10), errors, strict=True)
+    ]
+    record: Any = SimpleNamespace(outcomes=[OutcomeDocument.of(each) for each in seen])
+    counts = Counts(20, 40, 30)
+    account = Account(Balance(plan.cap_micro, 0, 0), (), (), (), {}, Counts(500, 500), ())
+    most = ahead_buy(counts, Counts(10**6, 10**6), plan.recipe.rounds)
+    return wished_ahead(plan, [record], counts, account), most
+
+
+def test_what_is_bought_ahead_follows_from_the_errors_seen(tmp_path: Path) -> None:
+    wished, most = wish(tmp_path, [3.0, 1.5])
+    assert any(wished.triple)
+    assert most.covers(wished)
+
+
+def test_nothing_is_bought_ahead_of_a_training_that_may_well_reach_the_target(
+    tmp_path: Path,
+) -> None:
+    assert any(wish(tmp_path, [3.0, 1.5], target=0.01)[0].triple), "far from it"
+    assert wish(tmp_path, [3.0, 1.5], target=1.4)[0] == Counts(0)
+
+
+def test_a_stop_names_what_was_bought_before_it_could_be_decided() -> None:
+    back = Decision(Course.STOP, "reached; 3ccsd returned", Counts(0), spend_rest=False, ahead=None)
+    rest = replace(back, spend_rest=True)
+    words = "reached; 3ccsd returned (bought ahead meanwhile: 1 target label)"
+    assert _why(back, Counts(1)) == words
+    assert _why(back, Counts(0)) == back.why
+    assert _why(rest, Counts(1)) == rest.why, "all is spent anyway"
+
+
+def test_one_early_overrun_hardly_moves_what_labels_are_thought_to_cost(tmp_path: Path) -> None:
+    _, plan, _ = make_campaign(tmp_path, "80ccsd", recipe_with())
+    calm, overrun = row(2, 20.0), row(2, 20.0 + 125.0, failed=1)
+    overrun = replace(overrun, spent_on_failures_micro=to_micro(125.0))
+    before, after = costs_since(plan, [calm]), costs_since(plan, [overrun])
+    assert before.target == pytest.approx(10.0)
+    assert 1.0 < after.target / before.target < 1.6, "4.1 times if losses were labels"
+    many = replace(overrun, done=200, bought=200, spent_micro=to_micro(2000.0 + 12500.0))
+    many = replace(many, spent_on_failures_micro=to_micro(12500.0))
+    price = costs_since(plan, [many]).target
+    assert price == pytest.approx(10.0 + 12500.0 / 200, rel=0.1), "a rule is believed in the end"
 
 
 def test_a_top_up_that_was_cut_off_buys_what_it_still_may(tmp_path: Path) -> None:

@@ -13,7 +13,14 @@ from forgefield.platform.forecasting.stopping import Money, StopRules
 from forgefield.platform.planning.round_settings import RoundSettings
 from forgefield.platform.rounds.deciding import Decision, Standing, decided, limits_of
 from forgefield.platform.rounds.documents import Course
-from forgefield.platform.rounds.policy import ahead_buy, first_buy, largest_buy, may_train
+from forgefield.platform.rounds.policy import (
+    LEAST_FIRST,
+    ahead_buy,
+    first_buy,
+    first_needs,
+    largest_buy,
+    may_train,
+)
 from forgefield.storage.records import Purpose, Tier
 
 ROUNDS = RoundSettings()
@@ -52,21 +59,50 @@ def test_small_plans_begin_with_enough_to_train_on() -> None:
 
 
 def test_what_is_bought_ahead_is_at_most_half_of_what_a_round_may_grow_by() -> None:
-    counts, planned = Counts(50, 100, 1000), Counts(80, 400, 1000)
-    most, ahead = largest_buy(counts, ROUNDS), ahead_buy(counts, planned, ROUNDS)
-    assert ahead == Counts(15, 50, 0), "half of the 30 and of the 100 that are open"
+    counts, expected = Counts(50, 100, 1000), Counts(30, 300)
+    most, ahead = largest_buy(counts, ROUNDS), ahead_buy(counts, expected, ROUNDS)
+    assert ahead == Counts(15, 50, 0), "half of the 30 that are expected, of 100 it may grow by"
     assert most.covers(ahead)
-    assert ahead_buy(planned, planned, ROUNDS) == Counts(0), "nothing where the plan is bought"
+    assert ahead_buy(counts, Counts(0), ROUNDS) == Counts(0), "nothing where none are expected"
 
 
 @pytest.mark.parametrize(
     ("wanted", "settled", "queued", "goes"),
-    [(20, 18, 0, True), (20, 17, 0, False), (20, 19, 1, False), (5, 4, 0, False), (0, 0, 0, True)],
+    [
+        (20, 18, 0, True),
+        (20, 17, 0, False),
+        (20, 19, 1, False),
+        (5, 4, 0, True),
+        (5, 3, 0, False),
+        (2, 1, 0, True),
+        (1, 0, 0, False),
+        (0, 0, 0, True),
+    ],
 )
 def test_training_waits_for_no_slow_label_but_for_all_that_are_queued(
     wanted: int, settled: int, queued: int, goes: bool
 ) -> None:
     assert may_train(wanted, settled, queued, 0.1) is goes
+
+
+def test_without_patience_and_for_the_fewest_needed_every_label_is_waited_for() -> None:
+    assert not may_train(20, 19, 0, 0.0)
+    assert may_train(20, 20, 0, 0.0)
+    assert not may_train(6, 5, 0, 0.1, needed=6)
+    assert may_train(7, 6, 0, 0.1, needed=6)
+    assert not may_train(40, 37, 0, 0.1, needed=38)
+    assert may_train(6, 5, 0, 0.1, needed=-3), "there are more than enough already"
+
+
+def test_the_first_training_needs_its_least_labels_and_the_fewest_validation(
+    tmp_path: Path,
+) -> None:
+    _, plan, _ = make_campaign(tmp_path, "80ccsd", recipe_with())
+    calibration = plan.labels(Tier.CCSD, Purpose.CALIBRATION)
+    assert first_needs(plan) == {
+        (Tier.CCSD, Purpose.TRAIN): LEAST_FIRST - calibration,
+        (Tier.CCSD, Purpose.VALIDATION): plan.recipe.allocation.fewest_validation,
+    }
 
 
 def test_a_round_grows_as_it_may_and_never_beyond_the_money() -> None:

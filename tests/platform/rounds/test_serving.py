@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from spring_campaign import (
 
 from forgefield.platform.buying import asking, serving
 from forgefield.platform.buying.asking import Order
+from forgefield.platform.buying.bench import Bench
 from forgefield.platform.buying.crew import Ended
 from forgefield.platform.buying.dispatch import Dispatcher
 from forgefield.platform.buying.labelling import Labelling
@@ -106,19 +108,99 @@ def test_labels_do_not_starve_while_the_last_slot_is_lent(tmp_path: Path) -> Non
         phase.dispatcher.warm()
         desk.want(scene.jobs[:2])
         desk.settle()
-        phase.slots[1].recalled = True
+        phase.borrowed = 1
         serving._lend_and_take_back(phase)
         assert phase.slots[1].lent
         assert not phase.dispatcher.is_in_service
         assert serving._is_idle(phase, desk)
         serving._buy(phase, desk)
         assert desk.starved_at < desk.applied
-        phase.slots[1].recalled = False
+        phase.borrowed = 0
         serving._lend_and_take_back(phase)
         serving._buy(phase, desk)
         assert sum(row.done for row in scene.ledger.tally()) == 2
     finally:
         scene.close()
+
+
+class OneSlow(Springs):
+    """The label in the last place takes until `go`."""
+
+    go = threading.Event()
+
+    def _labelled(self, place: int, ticket: int, reservation: int, jobs: Sequence[Job]) -> None:
+        if place == self.count - 1:
+            self.go.wait(20)
+        super()._labelled(place, ticket, reservation, jobs)
+
+
+@pytest.mark.parametrize(("count", "patience_s"), [(2, 60.0), (3, 0.5)])
+def test_the_slots_whose_labels_end_first_are_lent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, patience_s: float
+) -> None:
+    """Three slots, a slow label in the last: two are lent, and they alone wait for work."""
+    monkeypatch.setattr(OneSlow, "go", threading.Event())
+    scene = scene_with(tmp_path, lambda ledger: OneSlow(3, ledger, 0.05, loads_s=0.0))
+    phase, crew, desk = scene.phase, scene.crew, Desk((), PRICES)
+    told: list[Any] = []
+
+    def borrow() -> None:
+        desk.want(scene.jobs[:9])
+        end = time.monotonic() + 20
+        while 2 not in crew.at_work and time.monotonic() < end:
+            time.sleep(0.01)
+        with serving.lent(phase, count, lambda: None, patience_s) as cores:
+            told.append((cores, [slot.lent for slot in phase.slots], 2 in crew.at_work))
+        OneSlow.go.set()
+        while sum(row.done for row in scene.ledger.tally()) < 9 and time.monotonic() < end:
+            time.sleep(0.05)
+        desk.close()
+
+    thread = threading.Thread(target=borrow)
+    thread.start()
+    try:
+        phase.dispatcher.warm()
+        serving.serve(phase, desk)
+        assert told == [(2, [True, True, False], True)]
+        assert not any(slot.lent for slot in phase.slots)
+        assert sum(row.done for row in scene.ledger.tally()) == 9, "all slots label again"
+    finally:
+        OneSlow.go.set()
+        thread.join()
+        scene.close()
+
+
+def test_of_idle_slots_the_last_is_lent_and_the_others_go_on(tmp_path: Path) -> None:
+    scene = scene_with(tmp_path, lambda ledger: Springs(2, ledger, loads_s=0.0))
+    phase = scene.phase
+    try:
+        phase.dispatcher.warm()
+        phase.borrowed = 1
+        serving._lend_and_take_back(phase)
+        assert [slot.lent for slot in phase.slots] == [False, True], "of idle ones the last"
+        desk = Desk((), PRICES)
+        desk.want(scene.jobs[:2])
+        desk.settle()
+        serving._buy(phase, desk)
+        assert sum(row.done for row in scene.ledger.tally()) == 2
+        phase.borrowed = 0
+        serving._lend_and_take_back(phase)
+        assert not any(slot.lent for slot in phase.slots)
+    finally:
+        scene.close()
+
+
+def test_a_place_that_is_wanted_back_while_a_label_runs_there_stays_busy() -> None:
+    crew: Any = SimpleNamespace(places=[0], load=lambda *_: 1, now=lambda: 0.0)
+    bench = Bench(crew)
+    bench.load(Tier.CCSD)
+    bench.arrived(Ended(1))
+    assert bench.take(Tier.CCSD) == 0
+    assert not bench.withdraw(0)
+    bench.restore(0)
+    assert bench.is_empty
+    bench.rest(0)
+    assert bench.take(Tier.CCSD) == 0, "its worker is still there"
 
 
 class NeverLabels(Springs):

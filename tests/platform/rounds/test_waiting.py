@@ -18,6 +18,7 @@ from spring_campaign import (
     LocalLedger,
     Quiet,
     Springs,
+    _label,
     make_campaign,
     recipe_with,
     stages_here,
@@ -28,7 +29,7 @@ from forgefield.platform.buying.dispatch import Dispatcher
 from forgefield.platform.buying.labelling import Labelling
 from forgefield.platform.interrupts import Interrupted
 from forgefield.platform.planning.allocation import TARGET
-from forgefield.platform.rounds import closing, thinking
+from forgefield.platform.rounds import closing, thinking, waiting
 from forgefield.platform.rounds.chooser import Chooser
 from forgefield.platform.rounds.closing import Account
 from forgefield.platform.rounds.deciding import Standing
@@ -37,7 +38,7 @@ from forgefield.platform.rounds.documents import RoundFolder, ended_rounds
 from forgefield.platform.rounds.supply import Supply
 from forgefield.platform.rounds.thinking import Thinker
 from forgefield.storage.frame_store import load_frames
-from forgefield.storage.records import Job, Purpose, Tier
+from forgefield.storage.records import Job, Outcome, Purpose, Tier
 from forgefield.storage.units import to_micro
 
 POLLS = 4
@@ -65,11 +66,11 @@ class Scene:
         if self.polls == POLLS:
             raise StillWaiting
 
-    def waits_for(self, jobs: list[Job]) -> bool:
+    def waits_for(self, jobs: list[Job], *how: Any) -> bool:
         """Whether the thinker goes on waiting."""
         self.polls = 0
         try:
-            self.thinker._wait_for(jobs, 0.0)
+            self.thinker._wait_for(jobs, *how)
         except StillWaiting:
             return True
         return False
@@ -99,7 +100,7 @@ def scene_of(root: Path, ledger: LocalLedger) -> Scene:
 
 @pytest.fixture
 def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalLedger]:
-    monkeypatch.setattr(thinking, "POLL_S", 0.01)
+    monkeypatch.setattr(waiting, "POLL_S", 0.01)
     folder, _, _ = make_campaign(tmp_path, "80ccsd", recipe_with())
     opened = LocalLedger(folder, lambda _: None)
     yield opened
@@ -118,7 +119,7 @@ def test_what_a_stop_cut_short_is_not_frozen(tmp_path: Path, ledger: LocalLedger
     scene.desk.starve()
     scene.phase.on_signal(2, None)
     with pytest.raises(Interrupted):
-        scene.thinker._wait_for(jobs, 0.0)
+        scene.thinker._wait_for(jobs)
     place = RoundFolder.of(scene.thinker.folder, 0)
     with pytest.raises(Interrupted):
         scene.thinker._frozen(place)
@@ -134,6 +135,42 @@ def test_a_buyer_that_was_stopped_says_nothing_of_money(
     scene.phase.on_signal(2, None)
     serving._buy(scene.phase, scene.desk)
     assert scene.desk.starved_at < scene.desk.applied
+
+
+def bought(ledger: LocalLedger, jobs: list[Job], *, at_work: int) -> None:
+    """Settle all but the last so many, which are at work."""
+    for place, job in enumerate(jobs):
+        reservation = ledger.reserve([job], to_micro(10.0))
+        if place < len(jobs) - at_work:
+            ledger.settle(reservation, [Outcome(job, _label(job))], to_micro(1.0))
+
+
+def test_cheap_labels_that_are_there_stand_in_for_no_slow_dear_ones(
+    tmp_path: Path, ledger: LocalLedger
+) -> None:
+    scene = scene_of(tmp_path, ledger)
+    dear, cheap = scene.supply.jobs[Tier.CCSD], list(scene.supply.jobs[Tier.DFT][:30])
+    bought(ledger, cheap, at_work=1)
+    bought(ledger, list(dear[:4]), at_work=1)
+    assert not scene.waits_for([*dear[:4], *cheap], 0.1), "one of each kind is slow"
+    bought(ledger, list(dear[4:6]), at_work=1)
+    assert scene.waits_for([*dear[:6], *cheap], 0.1), "two of six are, whatever the others are"
+    assert not scene.waits_for([*dear[:6], *cheap], 0.4)
+    assert scene.waits_for([*dear[:6], *cheap], 0.4, {(Tier.CCSD, Purpose.TRAIN): 5})
+    assert scene.waits_for([*dear[:7], *cheap], 0.4), "one isn't even at work"
+
+
+def test_a_slow_validation_label_delays_no_round_unless_it_is_of_the_fewest(
+    tmp_path: Path, ledger: LocalLedger
+) -> None:
+    scene = scene_of(tmp_path, ledger)
+    jobs = validation(scene)
+    assert len(jobs) > 2
+    bought(ledger, jobs, at_work=1)
+    fewest = {(Tier.CCSD, Purpose.VALIDATION): len(jobs) - 1}
+    assert not scene.waits_for(jobs, 0.1, fewest)
+    assert scene.waits_for(jobs, 0.1, {(Tier.CCSD, Purpose.VALIDATION): len(jobs)})
+    assert scene.waits_for(jobs), "the end waits for all"
 
 
 def test_labels_that_a_kill_cut_off_are_waited_for(tmp_path: Path) -> None:
@@ -289,4 +326,6 @@ def test_labels_that_settle_while_a_round_trains_are_counted(
     campaign.run()
     first = ended_rounds(campaign.folder)[0]
     assert first.counts.target == paid[0] - 1, "the slow one was not trained on"
-    assert counted == paid
+    asked, settled = counted[::2], counted[1::2]
+    assert settled == paid
+    assert asked[0] == paid[0], "also where it is asked what to buy ahead of the training"
