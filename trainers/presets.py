@@ -5,10 +5,10 @@ accurate frames, its *pre-training* on cheap ones and its *fine-tuning*. Nothing
 the molecule. Standard training has the steps of pre-training and fine-tuning together, so that
 neither wins by its length; validation chooses the best average of all, and stops it where half of
 the whole brought nothing better. A quarter of the chain's steps fine-tunes, at a sixth of the rate:
-a sixteenth leaves accurate labels half unused (LOG.md). GemNet-T and EGNN have the sizes of ASTEROID (arXiv 2306.03109),
-SchNet and PaiNN those of their papers (arXiv 1706.08566, 2102.03150). NequIP's weights have unit
-variance, so its rate is the larger one. Rates of NequIP, EGNN and GemNet-T were sought on ethanol
-(LOG.md).
+a sixteenth leaves accurate labels half unused (LOG.md). GemNet-T and EGNN have the sizes of
+ASTEROID (arXiv 2306.03109), SchNet and PaiNN those of their papers (arXiv 1706.08566, 2102.03150).
+NequIP's weights have unit variance, so its rate is the larger one. Rates of NequIP, EGNN and
+GemNet-T were sought on ethanol (LOG.md).
 """
 
 from collections.abc import Mapping

@@ -50,7 +50,7 @@ def asteroid(
     ] = "20,40,80",
     c: Annotated[
         str, typer.Option("--c", help="Searched in γ = c · median(B), once for a draw and effort.")
-    ] = "0.5,1,2",
+    ] = "0.125,0.5,2",
     rows: Annotated[
         str | None,
         typer.Option(

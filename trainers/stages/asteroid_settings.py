@@ -103,7 +103,7 @@ class AsteroidSettings(Document):
     def longer(self, effort: float) -> Self:
         """All stages with `effort` times the steps; evaluations keep their share, so patience does.
 
-        Fine-tuning too, few as its frames are: what it lacks leaves accurate labels unused (LOG.md).
+        Fine-tuning too, few as its frames are: cut short it leaves labels unused (LOG.md).
         """
         phases = tuple(
             phase.model_copy(update={"fit": phase.fit.longer(effort)}) for phase in self.pretrain

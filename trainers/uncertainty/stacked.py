@@ -2,7 +2,7 @@
 
 What a network has beside its parameters (tables of a basis, couplings) must be the same in all,
 so that it is computed once. Measured on one core it is no faster than a loop over the networks,
-whose cost is arithmetic (tests/benchmarks/training/RESULTS.md); it spares a device the launches.
+whose cost is arithmetic (LOG.md, "building the models"); it spares a device the launches.
 
 Legend: `M` networks, `F` frames, `A` atoms.
 """
