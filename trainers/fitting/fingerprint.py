@@ -66,8 +66,8 @@ class Fingerprint(Document):
     def changes(self, now: Self) -> list[str]:
         """What is another one `now`, for people; none for the same fit."""
         before, after = (one.settings.model_dump(exclude=NO_MATTER) for one in (self, now))
-        changed = [f"{name} was {old}, now {after[name]}" for name, old in before.items()
-                   if old != after[name]]  # fmt: skip
+        other = [name for name in before if before[name] != after[name]]
+        changed = [f"{name} was {before[name]}, now {after[name]}" for name in other]
         same = {
             "the objective": self.objective == now.objective,
             "the model": self.model == now.model and _near(self.frozen, now.frozen),
