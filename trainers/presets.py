@@ -4,13 +4,14 @@ A preset holds what a benchmark or a quick start needs: the model, its *standard
 accurate frames, its *pre-training* on cheap ones and its *fine-tuning*. Nothing in it depends on
 the molecule. Standard training has the steps of pre-training and fine-tuning together, so that
 neither wins by its length; validation chooses the best average of all, and stops it where half of
-the whole brought nothing better. A quarter of the chain's steps fine-tunes, at a sixth of the rate:
-a sixteenth leaves accurate labels half unused (LOG.md). GemNet-T and EGNN have the sizes of
+the whole brought nothing better. Fine-tuning, at a sixth of the rate, takes a twelfth of the
+chain's steps, a larger part of shorter ones (`with_effort`). GemNet-T and EGNN have the sizes of
 ASTEROID (arXiv 2306.03109), SchNet and PaiNN those of their papers (arXiv 1706.08566, 2102.03150).
 NequIP's weights have unit variance, so its rate is the larger one. Rates of NequIP, EGNN and
 GemNet-T were sought on ethanol (LOG.md).
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -29,6 +30,8 @@ from forgefield.trainers.model_settings import (
 from forgefield.trainers.settings import FitSettings, refuse_patience
 
 SCHEDULES = ("standard", "pretrain", "finetune")
+MOST_TUNING = 1 / 3
+"""Share of a short chain's steps that fine-tunes."""
 
 
 class Preset(Document):
@@ -47,7 +50,7 @@ class Preset(Document):
 
 def _preset(model: ModelSettings, rate: float, *, batch: int, wide: int, steps: int) -> Preset:
     """The common shape; `wide` is the batch of pre-training, `steps` the whole chain's length."""
-    tuning = steps // 4
+    tuning = steps // 12
     common = FitSettings(
         optimiser="muon",
         rate=rate,
@@ -75,7 +78,7 @@ def _preset(model: ModelSettings, rate: float, *, batch: int, wide: int, steps: 
                 "steps": tuning,
                 "rate": rate / 6,
                 "ema": 0.995,
-                "evaluate_every": tuning // 30,
+                "evaluate_every": tuning // 40,
             }
         ),
     )
@@ -112,9 +115,20 @@ def with_changes(preset: Preset, changes: Mapping[str, Any]) -> Preset:
 
 
 def with_effort(preset: Preset, effort: float) -> Preset:
-    """All three schedules `effort` times as long: warm-up and evaluations keep their shares."""
+    """Standard training and the chain `effort` times as long; warm-up and evaluations keep shares.
+
+    Of the chain fine-tuning grows with the root of `effort`: its few frames need steps even after a
+    short pre-training, and gain little by more of them after a long one (LOG.md). It has a third of
+    the chain at most, or what it has at effort 1.
+    """
     if not 0 < effort < float("inf"):
         raise InputError(f"an effort of {effort} is no length of training; it must be above 0")
+    usual = preset.finetune.steps / (preset.pretrain.steps + preset.finetune.steps)
+    share = min(usual / math.sqrt(effort), max(usual, MOST_TUNING))
     return preset.model_copy(
-        update={name: getattr(preset, name).longer(effort) for name in SCHEDULES}
+        update={
+            "standard": preset.standard.longer(effort),
+            "pretrain": preset.pretrain.longer(effort * (1 - share) / (1 - usual)),
+            "finetune": preset.finetune.longer(effort * share / usual),
+        }
     )

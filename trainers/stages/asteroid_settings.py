@@ -91,7 +91,7 @@ class AsteroidSettings(Document):
         PhaseSettings(tiers=(Tier.DFT,), fit=SHORT.model_copy(update={"steps": 300, "rate": 0.01})),
     )
     finetune: FitSettings = PATIENT.model_copy(
-        update={"steps": 400, "rate": 0.006, "evaluate_every": 25, "warm_up": 50}
+        update={"steps": 600, "rate": 0.006, "evaluate_every": 25, "warm_up": 50}
     )
     c_grid: Grid = (1.0, None)
     curve: tuple[float, ...] = (0.25, 0.5)
@@ -101,9 +101,9 @@ class AsteroidSettings(Document):
     effort: float | None = Field(default=None, gt=0)
 
     def longer(self, effort: float) -> Self:
-        """All stages with `effort` times the steps; evaluations keep their share, so patience does.
+        """All stages with `effort` times the steps, fine-tuning with its square root.
 
-        Fine-tuning too, few as its frames are: cut short it leaves labels unused (LOG.md).
+        Its few frames gain little by more (LOG.md). Evaluations keep their share, so patience does.
         """
         phases = tuple(
             phase.model_copy(update={"fit": phase.fit.longer(effort)}) for phase in self.pretrain
@@ -112,7 +112,7 @@ class AsteroidSettings(Document):
             update={
                 "standard": self.standard.longer(effort),
                 "pretrain": phases,
-                "finetune": self.finetune.longer(effort),
+                "finetune": self.finetune.longer(math.sqrt(effort)),
             }
         )
 

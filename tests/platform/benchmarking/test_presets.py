@@ -32,13 +32,35 @@ def test_effort_scales_steps_warm_up_and_evaluations() -> None:
     short = with_effort(preset, 0.1)
     for name in SCHEDULES:
         long, less = getattr(preset, name), getattr(short, name)
-        assert (less.steps, less.warm_up) == (long.steps // 10, long.warm_up // 10)
-        assert less.steps / less.evaluate_every == long.steps / long.evaluate_every
+        share = less.steps / long.steps
+        assert less.warm_up == pytest.approx(long.warm_up * share, abs=1)
+        assert less.evaluate_every == pytest.approx(long.evaluate_every * share, abs=1)
         assert less.rate == long.rate
+    assert short.standard.steps == preset.standard.steps // 10
     assert short.model == preset.model
     assert with_effort(preset, 1e-9).standard.steps == 1
     with pytest.raises(InputError, match="effort"):
         with_effort(preset, 0)
+
+
+@pytest.mark.parametrize("kind", PRESETS)
+@pytest.mark.parametrize("effort", [0.01, 0.05, 0.1, 1 / 3, 1.0, 4.0])
+def test_fine_tuning_has_a_larger_part_of_a_shorter_chain(kind: str, effort: float) -> None:
+    preset = preset_of(kind)
+    made = with_effort(preset, effort)
+    chain = made.pretrain.steps + made.finetune.steps
+    assert chain == pytest.approx(made.standard.steps, abs=1)
+    rooted = preset.finetune.steps * effort**0.5
+    assert made.finetune.steps == pytest.approx(min(rooted, chain / 3), abs=1)
+    if effort == 1:
+        assert made == preset
+
+
+def test_a_recipe_may_fine_tune_for_longer() -> None:
+    longer = with_changes(preset_of("nequip"), {"finetune": {"steps": 44_000}})
+    assert with_effort(longer, 1.0) == longer
+    half = with_effort(longer, 0.5)
+    assert (half.pretrain.steps, half.finetune.steps) == (22_000, 22_000)
 
 
 def test_changes_replace_single_settings() -> None:
