@@ -80,7 +80,8 @@ class Campaign:
         if request.given is not None:
             self.reporter.say("Labels are counted anew at the costs found, not as the plan has it.")
         orders = calibration_orders(pool, request.recipe, estimates)
-        with self._labelling(request.molecule, request.recipe, estimates) as phase:
+        expected = {tier: cost.high for tier, cost in estimates.items()}
+        with self._labelling(request.molecule, request.recipe, estimates, expected) as phase:
             phase.ledger.set_cap(_provisional_cap(request, estimates), "from high estimates")
             calibration = measurable(orders, pool, phase.ledger, phase.threads)
             with self.folder.timed("calibration"):
@@ -172,13 +173,18 @@ class Campaign:
 
     @contextmanager
     def _labelling(
-        self, molecule: Molecule, recipe: Recipe, costs: Mapping[Tier, TierCost]
+        self,
+        molecule: Molecule,
+        recipe: Recipe,
+        costs: Mapping[Tier, TierCost],
+        expected: Mapping[Tier, float] | None = None,
     ) -> Iterator[Labelling]:
         memory = max(cost.memory_bytes for cost in costs.values())
         threads, target = recipe.labels.threads, recipe.methods.of(Tier.CCSD)
         choice = choose_slots(self.machine, memory, threads, target)
         self.reporter.say(choice.why)
-        with labelling(self.folder, molecule, recipe, costs, choice.slots, self.reporter) as phase:
+        settings = molecule, recipe, costs, choice.slots
+        with labelling(self.folder, *settings, self.reporter, expected) as phase:
             with self.folder.timed("loading workers"):
                 phase.dispatcher.warm()
             yield phase

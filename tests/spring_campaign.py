@@ -197,6 +197,9 @@ class LentSlot:
         self.lent = False
         return True
 
+    def stay_away(self) -> None:
+        """Nothing was asked for."""
+
 
 class Quiet:
     """Keeps what is said."""

@@ -37,8 +37,8 @@ class Labelling:
     """A dispatcher at work on one run folder; `listeners` are called between purchases.
 
     `borrowed` is how many slots training wants meanwhile, whichever they are.
-    `longest` are the core-seconds that a label of a tier may take at most, by the plan's cost: what
-    labels have cost since would grow by what overran.
+    `longest` are the core-seconds that a label may take at most, by what the orders of its tier
+    expect.
     """
 
     dispatcher: Dispatcher
@@ -106,8 +106,12 @@ def labelling(
     costs: Mapping[Tier, TierCost],
     slots: Slots,
     reporter: Reporter,
+    expected: Mapping[Tier, float] | None = None,
 ) -> Iterator[Labelling]:
-    """Start ledger service and workers, recover what was left behind, catch Ctrl-C."""
+    """Start ledger service and workers, recover what was left behind, catch Ctrl-C.
+
+    `expected` are the core-seconds of a label that orders go by, where these aren't the costs.
+    """
     memory = max(cost.memory_bytes for cost in costs.values())
     work = {
         tier: LabelJobs(
@@ -130,9 +134,8 @@ def labelling(
     with slot_places(slots, memory) as places:
         at_work = [Slot(index, place, work, ledger) for index, place in enumerate(places)]
         phase = _phase(at_work, ledger, recipe, metrics, reporter)
-        phase.longest = {
-            tier: longest_seconds(cost.core_seconds, recipe.labels) for tier, cost in costs.items()
-        }
+        usual = expected or {tier: cost.core_seconds for tier, cost in costs.items()}
+        phase.longest = {tier: longest_seconds(s, recipe.labels) for tier, s in usual.items()}
         with signals_to(phase.on_signal):
             yield phase
             phase.leave_if_stopped()

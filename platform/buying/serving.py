@@ -80,13 +80,30 @@ def _buy(phase: Labelling, wishes: Wishes) -> None:
 def _lend_and_take_back(phase: Labelling) -> None:
     """Start nothing more anywhere until as many slots are away as are borrowed; then go on."""
     missing = phase.borrowed - sum(slot.lent for slot in phase.slots)
+    if missing > 0:
+        missing -= _lend(phase, missing)
+    if missing <= 0:
+        _take_back(phase, -missing)
+
+
+def _lend(phase: Labelling, most: int) -> int:
+    """Slots that have left now, where no label runs, so many at most."""
+    left = 0
     for slot in reversed(phase.slots):
-        if missing > 0 and not slot.lent and phase.dispatcher.withdraw(slot.index):
+        if left < most and not slot.lent and phase.dispatcher.withdraw(slot.index):
             slot.leave()
-            missing -= 1
-    for slot in phase.slots if missing <= 0 else ():
-        if slot.lent and missing < 0 and slot.come_back():
-            missing += 1
+            left += 1
+    return left
+
+
+def _take_back(phase: Labelling, count: int) -> None:
+    """Have so many of the slots that are away come back when they can; the others hold nothing."""
+    away = [slot for slot in phase.slots if slot.lent]
+    for slot in away[:count]:
+        slot.come_back()
+    for slot in away[count:]:
+        slot.stay_away()
+    for slot in phase.slots:
         if not slot.lent:
             phase.dispatcher.restore(slot.index)
 

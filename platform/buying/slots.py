@@ -47,6 +47,10 @@ class Slot:
         self.lent = not self.place.is_ready()
         return not self.lent
 
+    def stay_away(self) -> None:
+        """Ask for them no longer: they are lent on."""
+        self.place.free()
+
     def worker(self, tier: Tier) -> "ActorHandle[LabelWorker]":
         """The worker of a tier; it may still be loading its libraries."""
         if tier not in self.workers:

@@ -21,7 +21,7 @@ from forgefield.platform.planning.molecule_checks import contradictions_of
 from forgefield.platform.planning.plan import Plan
 from forgefield.platform.planning.targets import LARGEST, LEAST
 from forgefield.platform.planning.tier_quotes import TierQuote
-from forgefield.platform.planning.training_length import training_effort
+from forgefield.platform.planning.training_length import is_deserved, training_effort
 from forgefield.platform.screen.wording import duration, three_digits
 from forgefield.storage.errors import InputError
 from forgefield.storage.records import Purpose
@@ -138,8 +138,8 @@ def _of_training(plan: Plan) -> Iterator[str]:
     atoms = len(plan.molecule.numbers)
     if not plan.priced_for or not atoms:
         return
-    effort = training_effort(plan.cap, atoms, plan.recipe)
-    if plan.training_effort != effort:
+    if not is_deserved(plan.training_effort, plan.cap, atoms, plan.recipe):
+        effort = training_effort(plan.cap, atoms, plan.recipe)
         yield (
             f"it trains {plan.training_effort:g} times its recipe's steps (training_effort), but "
             f"{plan.budget} and its recipe make that {effort:g}"

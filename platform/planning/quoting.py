@@ -21,6 +21,8 @@ from forgefield.storage.errors import InputError
 from forgefield.storage.ledger.entries import TierTally
 from forgefield.storage.records import Molecule, Purpose, Tier
 
+CHEAP = frozenset({Tier.EMPIRICAL, Tier.XTB})
+
 GENERAL = "general model"
 STATED = "stated price"
 """Of labels that are replayed from a file, or pose as others at a price."""
@@ -125,12 +127,14 @@ def _threads(molecule: Molecule, recipe: Recipe, machine: Machine) -> int:
 def _known(tier: Tier, molecule: Molecule, recipe: Recipe, threads: int) -> tuple[Measured, ...]:
     """What this host has measured of a tier's method, as labels on `threads` would have it.
 
-    Nothing of labels at a stated price. What other threads lose is by the method's own formula.
+    Nothing of labels at a stated price. What other threads lose is by the method's own formula,
+    which knew of no loss at the cheap tiers before records had versions.
     """
     if recipe.stand_in(tier):
         return ()
     labeler = recipe.labeler(tier)
-    known = known_costs(recipe.methods.of(tier), labeler.version)
+    found = known_costs(recipe.methods.of(tier), labeler.version)
+    known = [each for each in found if each.current or each.threads == 1 or tier not in CHEAP]
     numbers = {threads, *(each.threads for each in known)}
     formula = {n: labeler.estimate(molecule, n).core_seconds for n in numbers}
     return tuple(each.times(formula[threads] / formula[each.threads]) for each in known)

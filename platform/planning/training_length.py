@@ -18,6 +18,10 @@ LONGEST = 30.0
 """Beyond it error hardly falls."""
 
 
+OLDER_CORE_SECONDS_PER_ATOM = (51.6, 30.0)
+"""Of schedules of before: plans that were made by them go on with the effort that they have."""
+
+
 def last_training(core_seconds: float, atoms: int, recipe: Recipe) -> Training:
     """How the last force field of so much money is trained."""
     return Training(training_effort(core_seconds, atoms, recipe), recipe.training.members)
@@ -32,5 +36,17 @@ def training_effort(core_seconds: float, atoms: int, recipe: Recipe) -> float:
         return recipe.training.effort
     if recipe.has_stand_ins:
         return 1.0
-    fitting = SHARE * core_seconds / (CORE_SECONDS_PER_ATOM * atoms)
+    return _deserved(core_seconds, CORE_SECONDS_PER_ATOM * atoms)
+
+
+def is_deserved(effort: float, core_seconds: float, atoms: int, recipe: Recipe) -> bool:
+    """Whether so much money is trained so long, by this version or one of before."""
+    older = [_deserved(core_seconds, each * atoms) for each in OLDER_CORE_SECONDS_PER_ATOM]
+    ours = training_effort(core_seconds, atoms, recipe)
+    is_free = recipe.training.effort is None and not recipe.has_stand_ins
+    return effort == ours or (is_free and effort in older)
+
+
+def _deserved(core_seconds: float, usual_s: float) -> float:
+    fitting = SHARE * core_seconds / usual_s
     return round(min(max(fitting, 1.0), LONGEST), 2)

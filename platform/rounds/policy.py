@@ -39,13 +39,17 @@ def ahead_buy(counts: Counts, expected: Counts, settings: RoundSettings) -> Coun
     return Counts(int(settings.ahead * most.target), int(settings.ahead * most.middle))
 
 
-def may_train(wanted: int, settled: int, queued: int, patience: float, *, needed: int = 0) -> bool:
-    """Whether all labels of a kind are there, but for a few slow ones that are at work.
+def may_train(
+    wanted: int, settled: int, queued: int, patience: float, *, needed: int = 0, failed: int = 0
+) -> bool:
+    """Whether all labels of a kind are settled, but for a few slow ones that are at work.
 
-    With any patience one of several may be slow, none of the `needed` ones that are the fewest.
+    With any patience one of several may be slow, none while fewer than the `needed` ones are there.
+    Of the settled ones so many have `failed`.
     """
     slow = max(1, int(patience * wanted)) if patience and wanted > 1 else 0
-    return queued == 0 and wanted - settled <= min(slow, max(0, wanted - needed))
+    at_work = wanted - settled
+    return queued == 0 and (at_work == 0 or (at_work <= slow and settled - failed >= needed))
 
 
 def first_needs(plan: Plan) -> dict[Kind, int]:

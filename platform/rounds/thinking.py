@@ -69,10 +69,13 @@ class Thinker:
         """Rounds until one decides to stop; the last one's record.
 
         By then the last purchase and all firm orders are settled, or nothing fits any more. A run
-        that had stopped asks for nothing but what is missing of the latter.
+        that had stopped asks for nothing but what is missing of its hold-out.
         """
         records = ended_rounds(self.folder)
-        if not (records and records[-1].decision is Course.STOP):
+        firm: Sequence[Job] = self.chooser.supply.first
+        if records and records[-1].decision is Course.STOP:
+            firm = [job for job in firm if job.purpose is Purpose.HOLDOUT]
+        else:
             for number in range(len(records)):
                 self._ask(load_choice(self.chooser.place(number).choice) or ())
         while not records or records[-1].decision is Course.ON:
@@ -80,7 +83,7 @@ class Thinker:
         if records[-1].decision is Course.LAST:
             self._labelled(self.chooser.place(len(records)), records)
         self.desk.drop()
-        self._wait_for(self.chooser.supply.first)
+        self._wait_for(firm)
         return records[-1]
 
     def _round(self, records: Sequence[Round]) -> Round:

@@ -52,7 +52,9 @@ def _is_enough(
     known = [(key, states[key]) for key in keys if key in states]
     over = sum(_is_over(key, state, desk) for key, state in known)
     at_work = sum(state.state is State.RESERVED for _, state in known)
-    return may_train(len(keys), over, len(keys) - over - at_work, patience, needed=needed)
+    failed = over - sum(state.state is State.DONE for _, state in known)
+    queued = len(keys) - over - at_work
+    return may_train(len(keys), over, queued, patience, needed=needed, failed=failed)
 
 
 def _is_over(key: str, state: JobState, desk: Desk) -> bool:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from forgefield.platform.planning.plan_files import load_plan
 from forgefield.platform.planning.recipe import load_recipe
-from forgefield.platform.planning.training_length import training_effort
+from forgefield.platform.planning.training_length import is_deserved, training_effort
 from forgefield.trainers.model_settings import EGNNSettings
+from forgefield.trainers.stages.asteroid_settings import AsteroidSettings
 
 MODEL = EGNNSettings(layers=5, channels=128, radial=24, cutoff=5.0)
 
@@ -49,3 +50,15 @@ def test_an_older_plan_of_much_money_trains_as_it_did(repository: Path, tmp_path
     assert training_effort(plan.cap, 3, plan.recipe) > 20
     path.write_text(plan.model_dump_json())
     assert load_plan(path) == plan
+
+
+def test_a_length_of_training_that_was_reckoned_otherwise_holds(repository: Path) -> None:
+    """Versions took 30.0, 51.6 and 55.0 core-seconds an atom for the usual schedule."""
+    recipe = load_plan(repository / "tests/older_version/plan.json").recipe
+    cap, atoms = 3_000.0, 3
+    for seconds in (30.0, 51.6, 55.0):
+        assert is_deserved(round(0.15 * cap / (seconds * atoms), 2), cap, atoms, recipe)
+    assert not is_deserved(1000.0, cap, atoms, recipe)
+    asked = recipe.model_copy(update={"training": AsteroidSettings(effort=2.0)})
+    assert is_deserved(2.0, cap, atoms, asked)
+    assert not is_deserved(5.0, cap, atoms, asked)

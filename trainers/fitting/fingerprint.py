@@ -23,7 +23,7 @@ from forgefield.trainers.graphs import GraphSet
 from forgefield.trainers.models.potential import Potential
 from forgefield.trainers.settings import FitSettings
 
-AT_ONCE = 1024  # frames
+AT_ONCE = 32  # frames; neighbour tables of boxes are large
 WAVES = 8
 TOLERANCE = 1e-3
 """Of the length of the vector; a label is about 1."""

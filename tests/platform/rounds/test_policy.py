@@ -92,6 +92,8 @@ def test_without_patience_and_for_the_fewest_needed_every_label_is_waited_for() 
     assert may_train(7, 6, 0, 0.1, needed=6)
     assert not may_train(40, 37, 0, 0.1, needed=38)
     assert may_train(6, 5, 0, 0.1, needed=-3), "there are more than enough already"
+    assert not may_train(3, 2, 0, 0.1, needed=2, failed=1), "what failed isn't there"
+    assert may_train(3, 3, 0, 0.1, needed=2, failed=2), "nothing is on its way"
 
 
 def test_the_first_training_needs_its_least_labels_and_the_fewest_validation(

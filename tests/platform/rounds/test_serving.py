@@ -203,6 +203,34 @@ def test_a_place_that_is_wanted_back_while_a_label_runs_there_stays_busy() -> No
     assert bench.take(Tier.CCSD) == 0, "its worker is still there"
 
 
+@dataclass
+class SlowToReturn:
+    """A slot that is away, and doesn't come back while it is looked at."""
+
+    index: int
+    lent: bool = True
+    asked: bool = False
+
+    def come_back(self) -> bool:
+        """Its cores are asked for, and not there yet."""
+        self.asked = True
+        return False
+
+    def stay_away(self) -> None:
+        """They aren't asked for any more."""
+        self.asked = False
+
+
+def test_of_slots_that_are_away_those_lent_on_hold_no_cores() -> None:
+    """Else training would wait for ever for cores that slots on their way back hold."""
+    slots: Any = [SlowToReturn(index) for index in range(3)]
+    phase = Labelling(SimpleNamespace(), None, None, slots=slots)  # type: ignore[arg-type]
+    for borrowed, asked in ((2, 1), (2, 1), (0, 3), (3, 0), (1, 2)):
+        phase.borrowed = borrowed
+        serving._lend_and_take_back(phase)
+        assert sum(slot.asked for slot in slots) == asked
+
+
 class NeverLabels(Springs):
     """No label ever comes, and each might the next time."""
 
