@@ -175,12 +175,10 @@ def is_open(state: JobState | None, longest: float) -> bool:
     """
     if state is None or state.state is not State.FAILED:
         return state is None or state.state is State.WAITING
-    if state.failure is None:
-        return True
-    too_long = state.failure.kind in CAN_BE_OUTGROWN and longest < MORE * from_micro(
-        state.lost_micro
-    )
-    return state.failure.kind not in HOPELESS and not too_long
+    kind = "" if state.failure is None else state.failure.kind
+    if kind in CAN_BE_OUTGROWN:
+        return longest >= MORE * from_micro(state.lost_micro)
+    return kind not in HOPELESS
 
 
 def is_wave(failed: int, done: int, settings: LabelSettings) -> bool:

@@ -1,4 +1,4 @@
-"""How large rounds are and when one may train: pure functions of counts.
+"""How large rounds are and when one may train: pure functions of counts and plans.
 
 `Counts` are training labels, calibration included; what is returned are increments.
 """
@@ -10,7 +10,7 @@ from forgefield.platform.planning.planned_labels import bought_target
 from forgefield.platform.planning.round_settings import RoundSettings
 from forgefield.storage.records import Purpose, Tier
 
-Kind = tuple[Tier, Purpose]
+LabelKind = tuple[Tier, Purpose]
 LEAST_FIRST = 8
 """Target-tier labels that even the first round trains on, where the plan has them."""
 
@@ -52,7 +52,7 @@ def may_train(
     return queued == 0 and (at_work == 0 or (at_work <= slow and settled - failed >= needed))
 
 
-def first_needs(plan: Plan) -> dict[Kind, int]:
+def first_needs(plan: Plan) -> dict[LabelKind, int]:
     """Labels to be bought that no first training does without."""
     at_hand = plan.labels(TARGET, Purpose.CALIBRATION) + plan.imported[TARGET]
     return {

@@ -27,7 +27,7 @@ from forgefield.platform.rounds.closing import PAID, Account, ended, wished_ahea
 from forgefield.platform.rounds.desk import Desk
 from forgefield.platform.rounds.documents import Course, Round, RoundFolder, ended_rounds
 from forgefield.platform.rounds.learning import Learnt, learn
-from forgefield.platform.rounds.policy import Kind, first_needs
+from forgefield.platform.rounds.policy import LabelKind, first_needs
 from forgefield.platform.rounds.waiting import NONE, wait_for
 from forgefield.platform.run_folder import RunFolder
 from forgefield.platform.screen.reporter import Reporter
@@ -189,6 +189,6 @@ class Thinker:
         self.desk.want(self.phase.is_wanted(new), ahead=ahead)
 
     def _wait_for(
-        self, jobs: Sequence[Job], patience: float = 0.0, needed: Mapping[Kind, int] = NONE
+        self, jobs: Sequence[Job], patience: float = 0.0, needed: Mapping[LabelKind, int] = NONE
     ) -> None:
         wait_for(jobs, self.phase.ledger, self.desk, self.check, patience, needed)

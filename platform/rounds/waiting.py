@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from forgefield.platform.buying.ledger_service import LedgerClient
 from forgefield.platform.rounds.desk import Desk
-from forgefield.platform.rounds.policy import Kind, may_train
+from forgefield.platform.rounds.policy import LabelKind, may_train
 from forgefield.storage.ledger.entries import JobState, State
 from forgefield.storage.records import Job
 
 POLL_S = 0.5
-NONE: Mapping[Kind, int] = {}
+NONE: Mapping[LabelKind, int] = {}
 
 
 def wait_for(
@@ -24,13 +24,13 @@ def wait_for(
     desk: Desk,
     check: Callable[[], None],
     patience: float = 0.0,
-    needed: Mapping[Kind, int] = NONE,
+    needed: Mapping[LabelKind, int] = NONE,
 ) -> None:
     """Until enough of every kind is settled, or the buyer says that nothing fits.
 
     So many of a kind are `needed` that none of them may be slow; `check` may raise meanwhile.
     """
-    kinds: dict[Kind, list[str]] = defaultdict(list)
+    kinds: dict[LabelKind, list[str]] = defaultdict(list)
     for job in jobs:
         kinds[job.method.tier, job.purpose].append(job.key())
     keys, asked = [key for own in kinds.values() for key in own], desk.asked
