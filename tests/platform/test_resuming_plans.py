@@ -95,8 +95,8 @@ def test_settings_that_may_change_are_followed_and_written_down(
     """Another length of training, another committee, threads and rounds: not the labels."""
     folder = RunFolder.at(tmp_path / "run")
     before = Recipe.model_validate({"training": {"effort": 7.0}})
-    planned(folder, "4000ccsd", None, before)
-    first = Request(METHANOL, parse_budget("4000ccsd"), before, folder)
+    planned(folder, "5000ccsd", None, before)
+    first = Request(METHANOL, parse_budget("5000ccsd"), before, folder)
     assert known_plan(first) == load_plan(folder.plan), "nothing has changed"
     said = {
         "training": {"effort": effort, "members": 5},
@@ -194,19 +194,19 @@ def test_a_rehearsal_trains_as_long_as_the_real_run_where_that_is_asked_for(
 ) -> None:
     """Dear labels deserve long training; those that stand in for them have none of their cost."""
     monkeypatch.chdir(tmp_path)
-    request = request_for(Asked("methanol", "4000ccsd", None, None, None, None, None))
-    quoted = planned(request.folder, "4000ccsd", None, Recipe())
+    request = request_for(Asked("methanol", "5000ccsd", None, None, None, None, None))
+    quoted = planned(request.folder, "5000ccsd", None, Recipe())
     assert quoted.training_effort > 5
 
     def asked(length: Length, prices: Prices = Prices.QUOTED) -> Request:
         return rehearsal.request_to_rehearse(request, quoted, Lead.XTB, prices, None, length)
 
     short = asked(Length.SHORT)
-    assert planned(short.folder, "4000ccsd", None, short.recipe).training_effort == 1
+    assert planned(short.folder, "5000ccsd", None, short.recipe).training_effort == 1
     short.folder.plan.unlink()
     for prices in Prices:
         long = asked(Length.QUOTED, prices)
-        plan = planned(long.folder, "4000ccsd", None, long.recipe)
+        plan = planned(long.folder, "5000ccsd", None, long.recipe)
         assert plan.training_effort == quoted.training_effort
         assert plan.last_training == quoted.last_training
         assert plan.forecast == quoted.forecast, "so its forecast is rehearsed, too"
