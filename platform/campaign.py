@@ -183,8 +183,9 @@ class Campaign:
         threads, target = recipe.labels.threads, recipe.methods.of(Tier.CCSD)
         choice = choose_slots(self.machine, memory, threads, target)
         self.reporter.say(choice.why)
-        settings = molecule, recipe, costs, choice.slots
-        with labelling(self.folder, *settings, self.reporter, expected) as phase:
+        with labelling(
+            self.folder, molecule, recipe, costs, choice.slots, self.reporter, expected
+        ) as phase:
             with self.folder.timed("loading workers"):
                 phase.dispatcher.warm()
             yield phase

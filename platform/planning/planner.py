@@ -39,12 +39,14 @@ def make_plan(
     target: float | None = None,
     frame: Scaled | None = None,
     imported: Mapping[Tier, int] = NOTHING,
+    left_out: Sequence[str] = (),
 ) -> Plan:
     """Split the budget at these costs; raises `BudgetTooSmall` where it is hopeless.
 
     `machines[0]` is the one at hand; wall time is quoted for each. `target` is a force error in
     kcal/mol/Å, `frame` the time of a training frame here, `imported` training labels by tier that
-    are there at no cost. Raises `InputError` for a budget that nobody can spend.
+    are there at no cost, `left_out` says which are none of them. Raises `InputError` for a budget
+    that nobody can spend.
     """
     label_cost = {tier: cost.core_seconds for tier, cost in costs.items()}
     cap_micro = worth_micro(budget, label_cost, recipe.prices)
@@ -81,7 +83,7 @@ def make_plan(
         forecast_without_imports=found.without_imports,
         alternatives=found.alternatives,
         target=found.target,
-        warnings=found.warnings,
+        warnings=(*left_out, *found.warnings),
         workdir=workdir,
         training_effort=offer.effort,
         training_time=offer.training_time,

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from forgefield.labelers.labeler import Estimate
+from forgefield.platform.planning.allocation_settings import CHEAP
 from forgefield.platform.planning.cost_scaling import Measured, Scaled, measured_cost, scaled_cost
 from forgefield.platform.planning.cost_store import known_costs
 from forgefield.platform.planning.machine import Machine, this_machine
@@ -20,8 +21,6 @@ from forgefield.platform.screen.wording import counted, gigabytes
 from forgefield.storage.errors import InputError
 from forgefield.storage.ledger.entries import TierTally
 from forgefield.storage.records import Molecule, Purpose, Tier
-
-CHEAP = frozenset({Tier.EMPIRICAL, Tier.XTB})
 
 GENERAL = "general model"
 STATED = "stated price"

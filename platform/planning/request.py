@@ -55,7 +55,7 @@ class Request:
         """
         elsewhere = self.elsewhere or machines_asked(1, None)
         there = imported_labels(self.folder, self.recipe.methods)
-        plan = make_plan(
+        return make_plan(
             self.molecule,
             self.budget,
             costs,
@@ -65,8 +65,8 @@ class Request:
             self.target,
             frame_time(self.molecule, self.recipe.training),
             there.labels,
+            there.left_out,
         )
-        return plan.model_copy(update={"warnings": (*there.left_out, *plan.warnings)})
 
 
 class FolderIdentity(Document):

@@ -14,12 +14,10 @@ CORE_SECONDS_PER_ATOM = 55.0
 """Of the default schedule, model and committee, on the fast core that `SHARE` was chosen on; it is
 the same on all machines, so that the same labels deserve the same training everywhere. What
 training takes here is `training_time`'s business."""
-LONGEST = 30.0
-"""Beyond it error hardly falls."""
-
-
 OLDER_CORE_SECONDS_PER_ATOM = (51.6, 30.0)
 """Of schedules of before: plans that were made by them go on with the effort that they have."""
+LONGEST = 30.0
+"""Beyond it error hardly falls."""
 
 
 def last_training(core_seconds: float, atoms: int, recipe: Recipe) -> Training:
@@ -27,7 +25,9 @@ def last_training(core_seconds: float, atoms: int, recipe: Recipe) -> Training:
     return Training(training_effort(core_seconds, atoms, recipe), recipe.training.members)
 
 
-def training_effort(core_seconds: float, atoms: int, recipe: Recipe) -> float:
+def training_effort(
+    core_seconds: float, atoms: int, recipe: Recipe, per_atom: float = CORE_SECONDS_PER_ATOM
+) -> float:
     """The multiple of the recipe's steps; 1 where stand-ins label, whose money isn't spent.
 
     A rehearsal that is to train as its real run does says so in `training.effort`.
@@ -36,17 +36,11 @@ def training_effort(core_seconds: float, atoms: int, recipe: Recipe) -> float:
         return recipe.training.effort
     if recipe.has_stand_ins:
         return 1.0
-    return _deserved(core_seconds, CORE_SECONDS_PER_ATOM * atoms)
+    fitting = SHARE * core_seconds / (per_atom * atoms)
+    return round(min(max(fitting, 1.0), LONGEST), 2)
 
 
 def is_deserved(effort: float, core_seconds: float, atoms: int, recipe: Recipe) -> bool:
     """Whether so much money is trained so long, by this version or one of before."""
-    older = [_deserved(core_seconds, each * atoms) for each in OLDER_CORE_SECONDS_PER_ATOM]
-    ours = training_effort(core_seconds, atoms, recipe)
-    is_free = recipe.training.effort is None and not recipe.has_stand_ins
-    return effort == ours or (is_free and effort in older)
-
-
-def _deserved(core_seconds: float, usual_s: float) -> float:
-    fitting = SHARE * core_seconds / usual_s
-    return round(min(max(fitting, 1.0), LONGEST), 2)
+    schedules = CORE_SECONDS_PER_ATOM, *OLDER_CORE_SECONDS_PER_ATOM
+    return effort in {training_effort(core_seconds, atoms, recipe, each) for each in schedules}
