@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from forgefield.storage.records import Array
-from forgefield.trainers.models.nequip import Layer, NequIP, Scaled
+from forgefield.trainers.models.nequip import Layer, NequIP
+from forgefield.trainers.models.nequip_maps import Scaled
 from forgefield.trainers.models.spherical import Path
 
 

@@ -19,7 +19,7 @@ SMALL: dict[type[Any], ModelSettings] = {
     SchNetSettings: SchNetSettings(layers=2, channels=8, filters=6, radial=6, **SHARED),
     PaiNNSettings: PaiNNSettings(layers=3, channels=6, radial=4, **SHARED),
     NequIPSettings: NequIPSettings(
-        layers=3, channels=(5, 4, 3), radial=4, radial_width=6, species=3, **SHARED
+        layers=3, channels=(5, 4, 3), radial=4, radial_width=6, species=3, products=2, **SHARED
     ),
     GemNetSettings: GemNetSettings(
         blocks=2,

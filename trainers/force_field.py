@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
@@ -59,6 +59,15 @@ class Metadata(Document):
     heads: tuple[str, ...] = ()
     base: str = ""
     notes: Mapping[str, Any] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _before_products(cls, given: Any) -> Any:  # noqa: ANN401
+        """NequIP was saved without `products` when it had none."""
+        model = given.get("model") if isinstance(given, dict) else None
+        if isinstance(model, dict) and model.get("kind") == "nequip":
+            return {**given, "model": {"products": 0, **model}}
+        return given
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -87,7 +87,8 @@ class NequIPSettings(SharedSettings):
     """NequIP; `channels[l]` features of order l, so their number sets the largest l (≤ 2).
 
     `neighbours` is how many an atom is taken to have: sums are divided by its root. `species` is
-    the length of an element's embedding.
+    the length of an element's embedding. `products` are channels of the products of an atom's
+    features with themselves; 0 is NequIP as published.
     """
 
     title: ClassVar[str] = "NequIP"
@@ -98,6 +99,7 @@ class NequIPSettings(SharedSettings):
     radial_width: int = Field(default=64, ge=1)
     species: int = Field(default=16, ge=1)
     neighbours: float = Field(default=10.0, gt=0)
+    products: int = Field(default=16, ge=0)
 
     @property
     def size(self) -> str:

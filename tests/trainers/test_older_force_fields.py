@@ -3,6 +3,7 @@
 `tests/older_version` was written by the version before models named their elements.
 """
 
+import json
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from forgefield.storage.errors import InputError
 from forgefield.trainers.force_field import DESCRIPTION, WEIGHTS, ForceField, Metadata
-from forgefield.trainers.model_settings import EGNNSettings
+from forgefield.trainers.model_settings import EGNNSettings, NequIPSettings
 
 MODEL = EGNNSettings(layers=1, channels=4, radial=4, elements=(1, 8))
 
@@ -49,3 +50,17 @@ def test_damaged_weights_are_said_to_be_damaged(folder: Path) -> None:
     (folder / WEIGHTS).write_bytes((folder / WEIGHTS).read_bytes()[:100])
     with pytest.raises(InputError, match="is damaged"):
         ForceField.load(folder)
+
+
+def test_nequip_saved_before_it_had_products_has_none(tmp_path: Path) -> None:
+    plain = NequIPSettings(layers=2, channels=(4, 2), products=0, elements=(1, 8))
+    metadata = Metadata(method="m", scale=1.0, references={1: 0.0, 8: 0.0}, model=plain)
+    saved = ForceField.fresh(metadata)
+    saved.save(tmp_path / "ff")
+    described = json.loads((tmp_path / "ff" / DESCRIPTION).read_text())
+    del described["model"]["products"]
+    (tmp_path / "ff" / DESCRIPTION).write_text(json.dumps(described))
+    loaded = ForceField.load(tmp_path / "ff")
+    assert loaded.metadata.model == plain
+    weights = saved.network.state_dict()
+    assert all(torch.equal(weights[name], w) for name, w in loaded.network.state_dict().items())

@@ -1,13 +1,15 @@
 """NequIP: equivariant messages by tensor products of features with spherical harmonics.
 
 Source: Batzner et al., arXiv 2101.03164, as the `nequip` package (0.19, parity off) builds it;
-with the same weights energies and forces are the same, which a test holds. Features of order l
-keep the natural parity (−1)^l. Every linear map is scaled at run time, so that weights have unit
-variance and one learning rate suits all.
+with the same weights and `products=0` energies and forces are the same, which a test holds.
+Features of order l keep the natural parity (−1)^l. Every linear map is scaled at run time, so that
+weights have unit variance and one learning rate suits all.
 
-What is ours is the order of the work: harmonics are coupled once for all layers, and a message
-is a product of small matrices over (slot, component) for each atom, so nothing of size
-(atoms × slots × paths × channels × components) is ever made.
+What is ours are products of each atom's features with themselves between the interactions, the
+idea of MACE (arXiv 2206.07697): terms of more bodies for hardly any time, as there are fewer atoms
+than pairs. And the order of the work: harmonics are coupled once for all layers, and a message is
+a product of small matrices over (slot, component) for each atom, so nothing of size (atoms × slots
+× paths × channels × components) is ever made.
 
 Legend: `A` atoms, `K` slots, `C` channels, `M` = 2l + 1 components, `S` elements, `H` heads.
 Features of order l are (A, M, C).
@@ -22,13 +24,12 @@ from forgefield.trainers.graphs import Graph
 from forgefield.trainers.model_settings import NequIPSettings
 from forgefield.trainers.models.activations import SiLU, silu
 from forgefield.trainers.models.bases import BesselBasis, polynomial_envelope
+from forgefield.trainers.models.nequip_maps import Features, PerElement, Scaled, SelfProduct
 from forgefield.trainers.models.potential import Potential
 from forgefield.trainers.models.spherical import Path, coupling, harmonics, paths
 
 SILU_GAIN = 1.6791767923989418
 """1/√E[silu(x)²] for x ~ N(0, 1) as e3nn's `normalize2mom` samples it (exactly 1.67653)."""
-
-Features = list[Tensor]
 
 
 class NequIP(Potential):
@@ -49,6 +50,10 @@ class NequIP(Potential):
             )
             for place in range(settings.layers)
         )
+        self.products = nn.ModuleList(
+            SelfProduct(settings.channels, settings.products)
+            for _ in range(settings.layers - 1 if settings.products else 0)
+        )
         self.readout = Scaled(scalars[0], settings.heads)
         self.all_paths = paths(self.largest, self.largest, self.largest)
         for path in self.all_paths:
@@ -62,8 +67,10 @@ class NequIP(Potential):
         coupled = self._coupled(harmonics(gap / distance, self.largest))
         chosen = self.chosen(graph)
         features = [(chosen @ self.embedding).unsqueeze(1)]
-        for layer in self.layers:
+        for place, layer in enumerate(self.layers):
             features = layer(features, radial, coupled, graph, self.embedding, chosen)
+            if place < len(self.products):
+                features = self.products[place](features)
         energy: Tensor = self.readout(features[0].squeeze(1))
         return energy
 
@@ -157,33 +164,3 @@ class Layer(nn.Module):
         """Silu on scalars; higher orders times silu of scalars of their own."""
         scalar, *gates = torch.split(silu(mixed[0]) * SILU_GAIN, list(self.channels_out), dim=2)
         return [scalar, *(x * gate for x, gate in zip(mixed[1:], gates, strict=True))]
-
-
-class Scaled(nn.Module):
-    """x·W·gain/√(size_in), W of unit variance; no bias."""
-
-    def __init__(self, size_in: int, size_out: int, *, gain: float = 1.0) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(size_in, size_out))
-        self.scale = gain / math.sqrt(size_in)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(…, size_in) to (…, size_out)."""
-        return x @ (self.weight * self.scale)
-
-
-class PerElement(nn.Module):
-    """A linear map of its own for each element: Σ_v embedding[s, v]·W[v], scaled like `Scaled`."""
-
-    def __init__(self, size_in: int, species: int, size_out: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(species, size_in, size_out))
-        self.scale = 1 / math.sqrt(size_in * species)
-
-    def forward(self, x: Tensor, embedding: Tensor, chosen: Tensor) -> Tensor:
-        """`x` (A, M, C) to (A, M, C'); `embedding` (S, species), `chosen` (A, S)."""
-        species, size_in, size_out = self.weight.shape
-        table = embedding @ (self.weight * self.scale).reshape(species, -1)
-        table = table.reshape(-1, size_in, size_out).permute(1, 0, 2).reshape(size_in, -1)
-        each = (x @ table).reshape(*x.shape[:2], -1, size_out)
-        return (each * chosen[:, None, :, None]).sum(dim=2)

@@ -62,6 +62,7 @@ def settings(kind: str) -> NequIPSettings:
         radial_width=6,
         species=3,
         neighbours=7.0,
+        products=0,
         **KINDS[kind],  # type: ignore[arg-type]
     )
 
