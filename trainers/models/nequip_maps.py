@@ -9,7 +9,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from forgefield.trainers.models.spherical import coupling, paths
+from forgefield.trainers.models.spherical import Path, coupling, paths
 
 Features = list[Tensor]
 
@@ -25,6 +25,8 @@ class SelfProduct(nn.Module):
     2206.07697, eqs. 10-11) of correlation order 2, with low-rank weights shared by all elements.
     """
 
+    table: Tensor
+
     def __init__(self, channels: tuple[int, ...], width: int) -> None:
         super().__init__()
         largest = len(channels) - 1
@@ -36,24 +38,41 @@ class SelfProduct(nn.Module):
             Scaled(width * sum(path.l_out == l for path in self.paths), size, gain=PRODUCT_GAIN)
             for l, size in enumerate(channels)
         )
-        for place, path in enumerate(self.paths):
-            pairs = coupling(path).reshape(-1, 2 * path.l_in + 1, 2 * path.l_out + 1)
-            flat = pairs.permute(2, 1, 0).flatten(start_dim=1)
-            self.register_buffer(f"coupling_{place}", flat, persistent=False)
+        self.rows = [
+            sum(2 * l + 1 for path in self.paths if path.l_out == l) for l in range(largest + 1)
+        ]
+        self.register_buffer("table", _table(self.paths, largest), persistent=False)
 
     def forward(self, features: Features) -> Features:
         """The features with their products added, shapes as before."""
-        left = [mix(x) for mix, x in zip(self.left, features, strict=True)]
-        right = [mix(x) for mix, x in zip(self.right, features, strict=True)]
-        found: list[list[Tensor]] = [[] for _ in features]
-        for place, path in enumerate(self.paths):
-            pairs = left[path.l_in].unsqueeze(2) * right[path.l_edge].unsqueeze(1)
-            table = getattr(self, f"coupling_{place}").to(pairs.dtype)
-            found[path.l_out].append(table @ pairs.flatten(start_dim=1, end_dim=2))
+        left = torch.cat([mix(x) for mix, x in zip(self.left, features, strict=True)], dim=1)
+        right = torch.cat([mix(x) for mix, x in zip(self.right, features, strict=True)], dim=1)
+        pairs = (left.unsqueeze(2) * right.unsqueeze(1)).flatten(start_dim=1, end_dim=2)
+        products = self.table.to(pairs.dtype) @ pairs
+        found = torch.split(products, self.rows, dim=1)
         return [
-            x + mix(torch.cat(parts, dim=2))
-            for x, mix, parts in zip(features, self.back, found, strict=True)
+            x + mix(self._by_component(each, x.shape[1]))
+            for x, mix, each in zip(features, self.back, found, strict=True)
         ]
+
+    def _by_component(self, products: Tensor, components: int) -> Tensor:
+        """(A, paths·M, P) to (A, M, paths·P)."""
+        each = products.reshape(len(products), -1, components, self.width)
+        return each.transpose(1, 2).flatten(start_dim=2)
+
+
+def _table(all_paths: tuple[Path, ...], largest: int) -> Tensor:
+    """Couplings of all paths: a row for each path and component, a column for each pair."""
+    start = [l * l for l in range(largest + 2)]
+    components = start[-1]
+    rows = []
+    for path in all_paths:
+        blocks = torch.zeros(2 * path.l_out + 1, components, components, dtype=torch.float64)
+        pairs = coupling(path).reshape(-1, 2 * path.l_in + 1, 2 * path.l_out + 1)
+        left, right = slice(start[path.l_in], None), slice(start[path.l_edge], None)
+        blocks[:, left, right][:, : pairs.shape[1], : pairs.shape[0]] = pairs.permute(2, 1, 0)
+        rows.append(blocks.flatten(start_dim=1))
+    return torch.cat(rows)
 
 
 class Scaled(nn.Module):
