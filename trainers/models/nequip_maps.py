@@ -63,14 +63,13 @@ class SelfProduct(nn.Module):
 
 def _table(all_paths: tuple[Path, ...], largest: int) -> Tensor:
     """Couplings of all paths: a row for each path and component, a column for each pair."""
-    start = [l * l for l in range(largest + 2)]
-    components = start[-1]
+    components = (largest + 1) ** 2
+    of_order = [slice(l**2, (l + 1) ** 2) for l in range(largest + 1)]
     rows = []
     for path in all_paths:
         blocks = torch.zeros(2 * path.l_out + 1, components, components, dtype=torch.float64)
         pairs = coupling(path).reshape(-1, 2 * path.l_in + 1, 2 * path.l_out + 1)
-        left, right = slice(start[path.l_in], None), slice(start[path.l_edge], None)
-        blocks[:, left, right][:, : pairs.shape[1], : pairs.shape[0]] = pairs.permute(2, 1, 0)
+        blocks[:, of_order[path.l_in], of_order[path.l_edge]] = pairs.permute(2, 1, 0)
         rows.append(blocks.flatten(start_dim=1))
     return torch.cat(rows)
 
