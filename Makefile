@@ -12,6 +12,7 @@ PYTHONS = $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
 MOLECULE ?= ethanol
 BUDGET ?= 20ccsd
 KILLS ?= 500
+PROCESSES ?= 2
 empty :=
 RUN ?= runs/$(subst $(empty) ,-,$(subst /,_,$(MOLECULE)))-$(BUDGET)
 
@@ -30,8 +31,8 @@ run: $(STAMP)  ## Plan and run a campaign: make run MOLECULE=toluene BUDGET=40cc
 	    --budget '$(BUDGET)' --workdir '$(RUN)' --out '$(RUN)/plan.json'
 	@$(BIN)/platform run '$(RUN)/plan.json'
 
-test: lint typecheck  ## Style, types and the fast tests
-	$(BIN)/pytest
+test: lint typecheck  ## Style, types and the fast tests, PROCESSES=2 files at a time
+	$(BIN)/pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 test-slow: $(STAMP)  ## The tests that take minutes to hours
 	$(BIN)/pytest -m slow --timeout 0

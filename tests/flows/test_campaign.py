@@ -1,73 +1,16 @@
-"""A whole campaign as a user runs it: real labels, real Ray, real kills."""
+"""A whole campaign as a user runs it: real labels, real Ray, a real kill."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
-from typing import Any
-from urllib.request import urlopen
 
 import numpy as np
 import pytest
+from small_campaigns import ASK, audit, is_buying, platform, settled, start, wait_until
 
 from forgefield.platform.run_folder import RunFolder
 from forgefield.storage.frame_store import load_frames
-from forgefield.storage.ledger import Ledger
 from forgefield.storage.records import Purpose, Tier
-
-PROGRAM = str(Path(sys.executable).with_name("platform"))
-RECIPE = str(Path(__file__).with_name("small.toml"))
-ASK = ["--molecule", "formaldehyde", "--budget", "200ccsd", "--recipe", RECIPE]
-
-
-def platform(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603
-        [PROGRAM, *words], cwd=cwd, capture_output=True, text=True, timeout=540, check=False
-    )
-
-
-def start(*words: str, cwd: Path, **how: Any) -> subprocess.Popen[str]:
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen([PROGRAM, *words], cwd=cwd, **pipes, **how)  # noqa: S603
-
-
-def wait_until(condition: object, seconds: float = 300) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():  # type: ignore[operator]
-            return
-        time.sleep(0.1)
-    pytest.fail(f"nothing happened within {seconds} s")
-
-
-def settled(folder: RunFolder) -> int:
-    if not folder.ledger.exists():
-        return 0
-    with Ledger(folder.ledger_url, read_only=True) as ledger:
-        return sum(row.done for row in ledger.tally())
-
-
-def is_buying(folder: RunFolder, tier: Tier) -> bool:
-    """Whether labels of this tier are in flight and the calibration is over."""
-    if not has_begun(folder, "labelling began"):
-        return False
-    with Ledger(folder.ledger_url, read_only=True) as ledger:
-        return any(row.in_flight for row in ledger.tally() if row.tier is tier)
-
-
-def has_begun(folder: RunFolder, event: str) -> bool:
-    return any(line["event"] == event for line in folder.events())
-
-
-def audit(folder: RunFolder) -> None:
-    """Every invariant of the money holds, and the store holds each settled label once."""
-    with Ledger(folder.ledger_url, read_only=True) as ledger:
-        assert ledger.verify(folder.frames) == []
-        balance = ledger.balance()
-    assert balance.spent_micro + balance.reserved_micro <= balance.cap_micro
 
 
 @pytest.fixture(scope="module")
@@ -194,70 +137,3 @@ def test_status_report_evaluate_and_export(finished: tuple[Path, RunFolder]) -> 
     report = platform("report", "run", "-o", "r.html", cwd=cwd)
     assert report.returncode == 0
     assert (cwd / "r.html").stat().st_size > 10_000
-
-
-def test_ctrl_c_settles_what_is_in_flight_and_a_second_driver_is_refused(tmp_path: Path) -> None:
-    """First stopped while it labels, then while it trains; metrics are served meanwhile."""
-    folder = RunFolder.at(tmp_path / "run")
-    words = ["run", *ASK, "--workdir", "run"]
-    driver = start(*words, cwd=tmp_path)
-    wait_until(lambda: is_buying(folder, Tier.CCSD))
-    os.kill(driver.pid, signal.SIGINT)
-    _, said = driver.communicate(timeout=60)
-    assert driver.returncode == 130, said
-    assert "labels in flight" in said
-    audit(folder)
-    with Ledger(folder.ledger_url, read_only=True) as ledger:
-        assert ledger.balance().reserved_micro == 0
-        assert not ledger.failures()
-    driver = start(*words, cwd=tmp_path)
-    wait_until(lambda: has_begun(folder, "training began"))
-    url = next(e["metrics"] for e in reversed(folder.events()) if e["event"] == "ray is up")
-    assert b"ray_forgefield_labels" in urlopen(url).read()  # noqa: S310
-    os.kill(driver.pid, signal.SIGSTOP)  # a small training would be over before the refusal is
-    second = platform(*words, cwd=tmp_path)
-    os.kill(driver.pid, signal.SIGINT)
-    os.kill(driver.pid, signal.SIGCONT)
-    assert second.returncode == 5, second.stderr
-    assert f"in use by process {driver.pid}" in " ".join(second.stderr.split())
-    _, said = driver.communicate(timeout=60)
-    assert driver.returncode == 130, said
-
-
-def test_a_signal_to_the_whole_job_ends_it_at_once(tmp_path: Path) -> None:
-    """As queues send it: Ray gets it too, and then answers nobody."""
-    folder = RunFolder.at(tmp_path / "run")
-    driver = start("run", *ASK, "--workdir", "run", cwd=tmp_path, start_new_session=True)
-    wait_until(lambda: has_begun(folder, "calibration began"))
-    os.killpg(driver.pid, signal.SIGTERM)
-    _, said = driver.communicate(timeout=30)
-    assert driver.returncode == 130, said
-    assert "Stopped" in said
-    audit(folder)
-
-
-@pytest.mark.parametrize(
-    ("words", "code", "said"),
-    [
-        (["plan", "-m", "asprin", "-b", "20ccsd"], 2, "aspirin"),
-        (["plan", "-m", "water", "-b", "twenty"], 2, "250ccsd"),
-        (["plan", "-m", "water"], 2, "--budget"),
-        (["plan", "-m", "C[O]", "-b", "20ccsd"], 2, "radical"),
-        (["plan", "-m", "methanol", "-b", "3ccsd", "--no-calibrate"], 2, "at least"),
-        (["plan", "-m", "methanol", "-b", "3ccsd"], 2, "at least"),
-        (["run", "nowhere.json"], 2, "platform plan"),
-        (["run", "--workdir", "there", "-b", "40ccsd"], 2, "Leave --budget out"),
-        (["run", "plan.json", "--charge", "1", "--multiplicity", "2"], 2, "--charge and --mult"),
-        (["status", "nowhere"], 2, "not a run folder"),
-        (["export", "nowhere", "-o", "x.xyz"], 2, "not a run folder"),
-        (["plan", "-m", "water", "-b", "20ccsd", "--recipe", "nowhere.toml"], 2, "nowhere.toml"),
-    ],
-)
-def test_user_mistakes_are_explained_before_anything_is_spent(
-    words: list[str], code: int, said: str, tmp_path: Path
-) -> None:
-    answer = platform(*words, cwd=tmp_path)
-    assert answer.returncode == code, answer.stderr
-    assert said in " ".join(answer.stderr.split())
-    assert "Traceback" not in answer.stderr
-    assert not list(tmp_path.glob("**/ledger.sqlite"))
