@@ -33,6 +33,11 @@ class SharedSettings(Document):
         """Its size, for the middle of a sentence."""
         raise NotImplementedError
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the models whose papers describe it."""
+        return (self.title,)
+
 
 class EGNNSettings(SharedSettings):
     """EGNN; `move` switches the equivariant coordinate update on."""
@@ -105,7 +110,13 @@ class NequIPSettings(SharedSettings):
     def size(self) -> str:
         """Layers, and channels of each order."""
         orders = " + ".join(f"{count}×(l={l})" for l, count in enumerate(self.channels))
-        return f"{self.layers} layers and {orders} channels"
+        combined = f", products of {self.products} between them" if self.products else ""
+        return f"{self.layers} layers and {orders} channels{combined}"
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Products are MACE's idea."""
+        return (self.title, "MACE") if self.products else (self.title,)
 
 
 class GemNetSettings(SharedSettings):

@@ -70,10 +70,15 @@ class Plan(FiniteDocument):
     @field_validator("recipe", mode="before")
     @classmethod
     def _of_before(cls, recipe: Any) -> Any:  # noqa: ANN401
-        """Older plans have one network, and say what pre-training never did: stop early."""
+        """Older plans have one network, without products, whose pre-training may stop early.
+
+        A plan says all settings, so what it leaves out wasn't there when it was made.
+        """
         if not isinstance(recipe, dict) or not isinstance(recipe.get("training"), dict):
             return recipe
         training = {"members": 1, **recipe["training"]}
+        if isinstance(model := training.get("model"), dict) and model.get("kind") == "nequip":
+            training["model"] = {"products": 0, **model}
         for phase in training.get("pretrain", ()):
             phase.get("fit", {}).pop("patience", None)
         return recipe | {"training": training}

@@ -150,6 +150,12 @@ CITATIONS: dict[str, Citation] = {
         "accurate interatomic potentials, Nat. Commun. 13, 2453 (2022)",
         "https://doi.org/10.1038/s41467-022-29939-5",
     ),
+    "MACE": Citation(
+        "I. Batatia, D. P. Kovács, G. N. C. Simm, C. Ortner, G. Csányi, MACE: higher order "
+        "equivariant message passing neural networks for fast and accurate force fields, NeurIPS "
+        "35 (2022), arXiv:2206.07697",
+        "https://arxiv.org/abs/2206.07697",
+    ),
     "GemNet-T": Citation(
         "J. Gasteiger, F. Becker, S. Günnemann, GemNet: universal directional graph neural "
         "networks for molecules, NeurIPS 34 (2021), arXiv:2106.08903",

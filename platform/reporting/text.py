@@ -111,8 +111,8 @@ def _training(facts: Facts, about: Metadata, cite: References) -> str:
         else "unweighted, as chosen on the validation frames"
     )
     return (
-        f"A network of the kind {model.title}{cite(model.title)}, of {model.size}, with a cutoff "
-        f"of {model.cutoff:g} Å, whose forces are the "
+        f"A network of the kind {model.title}{cite(*model.sources)}, of {model.size}, with a "
+        f"cutoff of {model.cutoff:g} Å, whose forces are the "
         f"negative gradient of its energy, was trained with PyTorch{cite('PyTorch')} in the three "
         f"stages of ASTEROID{cite('ASTEROID')}: on the "
         f"{facts.outcome.baseline.phases[-1].frames} accurate training frames alone, which is "

@@ -9,7 +9,7 @@ from pathlib import Path
 from forgefield.platform.planning.plan_files import load_plan
 from forgefield.platform.planning.recipe import load_recipe
 from forgefield.platform.planning.training_length import is_deserved, training_effort
-from forgefield.trainers.model_settings import EGNNSettings
+from forgefield.trainers.model_settings import EGNNSettings, NequIPSettings
 from forgefield.trainers.stages.asteroid_settings import AsteroidSettings
 
 MODEL = EGNNSettings(layers=5, channels=128, radial=24, cutoff=5.0)
@@ -62,3 +62,15 @@ def test_a_length_of_training_that_was_reckoned_otherwise_holds(repository: Path
     asked = recipe.model_copy(update={"training": AsteroidSettings(effort=2.0)})
     assert is_deserved(2.0, cap, atoms, asked)
     assert not is_deserved(5.0, cap, atoms, asked)
+
+
+def test_an_older_plan_of_nequip_trains_it_without_products(
+    repository: Path, tmp_path: Path
+) -> None:
+    document = json.loads((repository / "tests/older_version/plan.json").read_text())
+    document["recipe"]["training"]["model"] = {"kind": "nequip", "layers": 3}
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(document))
+    model = load_plan(path).recipe.training.model
+    assert isinstance(model, NequIPSettings)
+    assert (model.layers, model.products) == (3, 0)

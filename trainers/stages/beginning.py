@@ -125,13 +125,23 @@ def _refuse_another_model(task: StageTask, store: Frames, older: ForceField) -> 
         same["elements"] = model.elements
     wanted = task.model.model_copy(update=same)
     if wanted != model or (task.heads and len(task.heads) != model.heads):
-        raise InputError(f"{start} holds another model than {task.name} asks for")
+        raise InputError(
+            f"{start} holds another model than {task.name} asks for: {_unlike(model, wanted)}. Ask "
+            "for that one in the model's settings, or start from another force field"
+        )
     new = sorted(set(store.numbers.tolist()) - set(model.elements))
     if new:
         raise InputError(
             f"{start} has no weights for the elements {new}; pre-train on molecules that have "
             "them, or name all elements in the model's settings"
         )
+
+
+def _unlike(there: ModelSettings, asked: ModelSettings) -> str:
+    """What differs: "products 0 and not 16"."""
+    has, wants = there.model_dump(), asked.model_dump()
+    names = ["kind"] if has["kind"] != wants["kind"] else [n for n in has if has[n] != wants[n]]
+    return ", ".join(f"{name} {has[name]} and not {wants[name]}" for name in names or ["heads"])
 
 
 def _refuse_moved_heads(task: StageTask, store: Frames, older: ForceField) -> None:

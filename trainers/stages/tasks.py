@@ -28,7 +28,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -42,6 +42,7 @@ from forgefield.trainers.stages.made import Made
 
 DESCRIPTION = "stage.json"
 """What a finished stage leaves beside its force field: its `StageResult`."""
+_PLACES = ("name", "output", "frames", "start", "teacher", "base", "threads")
 
 
 def _is_none(value: object) -> bool:
@@ -129,9 +130,14 @@ class StageTask(Document):
         return tuple(f for f in (self.start, self.teacher, self.base) if f is not None)
 
     def key(self) -> str:
-        """Hash of all that the result depends on except data: names, places and threads don't."""
-        places = {"name", "output", "frames", "start", "teacher", "base", "threads"}
-        text = self.model_dump_json(exclude=places)
+        """Hash of all that the result depends on except data: names, places and threads don't.
+
+        NequIP without products has the key of before there were any.
+        """
+        left_out: dict[str, Any] = dict.fromkeys(_PLACES, True)
+        if isinstance(self.model, NequIPSettings) and not self.model.products:
+            left_out["model"] = {"products"}
+        text = self.model_dump_json(exclude=left_out)
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 

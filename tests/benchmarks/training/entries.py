@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from our_models import dynamics, fresh, prediction, training
@@ -70,10 +70,13 @@ def rivals(case: Case) -> Iterator[list[Entry]]:
     if isinstance(settings, SchNetSettings):
         yield [_geometric(settings, case)]
     elif isinstance(settings, NequIPSettings) and options.nequip:
+        published = settings.model_copy(update={"products": 0})
+        like_it = ours(replace(case, settings=published))
+        like_it.name = "NequIP without products"
         batch = case.data.batch(np.arange(options.batch))
         modes = ("eager", "compile")[: 1 + options.compiled]
-        children = {mode: NequipPackage(options.nequip, settings, batch, mode) for mode in modes}
-        yield [_package(child, mode, options.batch) for mode, child in children.items()]
+        children = {mode: NequipPackage(options.nequip, published, batch, mode) for mode in modes}
+        yield [like_it, *(_package(each, mode, options.batch) for mode, each in children.items())]
         for child in children.values():
             child.close()
     else:
