@@ -7,6 +7,7 @@ inside, in `base/`, so a folder is all there is to copy.
 Legend: `F` frames, `A` atoms. Units: Å, eV, eV/Å.
 """
 
+import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -16,7 +17,6 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from pydantic import ValidationError, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
@@ -59,15 +59,6 @@ class Metadata(Document):
     heads: tuple[str, ...] = ()
     base: str = ""
     notes: Mapping[str, Any] = {}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _before_products(cls, given: Any) -> Any:  # noqa: ANN401
-        """NequIP was saved without `products` when it had none."""
-        model = given.get("model") if isinstance(given, dict) else None
-        if isinstance(model, dict) and model.get("kind") == "nequip":
-            return {**given, "model": {"products": 0, **model}}
-        return given
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -191,12 +182,21 @@ def _nothing_at(folder: Path) -> str:
 
 def _metadata(text: str, folder: Path) -> Metadata:
     try:
-        metadata = Metadata.model_validate_json(text)
-    except ValidationError as unknown:
+        metadata = Metadata.model_validate_json(_as_now(text))
+    except ValueError as unknown:
         raise _of_another_version(folder) from unknown
     if not metadata.model.elements:
         raise _of_another_version(folder)
     return metadata
+
+
+def _as_now(text: str) -> str:
+    """NequIP was saved without `products` when it had none."""
+    document = json.loads(text)
+    model = document.get("model") if isinstance(document, dict) else None
+    if isinstance(model, dict) and model.get("kind") == "nequip":
+        model.setdefault("products", 0)
+    return json.dumps(document)
 
 
 def _of_another_version(folder: Path) -> InputError:

@@ -5,11 +5,11 @@ with the same weights and `products=0` energies and forces are the same, which a
 Features of order l keep the natural parity (−1)^l. Every linear map is scaled at run time, so that
 weights have unit variance and one learning rate suits all.
 
-What is ours are products of each atom's features with themselves between the interactions, the
-idea of MACE (arXiv 2206.07697): terms of more bodies for hardly any time, as there are fewer atoms
-than pairs. And the order of the work: harmonics are coupled once for all layers, and a message is
-a product of small matrices over (slot, component) for each atom, so nothing of size (atoms × slots
-× paths × channels × components) is ever made.
+Ours are the products of each atom's features with themselves between the interactions, after MACE
+(arXiv 2206.07697): terms of more bodies for hardly any time, as there are fewer atoms than pairs.
+Ours is the order of the work, too: harmonics are coupled once for all layers, and a message is a
+product of small matrices over (slot, component) for each atom, so nothing of size (atoms × slots ×
+paths × channels × components) is ever made.
 
 Legend: `A` atoms, `K` slots, `C` channels, `M` = 2l + 1 components, `S` elements, `H` heads.
 Features of order l are (A, M, C).
