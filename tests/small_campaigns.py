@@ -20,7 +20,7 @@ ASK = ["--molecule", "formaldehyde", "--budget", "200ccsd", "--recipe", RECIPE]
 
 def platform(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: S603
-        [PROGRAM, *words], cwd=cwd, capture_output=True, text=True, timeout=540, check=False
+        [PROGRAM, *words], cwd=cwd, capture_output=True, text=True, timeout=900, check=False
     )
 
 

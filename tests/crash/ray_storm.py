@@ -21,7 +21,7 @@ from crash.storm import TESTS
 from forgefield.storage.errors import InputError
 from forgefield.storage.ledger import Ledger
 
-PATIENCE_S = 60.0
+PATIENCE_S = 300.0
 RAY = "all of Ray"
 WORKER, SERVICE, DRIVER = "label worker", "ledger service", "driver"
 TITLES = {"ray::LabelWorker": WORKER, "ray::LedgerService": SERVICE, "crash.ray_driver": DRIVER}

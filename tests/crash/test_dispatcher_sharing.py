@@ -54,7 +54,7 @@ def test_what_another_run_is_buying_is_waited_for(desk: Any, fails: bool) -> Non
                 told.set()
 
         def finish() -> None:
-            told.wait(timeout=60)
+            told.wait(timeout=240)
             if fails:
                 book.release()
                 return

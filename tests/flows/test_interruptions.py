@@ -19,7 +19,7 @@ def test_ctrl_c_settles_what_is_in_flight_and_a_second_driver_is_refused(tmp_pat
     driver = start(*words, cwd=tmp_path)
     wait_until(lambda: is_buying(folder, Tier.CCSD))
     os.kill(driver.pid, signal.SIGINT)
-    _, said = driver.communicate(timeout=60)
+    _, said = driver.communicate(timeout=240)
     assert driver.returncode == 130, said
     assert "labels in flight" in said
     audit(folder)
@@ -36,7 +36,7 @@ def test_ctrl_c_settles_what_is_in_flight_and_a_second_driver_is_refused(tmp_pat
     os.kill(driver.pid, signal.SIGCONT)
     assert second.returncode == 5, second.stderr
     assert f"in use by process {driver.pid}" in " ".join(second.stderr.split())
-    _, said = driver.communicate(timeout=60)
+    _, said = driver.communicate(timeout=240)
     assert driver.returncode == 130, said
 
 
@@ -46,7 +46,7 @@ def test_a_signal_to_the_whole_job_ends_it_at_once(tmp_path: Path) -> None:
     driver = start("run", *ASK, "--workdir", "run", cwd=tmp_path, start_new_session=True)
     wait_until(lambda: has_begun(folder, "calibration began"))
     os.killpg(driver.pid, signal.SIGTERM)
-    _, said = driver.communicate(timeout=30)
+    _, said = driver.communicate(timeout=120)
     assert driver.returncode == 130, said
     assert "Stopped" in said
     audit(folder)

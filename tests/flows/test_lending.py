@@ -69,7 +69,7 @@ def test_a_lent_slot_frees_its_core_and_comes_back(phase: Labelling) -> None:
             with lent(phase, 1, lambda: None) as cores:
                 told.append(cores)
                 task = ray.remote(num_cpus=1)(lambda: "done")
-                told.append(ray.get(task.remote(), timeout=60))
+                told.append(ray.get(task.remote(), timeout=240))
                 told.append(sorted(slot.lent for slot in phase.slots))
         finally:
             desk.close()

@@ -44,7 +44,7 @@ def started(frames: Path, out: str) -> "subprocess.Popen[str]":
 
 def finished(frames: Path, out: str) -> dict[str, Any]:
     process = started(frames, out)
-    said, _ = process.communicate(timeout=400)
+    said, _ = process.communicate(timeout=900)
     assert process.returncode == 7, said
     answer: dict[str, Any] = json.loads(said)
     return answer
@@ -84,7 +84,7 @@ def test_killed_worker_and_driver_cost_only_what_was_in_flight(frames: Path) -> 
     family = [driver, *driver.children(recursive=True)]
     driver.kill()
     process.communicate()
-    psutil.wait_procs(family, timeout=60)
+    psutil.wait_procs(family, timeout=240)
     kept = labels_in(folder)
     walls = {o.job.key(): o.result.provenance.wall_s  # type: ignore[union-attr]
              for s in read_spools(folder / "labels") for o in s.outcomes}  # fmt: skip

@@ -179,7 +179,7 @@ def test_two_processes_may_make_the_book_at_the_same_moment(tmp_path: Path) -> N
         subprocess.Popen([*command, str(n)], stderr=subprocess.PIPE, text=True)  # noqa: S603
         for n in range(3)
     ]
-    assert [maker.communicate(timeout=60)[1] for maker in makers] == [""] * 3
+    assert [maker.communicate(timeout=240)[1] for maker in makers] == [""] * 3
 
 
 @pytest.mark.parametrize("place", ["sqlite"], indirect=True)
