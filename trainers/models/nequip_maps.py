@@ -16,7 +16,7 @@ Features = list[Tensor]
 PRODUCT_GAIN = 0.5
 """A network begins nearly without products: features begin small and these are quadratic, so they
 have less than a hundredth of the mean square that they are added to. Training raises that to a
-tenth (l ≥ 1). A gain of 5 begins with a tenth, and learns worse (LOG.md)."""
+tenth (l ≥ 1). A gain of 5 begins with a tenth, and gained nothing (LOG.md)."""
 
 
 class SelfProduct(nn.Module):
