@@ -29,7 +29,7 @@ def start(*words: str, cwd: Path, **how: Any) -> subprocess.Popen[str]:
     return subprocess.Popen([PROGRAM, *words], cwd=cwd, **pipes, **how)  # noqa: S603
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 300) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 900) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():
