@@ -26,7 +26,7 @@ from forgefield.storage.frames import Frames
 from forgefield.storage.records import Array
 from forgefield.trainers.fitting.checkpoints import write_tensors
 from forgefield.trainers.graphs import GraphSet
-from forgefield.trainers.model_settings import ModelSettings
+from forgefield.trainers.model_settings import ModelSettings, as_saved
 from forgefield.trainers.models import build
 from forgefield.trainers.models.potential import Potential, energy_and_forces
 from forgefield.trainers.references import reference_sums
@@ -191,11 +191,10 @@ def _metadata(text: str, folder: Path) -> Metadata:
 
 
 def _as_now(text: str) -> str:
-    """NequIP was saved without `products` when it had none."""
+    """The document with the settings of its model as they were meant."""
     document = json.loads(text)
-    model = document.get("model") if isinstance(document, dict) else None
-    if isinstance(model, dict) and model.get("kind") == "nequip":
-        model.setdefault("products", 0)
+    if isinstance(document, dict) and "model" in document:
+        document["model"] = as_saved(document["model"])
     return json.dumps(document)
 
 

@@ -171,3 +171,13 @@ ModelSettings = Annotated[
     BeforeValidator(_by_kind),
 ]
 """Told apart by `kind`."""
+
+
+def as_saved(model: Any) -> Any:  # noqa: ANN401
+    """Settings from a file as they were meant: NequIP without `products` had none.
+
+    Files hold all settings, so what one leaves out wasn't there when it was made.
+    """
+    if isinstance(model, dict) and model.get("kind") == "nequip":
+        return {"products": 0, **model}
+    return model

@@ -29,6 +29,7 @@ from forgefield.platform.planning.tier_quotes import TierQuote
 from forgefield.storage.documents import FiniteDocument
 from forgefield.storage.records import Purpose, Tier
 from forgefield.storage.units import from_micro
+from forgefield.trainers.model_settings import as_saved
 from forgefield.trainers.stages.asteroid_settings import AsteroidSettings
 
 FORMAT = 1
@@ -70,15 +71,12 @@ class Plan(FiniteDocument):
     @field_validator("recipe", mode="before")
     @classmethod
     def _of_before(cls, recipe: Any) -> Any:  # noqa: ANN401
-        """Older plans have one network, without products, whose pre-training may stop early.
-
-        A plan says all settings, so what it leaves out wasn't there when it was made.
-        """
+        """Older plans have one network, whose pre-training may stop early."""
         if not isinstance(recipe, dict) or not isinstance(recipe.get("training"), dict):
             return recipe
         training = {"members": 1, **recipe["training"]}
-        if isinstance(model := training.get("model"), dict) and model.get("kind") == "nequip":
-            training["model"] = {"products": 0, **model}
+        if "model" in training:
+            training["model"] = as_saved(training["model"])
         for phase in training.get("pretrain", ()):
             phase.get("fit", {}).pop("patience", None)
         return recipe | {"training": training}
